@@ -1,0 +1,219 @@
+"""Reading what is configured: the share folder, strict YAML, and the vehicle description.
+
+Every number of a vehicle file carries its unit and source:
+
+    mass: {value: 0.027, unit: kg, source: "Crazyflie 2.1 data sheet, Bitcraze"}
+
+An unknown key, a missing key, a wrong unit or a value out of range raises `ConfigError`, which
+names the file, the key, the value and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from liquid_control.structs import GRAVITY
+
+
+class ConfigError(ValueError):
+    """A file, parameter or flag that can't be used; the message says which, why and what would."""
+
+
+class StrictModel(BaseModel):
+    """Base of every configuration: frozen, unknown keys refused, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def share_dir() -> Path:
+    """The folder that holds ``config/``, ``sim_worlds/``, ``launch/`` and ``package.xml``.
+
+    The repository itself for an editable install, ``<prefix>/share/liquid_control`` for a colcon
+    or pip install.
+    """
+    for parent in Path(__file__).resolve().parents:
+        for candidate in (parent, parent / "share" / "liquid_control"):
+            if (candidate / "package.xml").is_file() and (candidate / "sim_worlds").is_dir():
+                return candidate
+    raise ConfigError(
+        f"no share folder of liquid_control above {Path(__file__).parent}: expected package.xml "
+        "and sim_worlds/ there or in share/liquid_control; install the package again"
+    )
+
+
+def find_file(name: str | Path, folder: str) -> Path:
+    """A file by path, or by its path or stem below ``folder`` of the share folder.
+
+    ``find_file("hover_gusts", "sim_worlds")`` and ``find_file("sim_worlds/hover_gusts.yaml",
+    "sim_worlds")`` name the same file. Raises `ConfigError` that lists what there is.
+    """
+    path = Path(name)
+    share = share_dir()
+    candidates = [path, share / path, share / folder / path]
+    candidates += [share / folder / f"{name}{suffix}" for suffix in (".yaml", ".onnx")]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = sorted(p.stem for p in (share / folder).glob("*.*"))
+    raise ConfigError(f"no such file: {name!s}; expected a path or one of {', '.join(known)}")
+
+
+def _describe(error: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(top level)"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if error["type"] == "missing":
+        return f"{key}: missing key"
+    value = repr(error["input"])
+    value = value if len(value) <= 80 else value[:77] + "..."
+    return f"{key}: {error['msg']}, got {value}"
+
+
+def parse(data: Any, model: type[Config], source: str | Path) -> Config:
+    """Validate ``data`` as ``model``; ``source`` names its origin in the error."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = "; ".join(_describe(e) for e in error.errors())
+        raise ConfigError(f"{source}: {details}") from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file; `ConfigError` names file and line if it can't be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def load_yaml(path: str | Path, model: type[Config]) -> Config:
+    """Read and validate a YAML file."""
+    return parse(read_yaml(path), model, path)
+
+
+def quantity(unit: str):
+    """A validator for ``{value, unit, source}`` that checks the unit and keeps the value."""
+
+    def unwrap(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise ValueError(f"expected {{value, unit: {unit}, source}}")
+        if set(data) != {"value", "unit", "source"}:
+            raise ValueError(f"expected the keys value, unit, source, got {sorted(data)}")
+        if data["unit"] != unit:
+            raise ValueError(f"expected unit {unit!r}, got {data['unit']!r}")
+        if not isinstance(data["source"], str) or not data["source"].strip():
+            raise ValueError("source must name where the value is from")
+        return data["value"]
+
+    return BeforeValidator(unwrap)
+
+
+Triple = tuple[float, float, float]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+PositiveTriple = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+NonNegativeTriple = tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
+
+
+class MotorConfig(StrictModel):
+    """Four equal rotors: thrust k_thrust Ω², reaction torque k_torque Ω², first-order lag."""
+
+    thrust_coefficient: Annotated[PositiveFloat, quantity("N/(rad/s)^2")]
+    torque_coefficient: Annotated[PositiveFloat, quantity("N*m/(rad/s)^2")]
+    max_speed: Annotated[PositiveFloat, quantity("rad/s")]
+    min_speed: Annotated[NonNegativeFloat, quantity("rad/s")]
+    time_constant_up: Annotated[PositiveFloat, quantity("s")]
+    time_constant_down: Annotated[PositiveFloat, quantity("s")]
+
+
+class DragConfig(StrictModel):
+    """Drag in the air velocity v_a of the body frame: −(linear + quadratic |v_a|) v_a per axis,
+    and rotor drag −rotor Ω_i v_i of the air velocity v_i at each rotor."""
+
+    linear: Annotated[NonNegativeTriple, quantity("N/(m/s)")]
+    quadratic: Annotated[NonNegativeTriple, quantity("N/(m/s)^2")]
+    rotor: Annotated[NonNegativeTriple, quantity("N/(rad/s*m/s)")]
+
+
+class AutopilotConfig(StrictModel):
+    """Inner body-rate loop of the autopilot and the limits of what may be commanded."""
+
+    rate_gain: Annotated[PositiveTriple, quantity("1/s")]
+    max_rate: Annotated[PositiveTriple, quantity("rad/s")]
+    command_timeout: Annotated[PositiveFloat, quantity("s")]
+
+
+class VehicleConfig(StrictModel):
+    """A rigid quadrotor, X configuration, body FLU.
+
+    Rotor i sits at ``rotor_positions[i]``; ``rotor_directions[i]`` is +1 where it turns
+    counter-clockwise seen from above (its reaction torque on the body is then −z).
+    """
+
+    name: str
+    mass: Annotated[PositiveFloat, quantity("kg")]
+    inertia: Annotated[PositiveTriple, quantity("kg*m^2")]
+    rotor_positions: Annotated[tuple[Triple, Triple, Triple, Triple], quantity("m")]
+    rotor_directions: tuple[int, int, int, int]
+    collision_size: Annotated[PositiveTriple, quantity("m")]
+    motor: MotorConfig
+    drag: DragConfig
+    autopilot: AutopilotConfig
+
+    @model_validator(mode="after")
+    def _check(self):
+        if sorted(self.rotor_directions) != [-1, -1, 1, 1]:
+            raise ValueError("rotor_directions must hold two of +1 and two of -1")
+        if self.max_thrust <= GRAVITY:
+            raise ValueError(
+                f"thrust to weight must exceed 1, got {self.max_thrust / GRAVITY:.2f} from mass, "
+                "motor.thrust_coefficient and motor.max_speed"
+            )
+        return self
+
+    @property
+    def max_thrust(self) -> float:
+        """Largest collective thrust / mass, m/s²."""
+        return 4 * self.motor.thrust_coefficient * self.motor.max_speed**2 / self.mass
+
+    @property
+    def hover_speed(self) -> float:
+        """Rotor speed that carries the weight, rad/s."""
+        return float(np.sqrt(self.mass * GRAVITY / (4 * self.motor.thrust_coefficient)))
+
+
+def load_vehicle(name: str | Path) -> VehicleConfig:
+    """A vehicle by path or by name (``config/vehicle/<name>.yaml``)."""
+    return load_yaml(find_file(name, "config/vehicle"), VehicleConfig)
+
+
+def missing_packages(extra: str, packages: Iterable[str]) -> ConfigError:
+    """The error for an optional part whose packages are not installed."""
+    return ConfigError(f"this needs {', '.join(packages)}: pip install 'liquid_control[{extra}]'")

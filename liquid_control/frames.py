@@ -1,0 +1,158 @@
+"""Rotations and frames: the one place where frames and quaternion orders change.
+
+World frame ENU, body frame FLU (REP-103). Quaternions are ``xyzw`` with the body-to-world sense:
+``quat_world_body`` rotates a vector given in the body frame into the world frame.
+
+Vectors and quaternions are *component-first*: shape ``(3, *batch)`` and ``(4, *batch)``. A single
+vehicle is the empty batch, so the same formula serves one vehicle in NumPy, ``(3,)``, and a batch
+in NumPy or torch, ``(3, B)``, and each component of a batch is contiguous in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or torch.Tensor
+
+
+def namespace(x: Array):
+    """The module that ``x`` belongs to: ``torch`` for a tensor, else ``numpy``."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and isinstance(x, torch.Tensor) else np
+
+
+def stack(like: Array, *components: Array) -> Array:
+    """Components ``(*batch)`` to one array ``(n, *batch)`` of the kind of ``like``."""
+    xp = namespace(like)
+    return np.array(components) if xp is np else xp.stack(components)
+
+
+def quat_multiply(a: Array, b: Array) -> Array:
+    """Hamilton product ``a ⊗ b`` of quaternions ``(4, *batch)``."""
+    ax, ay, az, aw = a
+    bx, by, bz, bw = b
+    return stack(
+        a,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )
+
+
+def quat_conjugate(q: Array) -> Array:
+    """The inverse of a unit quaternion ``(4, *batch)``."""
+    x, y, z, w = q
+    return stack(q, -x, -y, -z, w)
+
+
+def quat_normalize(q: Array) -> Array:
+    """``q / |q|`` for ``(4, *batch)``; a zero quaternion gives NaN."""
+    x, y, z, w = q
+    return q / (x * x + y * y + z * z + w * w) ** 0.5
+
+
+def _rotate(x: Array, y: Array, z: Array, w: Array, v: Array) -> Array:
+    vx, vy, vz = v
+    # v + 2 w (q × v) + 2 q × (q × v), the usual two cross products
+    tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
+    return stack(
+        v,
+        vx + w * tx + y * tz - z * ty,
+        vy + w * ty + z * tx - x * tz,
+        vz + w * tz + x * ty - y * tx,
+    )
+
+
+def rotate(q: Array, v: Array) -> Array:
+    """``R(q) v``: with ``quat_world_body``, body vector ``(3, *batch)`` to world."""
+    x, y, z, w = q
+    return _rotate(x, y, z, w, v)
+
+
+def rotate_inverse(q: Array, v: Array) -> Array:
+    """``R(q)ᵀ v``: with ``quat_world_body``, world vector ``(3, *batch)`` to body."""
+    x, y, z, w = q
+    return _rotate(-x, -y, -z, w, v)
+
+
+def matrix_from_quat(q: Array) -> Array:
+    """Rotation matrix ``(3, 3, *batch)`` of a unit quaternion ``(4, *batch)``."""
+    x, y, z, w = q
+    return stack(
+        q,
+        stack(q, 1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        stack(q, 2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        stack(q, 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+
+
+def quat_from_rotation_vector(v: Array) -> Array:
+    """Unit quaternion ``(4, *batch)`` of the rotation vector ``(3, *batch)``, rad.
+
+    The exponential map, with the Taylor series of sin(θ/2)/θ near zero so that the function and
+    its gradient stay finite at no rotation.
+    """
+    xp = namespace(v)
+    x, y, z = v
+    square = x * x + y * y + z * z
+    small = square < 1e-8
+    angle = xp.where(small, xp.ones_like(square), square) ** 0.5
+    scale = xp.where(small, 0.5 - square / 48, xp.sin(0.5 * angle) / angle)
+    w = xp.where(small, 1 - square / 8, xp.cos(0.5 * angle))
+    return stack(v, x * scale, y * scale, z * scale, w)
+
+
+def quat_integrate(q: Array, ang_vel_body: Array, dt: float) -> Array:
+    """Attitude ``(4, *batch)`` after ``dt`` s at constant body rates ``(3, *batch)`` in rad/s."""
+    return quat_normalize(quat_multiply(q, quat_from_rotation_vector(ang_vel_body * dt)))
+
+
+def quat_from_yaw(yaw: Array) -> Array:
+    """Attitude ``(4, *batch)`` that is level with heading ``yaw`` ``(*batch)``, rad from East."""
+    xp = namespace(yaw)
+    half = yaw * 0.5
+    zero = half * 0
+    return stack(yaw, zero, zero, xp.sin(half), xp.cos(half))
+
+
+def yaw_from_quat(q: Array) -> Array:
+    """Heading ``(*batch)`` in rad from East, counter-clockwise, of the body x axis."""
+    xp = namespace(q)
+    x, y, z, w = q
+    return xp.arctan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z))
+
+
+def wxyz_from_xyzw(q: Array) -> Array:
+    """Reorder ``(4, *batch)`` for transforms3d, MAVLink and others that put the scalar first."""
+    x, y, z, w = q
+    return stack(q, w, x, y, z)
+
+
+def xyzw_from_wxyz(q: Array) -> Array:
+    """Reorder ``(4, *batch)`` from scalar-first order."""
+    w, x, y, z = q
+    return stack(q, x, y, z, w)
+
+
+def ned_from_enu(v: Array) -> Array:
+    """World vector ``(3, *batch)`` ENU to NED; its own inverse."""
+    x, y, z = v
+    return stack(v, y, x, -z)
+
+
+def frd_from_flu(v: Array) -> Array:
+    """Body vector ``(3, *batch)`` FLU to FRD; its own inverse."""
+    x, y, z = v
+    return stack(v, x, -y, -z)
+
+
+def quat_ned_frd_from_enu_flu(q: Array) -> Array:
+    """Attitude ``(4, *batch)`` of FRD in NED from that of FLU in ENU; its own inverse."""
+    x, y, z, w = q
+    s = 0.5**0.5
+    # −(q_ned_enu ⊗ q ⊗ q_flu_frd) with q_ned_enu = (s, s, 0, 0) and q_flu_frd = (1, 0, 0, 0)
+    return stack(q, s * (x + y), s * (x - y), s * (w - z), s * (w + z))

@@ -1,0 +1,258 @@
+"""`policy.onnx`: one file that holds a policy and the proof that it computes what it should.
+
+The graph is one control step with the batch dimension free:
+
+    observation (B, n) SI, dt (B, 1) s, state (B, m)  ->  command (B, c) SI, next_state (B, m)
+
+All inputs and outputs are float32; normalisation and action scaling are inside the graph. The
+metadata property `liquid_control` holds `PolicyMetadata` as JSON and `liquid_control_sha256` its
+digest. The metadata carries golden pairs: a short sequence of inputs with the outputs that the
+trained network gave. Loading re-runs them, so an edited weight or a runtime that computes
+something else is refused before anything flies. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from pydantic import Field, ValidationError
+
+from liquid_control.config import ConfigError, PositiveFloat, StrictModel, missing_packages
+from liquid_control.structs import Layout, Slot
+
+SCHEMA_VERSION = 1
+METADATA_KEY = "liquid_control"
+DIGEST_KEY = "liquid_control_sha256"
+GOLDEN_TOLERANCE = 1e-4  # largest absolute error of a golden output
+MAX_BYTES = 64 * 2**20  # a policy is kilobytes; what is larger is not one
+INPUTS = ("observation", "dt", "state")
+OUTPUTS = ("command", "next_state")
+
+
+class SlotEntry(StrictModel):
+    """A `structs.Slot` as JSON."""
+
+    name: str
+    size: int = Field(gt=0)
+    unit: str
+    frame: str
+
+
+class Wiring(StrictModel):
+    """Who is connected to whom: `synapses` are (source, target, sign) of neuron indices.
+
+    `layers` maps each layer's name to the indices of its neurons; sensory neurons are the inputs.
+    """
+
+    layers: dict[str, list[int]]
+    sensory_synapses: list[tuple[int, int, int]]
+    synapses: list[tuple[int, int, int]]
+
+
+class Golden(StrictModel):
+    """T steps from the zero state, batch 1; the state is carried from step to step."""
+
+    observation: list[list[float]]  # (T, n)
+    dt: list[float]  # (T,) s
+    command: list[list[float]]  # (T, c)
+    state: list[list[float]]  # (T, m), after the step
+
+
+class PolicyMetadata(StrictModel):
+    """All that a policy says about itself."""
+
+    schema_version: int
+    network: str  # kind of network, e.g. "cfc_ncp"
+    observation: list[SlotEntry]
+    command: list[SlotEntry]
+    control_period: PositiveFloat  # s, nominal
+    state_names: list[str]  # one name per component of the state
+    neuron_names: list[str]  # one name per neuron; neuron i is state component neuron_index[i]
+    neuron_index: list[int]
+    wiring: Wiring | None
+    weights: int  # non-zero weights
+    vehicle: str
+    training: dict[str, Any]  # configuration, seed, versions, result: the training record
+    golden: Golden
+
+    @property
+    def observation_layout(self) -> Layout:
+        """Slots of the observation vector."""
+        return Layout(tuple(Slot(**slot.model_dump()) for slot in self.observation))
+
+    @property
+    def command_layout(self) -> Layout:
+        """Slots of the command vector."""
+        return Layout(tuple(Slot(**slot.model_dump()) for slot in self.command))
+
+
+def slot_entries(layout: Layout) -> list[SlotEntry]:
+    """The slots of a layout in the form that the metadata holds."""
+    return [SlotEntry(name=s.name, size=s.size, unit=s.unit, frame=s.frame) for s in layout.slots]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A policy that passed every check."""
+
+    path: Path
+    metadata: PolicyMetadata
+    session: onnxruntime.InferenceSession
+
+    def zero_state(self) -> np.ndarray:
+        """The state at reset, ``(1, m)`` float32."""
+        return np.zeros((1, len(self.metadata.state_names)), np.float32)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> Artifact:
+    """Put the metadata into an ONNX graph and write it; the file appears whole or not at all.
+
+    The file is loaded with all checks before it takes its name. Needs the onnx package.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        raise missing_packages("train", ["onnx"]) from None
+    model = onnx.load_from_string(graph)
+    text = metadata.model_dump_json()
+    onnx.helper.set_model_props(model, {METADATA_KEY: text, DIGEST_KEY: _digest(text)})
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(model.SerializeToString(deterministic=True))
+    try:
+        load_artifact(partial)
+    except ConfigError:
+        partial.unlink()
+        raise
+    os.replace(partial, path)
+    return load_artifact(path)
+
+
+def load_artifact(path: str | Path) -> Artifact:
+    """Read and check a policy: size, graph, digest, schema, finiteness, golden pairs.
+
+    Raises:
+        ConfigError: which names the file, the check that failed and what was expected.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such policy file")
+    size = path.stat().st_size
+    if not 0 < size <= MAX_BYTES:
+        raise ConfigError(f"{path}: size check failed: {size} bytes, expected 1 to {MAX_BYTES}")
+    session = _open_session(path)
+    metadata = _read_metadata(path, session)
+    artifact = Artifact(path, metadata, session)
+    _check_shapes(artifact)
+    _check_golden(artifact)
+    return artifact
+
+
+def _open_session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # One thread: the graph is tiny, and a thread pool only adds latency and jitter.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime raises bare RuntimeErrors of its own kinds
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}: graph check failed: not a whole ONNX file: {reason}") from None
+
+
+def _read_metadata(path: Path, session: onnxruntime.InferenceSession) -> PolicyMetadata:
+    properties = session.get_modelmeta().custom_metadata_map
+    text = properties.get(METADATA_KEY)
+    if text is None:
+        raise ConfigError(f"{path}: schema check failed: an ONNX file without {METADATA_KEY} data")
+    if properties.get(DIGEST_KEY) != _digest(text):
+        raise ConfigError(f"{path}: digest check failed: the metadata was edited or damaged")
+    try:
+        metadata = PolicyMetadata.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{path}: schema check failed: {key}: {first['msg']}") from None
+    if metadata.schema_version != SCHEMA_VERSION:
+        raise ConfigError(
+            f"{path}: schema check failed: version {metadata.schema_version}, this release "
+            f"reads {SCHEMA_VERSION}"
+        )
+    return metadata
+
+
+def _check_shapes(artifact: Artifact) -> None:
+    metadata, session = artifact.metadata, artifact.session
+    expected = {
+        "observation": metadata.observation_layout.size,
+        "dt": 1,
+        "state": len(metadata.state_names),
+        "command": metadata.command_layout.size,
+        "next_state": len(metadata.state_names),
+    }
+    for kind, names, tensors in (
+        ("inputs", INPUTS, session.get_inputs()),
+        ("outputs", OUTPUTS, session.get_outputs()),
+    ):
+        found = tuple(t.name for t in tensors)
+        if found != names:
+            raise ConfigError(
+                f"{artifact.path}: schema check failed: {kind} {found}, expected {names}"
+            )
+        for tensor in tensors:
+            if tensor.shape[-1] != expected[tensor.name] or len(tensor.shape) != 2:
+                raise ConfigError(
+                    f"{artifact.path}: schema check failed: {tensor.name} has shape "
+                    f"{tensor.shape}, expected (B, {expected[tensor.name]})"
+                )
+
+
+def _check_golden(artifact: Artifact) -> None:
+    golden = artifact.metadata.golden
+    worst = 0.0
+    state = artifact.zero_state()
+    try:
+        for observation, dt, command, next_state in zip(
+            golden.observation, golden.dt, golden.command, golden.state, strict=True
+        ):
+            outputs = artifact.session.run(
+                OUTPUTS,
+                {
+                    "observation": np.array([observation], np.float32),
+                    "dt": np.array([[dt]], np.float32),
+                    "state": state,
+                },
+            )
+            for got, want in zip(outputs, (command, next_state), strict=True):
+                error = np.abs(got[0] - np.asarray(want))
+                if not np.isfinite(error).all():
+                    raise ConfigError(
+                        f"{artifact.path}: finiteness check failed: the graph gave {got[0]}"
+                    )
+                worst = max(worst, float(error.max()))
+            state = outputs[1]
+    except ValueError as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{artifact.path}: golden check failed: {error}") from None
+    if not golden.dt:
+        raise ConfigError(f"{artifact.path}: golden check failed: no golden pairs")
+    if worst > GOLDEN_TOLERANCE:
+        raise ConfigError(
+            f"{artifact.path}: golden check failed: largest error {worst:.2e}, expected at most "
+            f"{GOLDEN_TOLERANCE:.0e}; the weights were edited or this runtime computes otherwise"
+        )

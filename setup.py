@@ -1,0 +1,80 @@
+"""One description for colcon (ament_python) and pip; pyproject.toml holds tool settings only."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "liquid_control"
+SHARE = Path("share") / PACKAGE
+
+
+def share_files(*patterns: str) -> list[tuple[str, list[str]]]:
+    """Data files below the share folder, in the same folders as in the repository."""
+    folders: dict[str, list[str]] = {}
+    for pattern in patterns:
+        for path in sorted(Path(".").glob(pattern)):
+            if path.is_file():
+                folders.setdefault(str(SHARE / path.parent), []).append(str(path))
+    return sorted(folders.items())
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Liquid neural networks (CfC, NCP) that fly quadrotors",
+    license="Apache-2.0",
+    maintainer="liquid_control maintainers",
+    maintainer_email="maintainers@liquid-control.org",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (str(SHARE), ["package.xml"]),
+        *share_files("config/**/*", "sim_worlds/**/*", "launch/*.py"),
+    ],
+    python_requires=">=3.10",
+    install_requires=[
+        "numpy>=1.24",
+        "pyyaml>=6",
+        "pydantic>=2.5",
+        "onnxruntime>=1.17",
+        "transforms3d>=0.4.1",
+    ],
+    extras_require={
+        "sim": ["pybullet>=3.2.5"],
+        "ros": [
+            "ros-kilted-rclpy",
+            "ros-rmw-fastrtps-cpp",
+            "ros-diagnostic-msgs",
+            "ros-geometry-msgs",
+            "ros-lifecycle-msgs",
+            "ros-nav-msgs",
+            "ros-rosgraph-msgs",
+            "ros-sensor-msgs",
+            "ros-std-msgs",
+            "ros-trajectory-msgs",
+        ],
+        "train": ["torch>=2.4", "onnx>=1.16", "onnxscript>=0.1", "networkx>=3"],
+        "report": [
+            "matplotlib>=3.7",
+            "plotly>=5.18",
+            "imageio>=2.31",
+            "imageio-ffmpeg",
+            "mcap-ros2-support>=0.5",
+            "rich>=13",
+        ],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6.90",
+            "ruff",
+            "colcon-common-extensions",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "liquid-control = liquid_control.cli:main",
+            "controller = liquid_control.nodes.controller:main",
+            "simulator = liquid_control.nodes.simulator:main",
+        ]
+    },
+)

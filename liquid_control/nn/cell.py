@@ -1,0 +1,73 @@
+"""The one signature of every network: a cell takes input, state and dt, and gives output and state.
+
+Shapes: B batch, T time, F inputs, H state, O outputs. dt is in seconds, one value a sample.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from liquid_control.nn.wiring import Layer
+
+
+class Cell(nn.Module):
+    """Interface of a recurrent cell; subclasses are leaves and implement ``step`` and ``config``.
+
+    ``weights`` turns parameters into the tensors that a step needs (masks and signs applied). It
+    is the same for every step of a sequence, so a loop calls it once and then ``step``::
+
+        weights = cell.weights()
+        for t in range(steps):
+            output_BO, state_BH = cell.step(input_BTF[:, t], state_BH, dt_BT1[:, t], weights)
+    """
+
+    input_size: int
+    state_size: int
+    output_size: int
+
+    def initial_state(self, batch: int) -> Tensor:
+        """(batch, H) state at rest, on the device and in the dtype of the parameters."""
+        return next(self.parameters()).new_zeros(batch, self.state_size)
+
+    def parameter_count(self) -> int:
+        """Number of weights that training can change; those of missing synapses don't count."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def weights(self) -> tuple[Tensor, ...]:
+        """Effective weights, differentiable with respect to the parameters."""
+        raise NotImplementedError
+
+    def step(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """One step of dt seconds with the input held; returns (output_BO, state_BH)."""
+        raise NotImplementedError
+
+    def config(self) -> dict:
+        """Plain values from which :func:`liquid_control.nn.zoo.build_cell` rebuilds the cell."""
+        raise NotImplementedError
+
+    def forward(self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor) -> tuple[Tensor, Tensor]:
+        return self.step(input_BF, state_BH, dt_B1, self.weights())
+
+
+def gather_sources(layer: Layer, input_BF: Tensor, state_BH: Tensor, fresh: list[Tensor]) -> Tensor:
+    """What a layer reads: the input, layers already updated in this step, and the old state.
+
+    fresh: new states of the layers before this one, in order, i.e. of neurons [0, layer.start).
+    """
+    inputs = input_BF.shape[1]
+    first, last = layer.source_start - inputs, layer.source_stop - inputs
+    parts = [input_BF] if layer.source_start < inputs else []
+    start = 0
+    for part in fresh:
+        if first <= start < last:
+            parts.append(part)
+        start += part.shape[1]
+    if last > start:
+        parts.append(state_BH[:, max(first, start) : last])
+    return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+
+def fan_in(mask_HF: Tensor) -> Tensor:
+    """(H, 1) number of sources of each neuron that have a synapse, at least 1."""
+    return mask_HF.ne(0).sum(dim=1, keepdim=True).clamp(min=1)

@@ -1,0 +1,314 @@
+"""Who is connected to whom: the wiring of a liquid network.
+
+A neural circuit policy (Lechner et al., "Neural circuit policies enabling auditable autonomy",
+Nature Machine Intelligence 2020) has four groups: sensory -> inter -> command -> motor, with
+recurrent synapses inside the command group. It is drawn in four steps: (1) place the groups,
+(2) give every neuron a random number of synapses to the next group, each excitatory (+1) or
+inhibitory (-1), (3) connect whoever was left out, (4) add recurrent command synapses.
+
+Neurons are numbered inter, command, motor, which is the order of the state vector of every cell.
+Within one step the groups are updated in that order and each sees the fresh state of the one
+before it, so that a sensor reaches a motor in one step. A wiring without command neurons (fully
+connected, random) is one group that is updated at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Rng = np.random.Generator | int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Neurons that are updated together, and the part of [inputs | state] that they read."""
+
+    start: int  # first neuron (index into the state)
+    stop: int
+    source_start: int  # first source (index into inputs followed by state)
+    source_stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """Immutable synapses of a network with ``sensory`` inputs and ``units`` neurons.
+
+    ``sensory_adjacency`` (sensory, units) and ``adjacency`` (units, units) hold +1 for an
+    excitatory synapse, -1 for an inhibitory one and 0 for none; row = source, column = target.
+    """
+
+    kind: str
+    sensory: int
+    inter: int
+    command: int
+    motor: int
+    sensory_adjacency: np.ndarray
+    adjacency: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("sensory", "motor"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1 neuron")
+        for name, shape in (
+            ("sensory_adjacency", (self.sensory, self.units)),
+            ("adjacency", (self.units, self.units)),
+        ):
+            matrix = np.array(getattr(self, name), dtype=np.int8)
+            if matrix.shape != shape:
+                raise ValueError(f"{name} has shape {matrix.shape}, expected {shape}")
+            if not np.isin(matrix, (-1, 0, 1)).all():
+                raise ValueError(f"{name} may hold only -1, 0 and +1")
+            matrix.setflags(write=False)
+            object.__setattr__(self, name, matrix)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Wiring) and self.config() == other.config()
+
+    def __hash__(self) -> int:
+        return hash((self.sensory_adjacency.tobytes(), self.adjacency.tobytes()))
+
+    @property
+    def units(self) -> int:
+        """Number of neurons, sensory neurons (the inputs) not counted."""
+        return self.inter + self.command + self.motor
+
+    @property
+    def synapses(self) -> int:
+        return int(np.count_nonzero(self.sensory_adjacency) + np.count_nonzero(self.adjacency))
+
+    @property
+    def full_adjacency(self) -> np.ndarray:
+        """(sensory + units, units): synapses from [inputs | state] to the neurons."""
+        return np.concatenate([self.sensory_adjacency, self.adjacency])
+
+    @property
+    def groups(self) -> dict[str, range]:
+        """Neurons of each group, as indices into the state."""
+        i, c = self.inter, self.inter + self.command
+        return {"inter": range(i), "command": range(i, c), "motor": range(c, self.units)}
+
+    @property
+    def neuron_names(self) -> tuple[str, ...]:
+        return tuple(f"{name}{k}" for name, ids in self.groups.items() for k in range(len(ids)))
+
+    def layers(self, *, own_state: bool) -> tuple[Layer, ...]:
+        """Update order, with the smallest run of whole groups that holds each layer's sources.
+
+        own_state: whether a neuron also reads its own last state where no synapse says so.
+        """
+        groups = [ids for ids in self.groups.values() if len(ids)]
+        updates = groups if self.command else [range(self.units)]
+        edges = [0, self.sensory, *(self.sensory + ids.stop for ids in groups)]
+        layers = []
+        for ids in updates:
+            connected = self.full_adjacency[:, ids.start : ids.stop].any(axis=1)
+            if own_state or not connected.any():
+                connected[self.sensory + ids.start : self.sensory + ids.stop] = True
+            sources = np.flatnonzero(connected)
+            layers.append(
+                Layer(
+                    ids.start,
+                    ids.stop,
+                    max(edge for edge in edges if edge <= sources[0]),
+                    min(edge for edge in edges if edge > sources[-1]),
+                )
+            )
+        return tuple(layers)
+
+    def config(self) -> dict:
+        """Plain values that rebuild exactly this wiring with :func:`wiring_from_config`."""
+        source, target = np.nonzero(self.full_adjacency)
+        sign = self.full_adjacency[source, target]
+        return {
+            "kind": self.kind,
+            **{name: getattr(self, name) for name in ("sensory", "inter", "command", "motor")},
+            "synapses": [[int(s), int(t), int(p)] for s, t, p in zip(source, target, sign)],
+        }
+
+    def summary(self) -> str:
+        """One line a person can read."""
+        count = np.count_nonzero
+        full = self.full_adjacency
+        density = self.synapses / full.size
+        return (
+            f"{self.kind}: {self.sensory} sensory, {self.inter} inter, {self.command} command, "
+            f"{self.motor} motor neurons; {self.synapses} synapses ({count(full > 0)} excitatory, "
+            f"{count(full < 0)} inhibitory, {count(self.adjacency)} between neurons, "
+            f"density {density:.0%})"
+        )
+
+    def graph(self):
+        """A ``networkx.DiGraph``; nodes carry ``group``, edges carry ``sign``."""
+        import networkx
+
+        graph = networkx.DiGraph()
+        names = [f"sensory{k}" for k in range(self.sensory)] + list(self.neuron_names)
+        for name in names:
+            graph.add_node(name, group=name.rstrip("0123456789"))
+        for source, target, sign in self.config()["synapses"]:
+            graph.add_edge(names[source], names[self.sensory + target], sign=sign)
+        return graph
+
+    def draw(self, ax=None):
+        """Picture of the four groups in columns; blue excites, red inhibits. Returns the axes."""
+        import matplotlib.pyplot as plt
+        import networkx
+
+        graph = self.graph()
+        columns = ["sensory", *self.groups]
+        rank = {node: columns.index(group) for node, group in graph.nodes(data="group")}
+        networkx.set_node_attributes(graph, rank, "column")
+        position = networkx.multipartite_layout(graph, subset_key="column")
+        if ax is None:
+            _, ax = plt.subplots(figsize=(8, 6))
+        networkx.draw_networkx_nodes(
+            graph, position, ax=ax, node_size=60, node_color=list(rank.values()), cmap="viridis"
+        )
+        for sign, color in ((1, "tab:blue"), (-1, "tab:red")):
+            edges = [(s, t) for s, t, edge_sign in graph.edges(data="sign") if edge_sign == sign]
+            style = dict(edge_color=color, alpha=0.35, arrowsize=5, node_size=60)
+            networkx.draw_networkx_edges(graph, position, ax=ax, edgelist=edges, **style)
+        ax.set_title(self.summary(), fontsize=7)
+        ax.set_axis_off()
+        return ax
+
+
+def ncp(
+    *,
+    sensory: int,
+    inter: int,
+    command: int,
+    motor: int,
+    sensory_fanout: int,
+    inter_fanout: int,
+    recurrent_command_synapses: int,
+    motor_fanin: int,
+    rng: Rng,
+) -> Wiring:
+    """Neural circuit policy drawn by the four steps.
+
+    Fan-outs and the fan-in are means: each neuron's number of synapses is binomial, but never 0.
+    ``recurrent_command_synapses`` is the exact number of synapses inside the command group.
+    """
+    for name, value, most in (
+        ("sensory_fanout", sensory_fanout, inter),
+        ("inter_fanout", inter_fanout, command),
+        ("motor_fanin", motor_fanin, command),
+        ("recurrent_command_synapses", recurrent_command_synapses, command**2),
+    ):
+        low = 0 if name == "recurrent_command_synapses" else 1
+        if not low <= value <= most:
+            raise ValueError(f"{name} is {value}, expected {low} to {most}")
+    rng = np.random.default_rng(rng)
+    units = inter + command + motor
+    recurrent = np.zeros((command, command), np.int8)
+    chosen = rng.choice(command**2, size=recurrent_command_synapses, replace=False)
+    recurrent.flat[chosen] = _signs(rng, recurrent_command_synapses)
+    sensory_adjacency = np.zeros((sensory, units), np.int8)
+    adjacency = np.zeros((units, units), np.int8)
+    first_motor = inter + command
+    sensory_adjacency[:, :inter] = _connect(rng, sensory, inter, sensory_fanout)
+    adjacency[:inter, inter:first_motor] = _connect(rng, inter, command, inter_fanout)
+    adjacency[inter:first_motor, first_motor:] = _connect(rng, motor, command, motor_fanin).T
+    adjacency[inter:first_motor, inter:first_motor] = recurrent
+    return Wiring("ncp", sensory, inter, command, motor, sensory_adjacency, adjacency)
+
+
+def auto_ncp(*, sensory: int, units: int, motor: int, sparsity: float = 0.5, rng: Rng) -> Wiring:
+    """NCP of ``units`` neurons of which ``motor`` are outputs; 40 % of the rest is command."""
+    if units < motor + 3:
+        raise ValueError(f"units is {units}, expected at least motor + 3 = {motor + 3}")
+    if not 0.0 <= sparsity < 1.0:
+        raise ValueError(f"sparsity is {sparsity}, expected 0 <= sparsity < 1")
+    command = max(int(0.4 * (units - motor)), 1)
+    inter = units - motor - command
+    density = 1.0 - sparsity
+    return ncp(
+        sensory=sensory,
+        inter=inter,
+        command=command,
+        motor=motor,
+        sensory_fanout=max(int(inter * density), 1),
+        inter_fanout=max(int(command * density), 1),
+        recurrent_command_synapses=min(max(int(2 * command * density), 1), command**2),
+        motor_fanin=max(int(command * density), 1),
+        rng=rng,
+    )
+
+
+def fully_connected(*, sensory: int, units: int, motor: int, rng: Rng) -> Wiring:
+    """Every input and neuron feeds every neuron; the last ``motor`` neurons are the output."""
+    return random_wiring(sensory=sensory, units=units, motor=motor, sparsity=0.0, rng=rng)
+
+
+def random_wiring(*, sensory: int, units: int, motor: int, sparsity: float, rng: Rng) -> Wiring:
+    """Synapses at random, without groups; every input and every neuron keeps at least one."""
+    if not 1 <= motor <= units:
+        raise ValueError(f"motor is {motor}, expected 1 to units = {units}")
+    if not 0.0 <= sparsity < 1.0:
+        raise ValueError(f"sparsity is {sparsity}, expected 0 <= sparsity < 1")
+    rng = np.random.default_rng(rng)
+    fanout = max((1.0 - sparsity) * units, 1.0)
+    return Wiring(
+        "random" if sparsity else "fully_connected",
+        sensory,
+        units - motor,
+        0,
+        motor,
+        _connect(rng, sensory, units, fanout),
+        _connect(rng, units, units, fanout),
+    )
+
+
+def _signs(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.choice(np.array([-1, 1], np.int8), size=count)
+
+
+def _connect(rng: np.random.Generator, sources: int, targets: int, fanout: float) -> np.ndarray:
+    """(sources, targets) signs: a binomial number of targets a source; nobody is left out."""
+    synapses = np.zeros((sources, targets), np.int8)
+    for row in synapses:
+        _fill(rng, row, fanout)
+    for column in synapses.T:
+        if not column.any():
+            _fill(rng, column, sources * fanout / targets)
+    return synapses
+
+
+def _fill(rng: np.random.Generator, line: np.ndarray, mean: float) -> None:
+    count = max(rng.binomial(line.size, min(mean / line.size, 1.0)), 1)
+    line[rng.choice(line.size, size=count, replace=False)] = _signs(rng, count)
+
+
+RECIPES = {
+    "ncp": ncp,
+    "auto_ncp": auto_ncp,
+    "fully_connected": fully_connected,
+    "random": random_wiring,
+}
+
+
+def wiring_from_config(config: dict) -> Wiring:
+    """The wiring that a config names.
+
+    Either the exact form of :meth:`Wiring.config` (with ``synapses``) or a recipe: ``kind`` (ncp,
+    auto_ncp, fully_connected, random), its arguments, and ``seed``.
+    """
+    if config.get("kind") not in RECIPES:
+        raise ValueError(f"wiring kind is {config.get('kind')!r}, expected one of {list(RECIPES)}")
+    values = dict(config)
+    kind = values.pop("kind")
+    try:
+        if "synapses" not in values:
+            return RECIPES[kind](rng=values.pop("seed"), **values)
+        synapses = values.pop("synapses")
+        units = values["inter"] + values["command"] + values["motor"]
+        full = np.zeros((values["sensory"] + units, units), np.int8)
+        for source, target, sign in synapses:
+            if not (0 <= source < len(full) and 0 <= target < units):
+                raise ValueError(f"synapse {source} -> {target} is outside {full.shape}")
+            full[source, target] = sign
+        sensory = values["sensory"]
+        return Wiring(kind, sensory_adjacency=full[:sensory], adjacency=full[sensory:], **values)
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"wiring {kind!r}: {error}") from error

@@ -1,0 +1,168 @@
+"""The closed form in time: what dt means, and the bounds it promises."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liquid_control.nn.cfc import CfC
+from liquid_control.nn.wiring import auto_ncp, fully_connected, ncp
+
+MODES = ["closed", "default", "no_gate", "pure"]
+
+
+def make_rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def make_cell(mode="closed", seed=0, **arguments):
+    wiring = auto_ncp(sensory=6, units=20, motor=3, rng=seed)
+    return CfC(wiring, mode=mode, nominal_dt=0.01, rng=make_rng(seed), **arguments)
+
+
+@given(
+    seed=st.integers(0, 20),
+    scale=st.floats(0.0, 1e6),
+    dt=st.one_of(st.just(0.0), st.floats(1e-9, 1e9)),
+)
+@settings(max_examples=60, deadline=None)
+def test_state_stays_in_bounds_for_any_input_and_dt(seed, scale, dt):
+    cell = make_cell(seed=seed)
+    state = torch.rand(5, cell.state_size, generator=make_rng(seed)) * 2 - 1
+    for k in range(3):
+        inputs = torch.randn(5, 6, generator=make_rng(seed + k)) * scale
+        _, state = cell(inputs, state, torch.full((5, 1), dt))
+        assert torch.isfinite(state).all()
+        assert state.abs().max() <= 1 + 1e-6
+
+
+@given(seed=st.integers(0, 20), scale=st.floats(0.0, 1e6))
+@settings(max_examples=30, deadline=None)
+def test_time_constant_stays_in_bounds_for_any_input(seed, scale):
+    """The decay of a difference between two states over dt gives the neuron's time constant."""
+    cell = make_cell(seed=seed).double()
+    fastest, slowest = cell.tau_bounds()
+    inputs = torch.randn(1, 6, generator=make_rng(seed)).double() * scale
+    dt = torch.tensor([[1e-3]], dtype=torch.float64)
+    first = cell.wiring.groups["inter"]  # neurons whose rate does not read the state
+    state = torch.zeros(1, cell.state_size, dtype=torch.float64)
+    shifted = state.clone()
+    shifted[:, : first.stop] += 0.5
+    decay = (cell(inputs, shifted, dt)[1] - cell(inputs, state, dt)[1])[0, : first.stop] / 0.5
+    tau = -dt[0, 0] / decay.log()
+    assert (tau >= fastest[: first.stop] * (1 - 1e-6)).all()
+    assert (tau <= slowest[: first.stop] * (1 + 1e-6)).all()
+
+
+def test_zero_dt_is_the_identity_for_the_closed_form_and_safe_for_all():
+    inputs = torch.randn(4, 6, generator=make_rng())
+    for mode in MODES:
+        cell = make_cell(mode)
+        state = torch.rand(4, cell.state_size, generator=make_rng(1))
+        _, after = cell(inputs, state, torch.zeros(4, 1))
+        assert torch.isfinite(after).all()
+        if mode == "closed":
+            torch.testing.assert_close(after, state, rtol=0, atol=1e-7)
+        else:
+            assert (after - state).abs().max() > 1e-3
+
+
+def integrate(cell, inputs, state, total, steps):
+    dt = torch.full((len(inputs), 1), total / steps, dtype=state.dtype)
+    for _ in range(steps):
+        _, state = cell(inputs, state, dt)
+    return state
+
+
+def test_two_half_steps_equal_one_where_rate_and_target_are_held():
+    """Without recurrent synapses, a held input holds the rate and target of the inter neurons."""
+    cell = make_cell().double()
+    inputs = torch.randn(4, 6, generator=make_rng()).double()
+    state = torch.rand(4, cell.state_size, generator=make_rng(1)).double()
+    inter = slice(0, cell.wiring.inter)
+    one = integrate(cell, inputs, state, 0.03, 1)[:, inter]
+    two = integrate(cell, inputs, state, 0.03, 2)[:, inter]
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wired", ["ncp", "fully_connected"])
+def test_closed_form_converges_at_order_one(wired):
+    wiring = {
+        "ncp": auto_ncp(sensory=6, units=20, motor=3, rng=0),
+        "fully_connected": fully_connected(sensory=6, units=12, motor=3, rng=0),
+    }[wired]
+    cell = CfC(wiring, nominal_dt=0.01, rng=make_rng()).double()
+    inputs = torch.randn(3, 6, generator=make_rng()).double()
+    state = torch.rand(3, cell.state_size, generator=make_rng(1)).double()
+    exact = integrate(cell, inputs, state, 0.02, 4096)
+    steps = torch.tensor([16, 32, 64, 128])
+    errors = torch.stack([(integrate(cell, inputs, state, 0.02, n) - exact).norm() for n in steps])
+    orders = torch.log2(errors[:-1] / errors[1:])
+    assert orders.mean().item() == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_path_through_a_missing_synapse_is_zero(mode):
+    """Jacobians of state and gates: only synapses, in the order inter, command, motor, and own."""
+    cell = make_cell(mode).double()
+    wiring = cell.wiring
+    inputs = torch.randn(1, 6, generator=make_rng()).double()
+    state = torch.rand(1, cell.state_size, generator=make_rng(1)).double()
+    dt = torch.full((1, 1), 0.013, dtype=torch.float64)
+    by_input, by_state = torch.autograd.functional.jacobian(
+        lambda x, h: cell(x, h, dt)[1][0], (inputs, state)
+    )
+    reach = torch.tensor(wiring.full_adjacency.T != 0).double()
+    direct_x, direct_h = reach[:, :6], reach[:, 6:] + torch.eye(wiring.units).double()
+    inter, command, motor = (torch.tensor(list(g)) for g in wiring.groups.values())
+    allowed_x, allowed_h = direct_x.clone(), torch.eye(wiring.units).double()
+    # recurrent synapses read the old state; those to the next group read the fresh one
+    allowed_h[command[:, None], command] += direct_h[command[:, None], command]
+    for source, target in ((inter, command), (command, motor)):
+        path = direct_h[target[:, None], source]
+        allowed_x[target] += path @ allowed_x[source]
+        allowed_h[target] += path @ allowed_h[source]
+    assert (by_input[:, 0][allowed_x == 0] == 0).all()
+    assert (by_state[:, 0][allowed_h == 0] == 0).all()
+    recurrent = torch.tensor(wiring.adjacency.T != 0)[command[:, None], command]
+    assert (by_state[:, 0][command[:, None], command][recurrent] != 0).all()
+
+
+def test_polarity_is_honoured_after_any_training_step():
+    """An excitatory synapse raises the target, an inhibitory one lowers it; weights are free."""
+    wiring = ncp(
+        sensory=2, inter=4, command=3, motor=2, sensory_fanout=2, inter_fanout=2,
+        recurrent_command_synapses=2, motor_fanin=2, rng=3,
+    )  # fmt: skip
+    cell = CfC(wiring, nominal_dt=0.01, rng=make_rng()).double()
+    with torch.no_grad():
+        for weight in cell.weight:
+            weight.normal_(generator=make_rng(5))
+    # after a long time the inter neurons have reached their targets
+    jacobian = torch.autograd.functional.jacobian(
+        lambda x: cell(x, cell.initial_state(1), torch.full((1, 1), 1e3).double())[1][0, :4],
+        torch.zeros(1, 2).double(),
+    )[:, 0]
+    signs = torch.tensor(wiring.sensory_adjacency[:, :4].T)
+    assert (torch.sign(jacobian) == signs).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "open"}, "mode is 'open'"),
+        ({"polarity": "none"}, "polarity is 'none'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_cell(**arguments)
+
+
+def test_command_time_constants_start_log_spaced_from_5_ms_to_2_s():
+    cell = make_cell()
+    fastest, slowest = cell.tau_bounds()
+    middle = 1 / (0.5 / fastest + 0.5 / slowest)  # rate in the middle of the gate
+    command = cell.wiring.groups["command"]
+    assert middle[command.start].item() == pytest.approx(0.005, rel=1e-4)
+    assert middle[command.stop - 1].item() == pytest.approx(2.0, rel=1e-4)

@@ -37,10 +37,12 @@ class OdometrySample:
 
 @dataclass(frozen=True, slots=True)
 class SensorFrame:
-    """The newest sample of each sensor; ``None`` where none has come yet."""
+    """The newest sample of each sensor, ``None`` where none has come yet, and its age now."""
 
     imu: ImuSample | None
     odometry: OdometrySample | None
+    imu_age: float = 0.0  # s
+    odometry_age: float = 0.0  # s
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ class OnnxPolicy:
 
     def __init__(self, artifact: Artifact):
         self.metadata = artifact.metadata
-        self.path = artifact.path
+        self.observation_layout = artifact.metadata.observation_layout
+        self.command_layout = artifact.metadata.command_layout
         self._session = artifact.session
         self._zero_state = artifact.zero_state()
-        size = self.metadata.observation_layout.size
+        size = self.observation_layout.size
         self._inputs = {
             "observation": np.zeros((1, size), np.float32),
             "dt": np.zeros((1, 1), np.float32),

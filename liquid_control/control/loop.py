@@ -1,0 +1,194 @@
+"""The way through the house: measurements in, one command out.
+
+    SensorFrame -> input gate -> observation -> policy -> output gate -> supervisor -> Command
+
+The same `ControlLoop.step` runs in the ROS 2 node, in a rollout and in the evaluation.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from liquid_control.config import ConfigError, VehicleConfig
+from liquid_control.control.gate import Estimate, InputGate
+from liquid_control.control.geometric import GeometricController
+from liquid_control.control.observation import OBSERVATION_LAYOUT, Situation, observe
+from liquid_control.control.supervisor import Mode, Supervisor
+from liquid_control.parameters import ControllerParameters
+from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, Command, Layout, SensorFrame, Setpoint
+
+_POS, _VEL, _ACC, _UP = (
+    OBSERVATION_LAYOUT[name] for name in ("pos_error", "vel_error", "acc_setpoint", "up")
+)
+_THRUST, _ANG_VEL = COMMAND_LAYOUT["thrust"], COMMAND_LAYOUT["ang_vel"]
+_HOVER = np.array([GRAVITY, 0.0, 0.0, 0.0])
+
+
+class Controller(Protocol):
+    """What flies: `runtime.policy.OnnxPolicy`, or any controller with named observation slots."""
+
+    observation_layout: Layout
+    command_layout: Layout
+
+    def reset(self) -> None:
+        """Forget all state."""
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        """Command (`command_layout`) for an observation (`observation_layout`), SI units."""
+
+    @property
+    def neurons(self) -> np.ndarray:
+        """Activity of each neuron, for display."""
+
+
+def _indices(layout: Layout) -> np.ndarray:
+    """Where each component of a policy's observation stands in the whole observation."""
+    components = OBSERVATION_LAYOUT.component_names
+    known = {slot.name: slot for slot in OBSERVATION_LAYOUT.slots}
+    for slot in layout.slots:
+        if known.get(slot.name) != slot:
+            raise ConfigError(
+                f"the policy wants the observation {slot}, this loop offers {list(known.values())}"
+            )
+    return np.array([components.index(name) for name in layout.component_names])
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStep:
+    """What one step of the loop did."""
+
+    command: Command | None  # as sent; None: send nothing
+    mode: Mode
+    reason: str  # why the mode is not POLICY; "" if it is
+    faults: tuple[str, ...]  # measurements that the input gate refused
+    observation: np.ndarray | None  # (25,) OBSERVATION_LAYOUT
+    policy_time: float  # s that the policy took; NaN where it did not run
+
+
+class ControlLoop:
+    """Steps a policy at the control rate, and flies on when it can't.
+
+    Args:
+        policy: the controller to step; its observation slots are found by name.
+        vehicle: limits of the commands.
+        parameters: gates, envelope and gains; replaced as a whole by `set_parameters`.
+    """
+
+    def __init__(
+        self, policy: Controller, vehicle: VehicleConfig, parameters: ControllerParameters
+    ):
+        self.policy = policy
+        self._pick = _indices(policy.observation_layout)
+        if policy.command_layout != COMMAND_LAYOUT:
+            raise ConfigError(
+                f"the policy commands {policy.command_layout.names}, "
+                f"this loop sends {COMMAND_LAYOUT.names}"
+            )
+        max_rate = np.array(vehicle.autopilot.max_rate)
+        self._low = np.concatenate([[0.0], -max_rate])
+        self._high = np.concatenate([[vehicle.max_thrust], max_rate])
+        self.set_parameters(parameters)
+        self.reset()
+
+    def set_parameters(self, parameters: ControllerParameters) -> None:
+        """Take new parameters; the states of policy, gate and supervisor are kept."""
+        self.parameters = parameters
+        slew = parameters.output_gate
+        self._slew = np.array([slew.max_thrust_slew, *[slew.max_rate_slew] * 3])
+        if hasattr(self, "_gate"):
+            self._gate.parameters = parameters.input_gate
+            self._supervisor.parameters = parameters
+            self._backup.gains = parameters.backup
+        else:
+            self._gate = InputGate(parameters.input_gate)
+            self._supervisor = Supervisor(parameters)
+            self._backup = GeometricController(parameters.backup)
+
+    def reset(self) -> None:
+        """As before the first step: no measurement, zero state, hover as the last command."""
+        self._gate.reset()
+        self._supervisor.reset()
+        self._backup.reset()
+        self.policy.reset()
+        self._previous = _HOVER.copy()
+        self._mode = Mode.SILENT
+
+    def step(self, frame: SensorFrame, setpoint: Setpoint, dt: float) -> LoopStep:
+        """One control step, ``dt`` measured seconds after the one before."""
+        estimate = self._gate.update(frame, dt)
+        observation = None
+        cos_tilt = 1.0
+        if estimate is not None:
+            observation = self._observe(estimate, setpoint)
+            cos_tilt = observation[_UP][2]
+        mode, reason = self._supervisor.choose(estimate, cos_tilt, dt)
+        policy_time = np.nan
+        wanted = None
+        if mode is Mode.POLICY:
+            if self._mode is not Mode.POLICY:
+                self.policy.reset()
+            start = time.perf_counter()
+            wanted, fault = self._step_policy(observation, dt)
+            policy_time = time.perf_counter() - start
+            if fault:
+                self._supervisor.report_fault(fault)
+                mode, reason = Mode.BACKUP, fault
+        if mode in (Mode.BACKUP, Mode.DESCEND):
+            if self._mode is not mode:
+                self._backup.reset()
+            wanted = self._step_backup(observation, estimate, mode, dt)
+        self._mode = mode
+        command = None if mode is Mode.SILENT else self._limit(wanted, dt)
+        return LoopStep(command, mode, reason, self._gate.faults, observation, policy_time)
+
+    def _observe(self, estimate: Estimate, setpoint: Setpoint) -> np.ndarray:
+        error = setpoint.pos_world - estimate.pos_world
+        distance = float(np.sqrt(error @ error))
+        limit = self.parameters.max_pos_error
+        target = setpoint.pos_world
+        if distance > limit:
+            target = estimate.pos_world + error * (limit / distance)
+        situation = Situation(
+            pos_world=estimate.pos_world,
+            quat_world_body=estimate.quat_world_body,
+            vel_body=estimate.vel_body,
+            ang_vel_body=estimate.ang_vel_body,
+            specific_force_body=estimate.specific_force_body,
+            setpoint_pos_world=target,
+            setpoint_vel_world=setpoint.vel_world,
+            setpoint_acc_world=setpoint.acc_world,
+            setpoint_yaw=np.float64(setpoint.yaw),
+            previous_command=self._previous,
+        )
+        return observe(situation)
+
+    def _step_policy(self, observation: np.ndarray, dt: float) -> tuple[np.ndarray | None, str]:
+        try:
+            wanted = self.policy.step(observation[self._pick], dt)
+        except Exception as error:  # whatever a policy raises, the vehicle must fly on
+            return None, f"policy failed: {error}"
+        if not np.isfinite(wanted).all():
+            return None, f"policy commands {wanted}, expected finite values"
+        return wanted, ""
+
+    def _step_backup(
+        self, observation: np.ndarray, estimate: Estimate, mode: Mode, dt: float
+    ) -> np.ndarray:
+        if mode is Mode.DESCEND:
+            observation = observation.copy()
+            observation[_POS] = 0.0
+            observation[_ACC] = 0.0
+            sink = self.parameters.backup.descend_speed * observation[_UP]
+            observation[_VEL] = -sink - estimate.vel_body
+        return self._backup.step(observation, dt)
+
+    def _limit(self, wanted: np.ndarray, dt: float) -> Command:
+        step = self._slew * dt
+        sent = np.clip(wanted, self._previous - step, self._previous + step)
+        sent = np.clip(sent, self._low, self._high)
+        self._previous = sent
+        return Command(thrust=float(sent[_THRUST][0]), ang_vel_body=sent[_ANG_VEL])

@@ -148,9 +148,10 @@ class MotorConfig(StrictModel):
     thrust_coefficient: Annotated[PositiveFloat, quantity("N/(rad/s)^2")]
     torque_coefficient: Annotated[PositiveFloat, quantity("N*m/(rad/s)^2")]
     max_speed: Annotated[PositiveFloat, quantity("rad/s")]
-    min_speed: Annotated[NonNegativeFloat, quantity("rad/s")]
+    min_speed: Annotated[PositiveFloat, quantity("rad/s")]  # idle in flight
     time_constant_up: Annotated[PositiveFloat, quantity("s")]
     time_constant_down: Annotated[PositiveFloat, quantity("s")]
+    rotor_inertia: Annotated[NonNegativeFloat, quantity("kg*m^2")]
 
 
 class DragConfig(StrictModel):
@@ -182,6 +183,8 @@ class VehicleConfig(StrictModel):
     inertia: Annotated[PositiveTriple, quantity("kg*m^2")]
     rotor_positions: Annotated[tuple[Triple, Triple, Triple, Triple], quantity("m")]
     rotor_directions: tuple[int, int, int, int]
+    rotor_radius: Annotated[PositiveFloat, quantity("m")]
+    ground_effect: Annotated[NonNegativeFloat, quantity("1")]
     collision_size: Annotated[PositiveTriple, quantity("m")]
     motor: MotorConfig
     drag: DragConfig

@@ -55,12 +55,11 @@ def quat_normalize(q: Array) -> Array:
     return q / (x * x + y * y + z * z + w * w) ** 0.5
 
 
-def _rotate(x: Array, y: Array, z: Array, w: Array, v: Array) -> Array:
-    vx, vy, vz = v
+def rotate_components(x: Array, y: Array, z: Array, w: Array, vx: Array, vy: Array, vz: Array):
+    """``R(q) v`` as a tuple of components; plain floats serve as well as arrays."""
     # v + 2 w (q × v) + 2 q × (q × v), the usual two cross products
     tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
-    return stack(
-        v,
+    return (
         vx + w * tx + y * tz - z * ty,
         vy + w * ty + z * tx - x * tz,
         vz + w * tz + x * ty - y * tx,
@@ -70,13 +69,13 @@ def _rotate(x: Array, y: Array, z: Array, w: Array, v: Array) -> Array:
 def rotate(q: Array, v: Array) -> Array:
     """``R(q) v``: with ``quat_world_body``, body vector ``(3, *batch)`` to world."""
     x, y, z, w = q
-    return _rotate(x, y, z, w, v)
+    return stack(v, *rotate_components(x, y, z, w, *v))
 
 
 def rotate_inverse(q: Array, v: Array) -> Array:
     """``R(q)ᵀ v``: with ``quat_world_body``, world vector ``(3, *batch)`` to body."""
     x, y, z, w = q
-    return _rotate(-x, -y, -z, w, v)
+    return stack(v, *rotate_components(-x, -y, -z, w, *v))
 
 
 def matrix_from_quat(q: Array) -> Array:

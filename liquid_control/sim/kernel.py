@@ -1,0 +1,193 @@
+"""The arithmetic of one physics step, in components.
+
+Symbols, SI units, body FLU:
+
+    v_a = Rᵀ(v − wind)                          air velocity of the body, m/s
+    v_i = v_a + ω × r_i                         air velocity at rotor i
+    F_i = g_i η_i k_f Ω_i² ẑ − Ω_i D_r v_i      thrust and rotor drag of rotor i, N
+    F_b = −(D_l + D_q |v_a|) v_a                body drag, N
+    τ   = Σ r_i × F_i − Σ d_i η_i k_m Ω_i² ẑ − ω × h − ḣ,   h = J_r Σ d_i Ω_i ẑ
+    Ω⁺  = Ω_t + (Ω − Ω_t) e^(−dt/τ_m)           motor lag, exact for a target held over the step
+    g_i = 1 + c (R_p / 4 z_i)²                  ground effect at rotor height z_i
+
+Sources: Mahony, Kumar, Corke, "Multirotor aerial vehicles", IEEE RAM 2012 (thrust, reaction
+torque, rotor drag); Shi et al., "Neural Lander", ICRA 2019, and Cheeseman and Bennett, ARC R&M
+3021, 1955 (ground effect, leading term); field values in ``config/vehicle``.
+
+Every function takes and returns plain components and uses nothing but arithmetic, so the same
+source serves floats (compiled by numba or not), NumPy arrays and torch tensors, and no second
+copy of a formula exists.
+"""
+
+from __future__ import annotations
+
+from liquid_control.frames import rotate_components
+from liquid_control.sim.params import Array, Quad, QuadrotorParams, RateLoopParams, Triple
+
+MIN_GROUND_HEIGHT = 0.5  # rotor radii; the leading term of the ground effect diverges below
+
+
+def maximum(a: Array, b: Array) -> Array:
+    """Larger of two, by arithmetic alone."""
+    return 0.5 * (a + b + abs(a - b))
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """Smaller of two, by arithmetic alone."""
+    return 0.5 * (a + b - abs(a - b))
+
+
+def clip(x: Array, low: Array, high: Array) -> Array:
+    """``x`` held between ``low`` and ``high``."""
+    return minimum(maximum(x, low), high)
+
+
+def motor_lag(
+    speed: Array, command: Array, decay_up: Array, decay_down: Array, p: QuadrotorParams
+) -> Array:
+    """Speed of one rotor after a step; ``decay_*`` is ``exp(−dt / time_constant_*)``."""
+    target = clip(command, 0.0, p.max_speed) * p.supply
+    rising = target > speed
+    decay = rising * decay_up + (1.0 - rising * 1.0) * decay_down
+    return target + (speed - target) * decay
+
+
+def air_velocity_body(quat: Quad, vel_world: Triple, wind_world: Triple) -> Triple:
+    """Velocity of the body relative to the air, body frame, m/s."""
+    x, y, z, w = quat
+    vx, vy, vz = vel_world
+    ux, uy, uz = wind_world
+    return rotate_components(-x, -y, -z, w, vx - ux, vy - uy, vz - uz)
+
+
+def body_drag(air_vel: Triple, p: QuadrotorParams) -> Triple:
+    """Drag on the body at the centre of mass, body frame, N."""
+    ax, ay, az = air_vel
+    lx, ly, lz = p.drag_linear
+    qx, qy, qz = p.drag_quadratic
+    # the tiny summand keeps the gradient of the root finite in still air
+    speed = (ax * ax + ay * ay + az * az + 1e-12) ** 0.5
+    return -(lx + qx * speed) * ax, -(ly + qy * speed) * ay, -(lz + qz * speed) * az
+
+
+def rotor_force(
+    position: Triple,
+    speed: Array,
+    efficiency: Array,
+    height: Array,
+    quat: Quad,
+    ang_vel_body: Triple,
+    air_vel: Triple,
+    p: QuadrotorParams,
+) -> Triple:
+    """Thrust and drag of one rotor, body frame, N; ``height`` is that of the body, m."""
+    rx, ry, rz = position
+    wx, wy, wz = ang_vel_body
+    ax, ay, az = air_vel
+    kx, ky, kz = p.drag_rotor
+    x, y, z, w = quat
+    rotor_height = height + (
+        2 * (x * z - y * w) * rx + 2 * (y * z + x * w) * ry + (1 - 2 * (x * x + y * y)) * rz
+    )
+    ratio = p.rotor_radius / (4 * maximum(rotor_height, MIN_GROUND_HEIGHT * p.rotor_radius))
+    gain = 1.0 + p.ground_effect * ratio * ratio
+    return (
+        -speed * kx * (ax + wy * rz - wz * ry),
+        -speed * ky * (ay + wz * rx - wx * rz),
+        gain * efficiency * p.thrust_coefficient * speed * speed
+        - speed * kz * (az + wx * ry - wy * rx),
+    )
+
+
+def rotor_torque(
+    speeds: Quad, accelerations: Quad, ang_vel_body: Triple, p: QuadrotorParams
+) -> Triple:
+    """Reaction and gyroscopic torque of the four rotors on the body, body frame, N m."""
+    s0, s1, s2, s3 = speeds
+    a0, a1, a2, a3 = accelerations
+    d0, d1, d2, d3 = p.rotor_direction
+    e0, e1, e2, e3 = p.efficiency
+    wx, wy, _ = ang_vel_body
+    momentum = p.rotor_inertia * (d0 * s0 + d1 * s1 + d2 * s2 + d3 * s3)
+    spin_up = p.rotor_inertia * (d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3)
+    reaction = p.torque_coefficient * (
+        d0 * e0 * s0 * s0 + d1 * e1 * s1 * s1 + d2 * e2 * s2 * s2 + d3 * e3 * s3 * s3
+    )
+    return -wy * momentum, wx * momentum, -reaction - spin_up
+
+
+def moment(position: Triple, force: Triple) -> Triple:
+    """``r × F``."""
+    rx, ry, rz = position
+    fx, fy, fz = force
+    return ry * fz - rz * fy, rz * fx - rx * fz, rx * fy - ry * fx
+
+
+def add3(a: Triple, b: Triple, c: Triple, d: Triple, e: Triple) -> Triple:
+    """Sum of five vectors."""
+    ax, ay, az = a
+    bx, by, bz = b
+    cx, cy, cz = c
+    dx, dy, dz = d
+    ex, ey, ez = e
+    return ax + bx + cx + dx + ex, ay + by + cy + dy + ey, az + bz + cz + dz + ez
+
+
+def rotor_speed_command(
+    thrust: Array, ang_vel_cmd: Triple, ang_vel_body: Triple, p: RateLoopParams
+) -> Quad:
+    """Rotor speeds, rad/s, that a body-rate P loop and the mixer ask for.
+
+    ``thrust`` is collective thrust / mass, m/s². Where the rotors saturate, roll and pitch torque
+    come first, then collective thrust, then yaw torque (as the mixers of PX4 and Betaflight).
+    """
+    cx, cy, cz = ang_vel_cmd
+    mx, my, mz = p.max_rate
+    gx, gy, gz = p.rate_gain
+    wx, wy, wz = ang_vel_body
+    ix, iy, iz = p.inertia
+    hx, hy, hz = ix * wx, iy * wy, iz * wz
+    tx = ix * gx * (clip(cx, -mx, mx) - wx) + wy * hz - wz * hy
+    ty = iy * gy * (clip(cy, -my, my) - wy) + wz * hx - wx * hz
+    tz = iz * gz * (clip(cz, -mz, mz) - wz) + wx * hy - wy * hx
+    (m00, m01, m02, m03), (m10, m11, m12, m13), (m20, m21, m22, m23), (m30, m31, m32, m33) = p.mixer
+
+    # roll and pitch, scaled so that the spread fits between the rotors' limits
+    r0, r1, r2, r3 = m01 * tx + m02 * ty, m11 * tx + m12 * ty, m21 * tx + m22 * ty, 0.0
+    r3 = m31 * tx + m32 * ty
+    top = maximum(maximum(r0, r1), maximum(r2, r3))
+    bottom = minimum(minimum(r0, r1), minimum(r2, r3))
+    span = p.max_thrust - p.min_thrust
+    scale = span / maximum(span, top - bottom)
+    r0, r1, r2, r3 = scale * r0, scale * r1, scale * r2, scale * r3
+
+    # collective thrust within what is left
+    lift = m00 * p.mass * thrust
+    lift = clip(lift, p.min_thrust - scale * bottom, p.max_thrust - scale * top)
+    r0, r1, r2, r3 = lift + r0, lift + r1, lift + r2, lift + r3
+
+    # yaw with the room of the tightest rotor
+    y0, y1, y2, y3 = m03 * tz, m13 * tz, m23 * tz, m33 * tz
+    room = minimum(
+        minimum(_room(r0, y0, p), _room(r1, y1, p)), minimum(_room(r2, y2, p), _room(r3, y3, p))
+    )
+    return (
+        _speed(r0 + room * y0, p),
+        _speed(r1 + room * y1, p),
+        _speed(r2 + room * y2, p),
+        _speed(r3 + room * y3, p),
+    )
+
+
+def _room(base: Array, change: Array, p: RateLoopParams) -> Array:
+    """The share in [0, 1] of ``change`` that keeps ``base + change`` within the limits."""
+    up = p.max_thrust - base
+    down = base - p.min_thrust
+    size = abs(change) + 1e-9 * p.max_thrust
+    available = (change > 0.0) * up + (change <= 0.0) * down
+    return clip(available / size, 0.0, 1.0)
+
+
+def _speed(thrust: Array, p: RateLoopParams) -> Array:
+    """Rotor speed for a thrust; rounding below the smallest thrust must not reach the root."""
+    return (maximum(thrust, p.min_thrust) / p.thrust_coefficient) ** 0.5

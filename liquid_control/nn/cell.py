@@ -23,6 +23,12 @@ class Cell(nn.Module):
     input_size: int
     state_size: int
     output_size: int
+    unit_output = False  # whether the output stays within [-1, 1] whatever the weights
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """One name per component of the state; a wired cell's first ones are its neurons."""
+        return tuple(f"state{k}" for k in range(self.state_size))
 
     def initial_state(self, batch: int) -> Tensor:
         """(batch, H) state at rest, on the device and in the dtype of the parameters."""

@@ -73,6 +73,7 @@ class CfC(Cell):
         self.nominal_dt, self.tau_range = float(nominal_dt), tuple(tau_range)
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
+        self.unit_output = mode in ("closed", "default")
         self.layers = wiring.layers(own_state=mode != "closed")
         self.weight, self.bias = nn.ParameterList(), nn.ParameterList()
         for index, layer in enumerate(self.layers):
@@ -141,6 +142,10 @@ class CfC(Cell):
             raise ValueError(f"mode {self.mode!r} has no time constant; mode 'closed' does")
         leak, syn = self.log_k_leak.exp(), self.log_k_syn.exp()
         return self.nominal_dt / (leak + syn), self.nominal_dt / leak
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return self.wiring.neuron_names
 
     def parameter_count(self) -> int:
         missing = sum(

@@ -1,0 +1,154 @@
+"""The exported file computes what torch computes, over a thousand steps with random dt."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from liquid_control.config import ConfigError
+from liquid_control.nn.cfc import CfC
+from liquid_control.nn.export import export_policy, policy_graph
+from liquid_control.nn.policy import Policy
+from liquid_control.nn.wiring import auto_ncp, fully_connected, random_wiring
+from liquid_control.runtime.artifact import OUTPUTS, load_artifact
+from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
+
+PERIOD = 0.01
+OBSERVATION = Layout(
+    (Slot("pos_error", 3, "m", "world"), Slot("vel_error", 3, "m/s", "world"),
+     Slot("yaw_error", 1, "rad", "none"))
+)  # fmt: skip
+WIRINGS = {
+    "ncp": auto_ncp(sensory=7, units=20, motor=4, rng=0),
+    "fully_connected": fully_connected(sensory=7, units=10, motor=4, rng=0),
+    "random": random_wiring(sensory=7, units=12, motor=4, sparsity=0.6, rng=0),
+}
+
+
+def make_policy(wiring="ncp", **arguments):
+    rng = torch.Generator().manual_seed(1)
+    cell = CfC(WIRINGS[wiring], nominal_dt=PERIOD, rng=rng, **arguments)
+    return policy_around(cell, arguments.get("observation_limit"))
+
+
+def policy_around(cell, observation_limit=None):
+    return Policy(
+        cell,
+        observation_scale=torch.tensor([0.5, 0.5, 0.5, 2.0, 2.0, 2.0, 0.3]),
+        command_offset=torch.tensor([9.81, 0.0, 0.0, 0.0]),
+        command_scale=torch.tensor([9.81, 8.0, 8.0, 4.0]),
+        observation_limit=observation_limit,
+    )
+
+
+def export(policy, path):
+    return export_policy(
+        policy,
+        path,
+        observation=OBSERVATION,
+        command=COMMAND_LAYOUT,
+        control_period=PERIOD,
+        network="cfc_ncp",
+        vehicle="test",
+        training={"seed": 1},
+        rng=np.random.default_rng(0),
+    )
+
+
+def assert_same_over_steps(policy, session, steps=1000, batch=3, tolerance=2e-5):
+    """States and commands (per command_scale) agree to float32 rounding, carried 1,000 steps."""
+    rng = np.random.default_rng(0)
+    state = policy.initial_state(batch)
+    theirs = state.numpy()
+    worst = 0.0
+    for _ in range(steps):
+        observation = rng.standard_normal((batch, 7)).astype(np.float32)
+        dt = rng.uniform(0, 0.03, (batch, 1)).astype(np.float32)
+        with torch.no_grad():
+            command, state = policy(torch.tensor(observation), torch.tensor(dt), state)
+        inputs = {"observation": observation, "dt": dt, "state": theirs}
+        their_command, theirs = session.run(OUTPUTS, inputs)
+        difference = (their_command - command.numpy()) / policy.command_scale.numpy()
+        worst = max(worst, np.abs(difference).max())
+        worst = max(worst, np.abs(theirs - state.numpy()).max())
+    assert worst < tolerance
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("mode", ["closed", "default", "no_gate", "pure"])
+def test_file_equals_torch_over_a_thousand_steps(mode, wiring, tmp_path):
+    policy = make_policy(wiring, mode=mode)
+    artifact = export(policy, tmp_path / "policy.onnx")
+    assert_same_over_steps(policy, artifact.session)
+
+
+def test_observation_limit_is_in_the_graph(tmp_path):
+    policy = policy_around(make_policy().cell, observation_limit=1.5)
+    artifact = export(policy, tmp_path / "policy.onnx")
+    assert_same_over_steps(policy, artifact.session, steps=100)
+    far = torch.full((1, 7), 1e6)
+    near = 1.5 * policy.observation_scale[None]
+    dt, state = torch.tensor([[PERIOD]]), policy.initial_state(1)
+    torch.testing.assert_close(policy(far, dt, state), policy(near, dt, state))
+
+
+def test_graph_is_small():
+    """A step of an NCP is a handful of matrix products; a grown graph is a slow one."""
+    graph = onnx.load_from_string(policy_graph(make_policy())).graph
+    assert len(graph.node) <= 40
+    assert sum(node.op_type in ("Gemm", "MatMul") for node in graph.node) <= 7
+
+
+def test_metadata_names_neurons_and_synapses(tmp_path):
+    policy = make_policy()
+    wiring = policy.cell.wiring
+    metadata = load_artifact(export(policy, tmp_path / "policy.onnx").path).metadata
+    assert metadata.neuron_names == list(wiring.neuron_names)
+    count = len(metadata.wiring.synapses) + len(metadata.wiring.sensory_synapses)
+    assert count == wiring.synapses
+    for source, target, sign in metadata.wiring.synapses:
+        assert wiring.adjacency[source, target] == sign
+    assert metadata.observation_layout == OBSERVATION
+    assert metadata.training["cell"]["wiring"] == json.loads(json.dumps(wiring.config()))
+
+
+def test_exporting_leaves_the_policy_as_it_was(tmp_path):
+    policy = make_policy().double()
+    before = {key: value.clone() for key, value in policy.state_dict().items()}
+    export(policy, tmp_path / "policy.onnx")
+    for key, value in policy.state_dict().items():
+        assert value.dtype == before[key].dtype
+        assert torch.equal(value, before[key])
+
+
+def test_an_edited_weight_is_refused(tmp_path):
+    path = export(make_policy(), tmp_path / "policy.onnx").path
+    model = onnx.load(path)
+    weight = next(c for c in model.graph.initializer if len(c.dims) == 2)
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values[np.nonzero(values)] += 0.05
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, path)
+    with pytest.raises(ConfigError, match="golden check failed"):
+        load_artifact(path)
+
+
+def test_scales_of_the_wrong_size_are_named():
+    with pytest.raises(ValueError, match="observation_scale"):
+        Policy(
+            make_policy().cell,
+            observation_scale=torch.ones(6),
+            command_offset=torch.zeros(4),
+            command_scale=torch.ones(4),
+        )
+
+
+def test_command_stays_within_offset_and_scale():
+    policy = make_policy()
+    state, dt = policy.initial_state(64), torch.full((64, 1), PERIOD)
+    for _ in range(20):
+        observation = 1e3 * torch.randn(64, 7, generator=torch.Generator().manual_seed(0))
+        command, state = policy(observation, dt, state)
+    assert ((command - policy.command_offset).abs() <= policy.command_scale + 1e-5).all()

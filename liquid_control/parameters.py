@@ -1,4 +1,4 @@
-"""The controller's parameters: one table of type, default, range, unit and description.
+"""The nodes' parameters: one table of type, default, range, unit and description.
 
 The ROS parameter descriptors, `config/controller.yaml` and the README table come from it. A field
 marked ``read_only`` can't change while the node runs.
@@ -6,9 +6,13 @@ marked ``read_only`` can't change while the node runs.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+import annotated_types
+from pydantic import BaseModel, Field
 
 from liquid_control.config import StrictModel
 
@@ -92,6 +96,15 @@ class ControllerParameters(StrictModel):
     lockstep: bool = _parameter(
         False, "step on each odometry stamp in place of a timer (simulation)", read_only=True
     )
+    autostart: bool = _parameter(
+        False, "configure and activate at start, without a lifecycle manager", read_only=True
+    )
+    world_frame: str = _parameter(
+        "odom", "frame that odometry and setpoints must be in (ENU)", read_only=True
+    )
+    body_frame: str = _parameter(
+        "base_link", "frame that IMU and twist must be in (FLU)", read_only=True
+    )
     max_pos_error: float = _parameter(
         1.5, "a setpoint further away is brought this close", "m", gt=0.05, le=20.0
     )
@@ -99,3 +112,101 @@ class ControllerParameters(StrictModel):
     output_gate: OutputGateParameters = OutputGateParameters()
     envelope: EnvelopeParameters = EnvelopeParameters()
     backup: BackupParameters = BackupParameters()
+
+
+class SimulatorParameters(StrictModel):
+    """All parameters of the simulator node."""
+
+    world: str = _parameter("hover_gusts", "world file, or the name of a shipped one")
+    vehicle: str = _parameter("", "vehicle file, or the name of a shipped one; empty: the world's")
+    seed: int = _parameter(0, "of wind, sensors and start", ge=0, le=2**31 - 1)
+    duration: float = _parameter(0.0, "length of the flight; 0: the world's", "s", ge=0, le=1e5)
+    lockstep: bool = _parameter(True, "wait for the command of each step; else in real time")
+    answer_timeout: float = _parameter(
+        5.0, "lockstep: then the controller is given up and the world flies on", "s", gt=0, le=600
+    )
+    subscribers: int = _parameter(
+        1, "begin when each topic has as many: controller, recorders", ge=0, le=100
+    )
+    progress: bool = _parameter(False, "write JSON lines of the progress to standard output")
+
+
+class RecorderParameters(StrictModel):
+    """All parameters of the recorder node."""
+
+    path: str = _parameter("flight.mcap", "file to write")
+    wait_for_controller: bool = _parameter(
+        False, "hold back the simulator (its `subscribers`) until the controller is heard"
+    )
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row of the table; the name is dotted as in ROS 2."""
+
+    name: str
+    type: type
+    default: Any
+    unit: str
+    description: str
+    read_only: bool
+    low: float | None  # None: no bound
+    high: float | None
+    low_excluded: bool  # the value must be larger than `low`
+
+    @property
+    def range(self) -> str:
+        """The bounds for people, ``(0, 50]``; empty where there are none."""
+        if self.low is None:
+            return ""
+        return f"{'(' if self.low_excluded else '['}{self.low:g}, {self.high:g}]"
+
+
+def parameter_table(model: type[BaseModel], prefix: str = "") -> Iterator[Parameter]:
+    """The rows of a model and of the models in it."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from parameter_table(field.annotation, f"{prefix}{name}.")
+            continue
+        bounds: dict[str, float] = {}
+        for bound in field.metadata:
+            for kind in ("ge", "gt", "le"):
+                if isinstance(bound, getattr(annotated_types, kind.capitalize())):
+                    bounds[kind] = getattr(bound, kind)
+        yield Parameter(
+            name=prefix + name,
+            type=field.annotation,
+            default=field.default,
+            unit=field.json_schema_extra["unit"],
+            description=field.description,
+            read_only=field.json_schema_extra["read_only"],
+            low=bounds.get("ge", bounds.get("gt")),
+            high=bounds.get("le"),
+            low_excluded="gt" in bounds,
+        )
+
+
+def controller_yaml() -> str:
+    """The text of `config/controller.yaml`: every parameter of the controller at its default."""
+    lines = [
+        "# ROS parameters of the controller, at their defaults. Made from parameters.py:",
+        "#     python -m liquid_control.parameters > config/controller.yaml",
+        "/**/controller:",
+        "  ros__parameters:",
+    ]
+    group: list[str] = []
+    for row in parameter_table(ControllerParameters):
+        *parents, name = row.name.split(".")
+        if parents != group:
+            lines += [f"{'  ' * (i + 2)}{parent}:" for i, parent in enumerate(parents)]
+            group = parents
+        notes = [row.description, row.unit, row.range, "read-only" if row.read_only else ""]
+        comment = "; ".join(note for note in notes if note)
+        lines.append(f"{'  ' * (len(parents) + 2)}{name}: {json.dumps(row.default)}  # {comment}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(controller_yaml())

@@ -1,0 +1,182 @@
+"""`policy.onnx`: a good one loads and steps; every kind of damage is refused by name."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from liquid_control.config import ConfigError
+from liquid_control.control.observation import layout_of
+from liquid_control.nn.cfc import CfC
+from liquid_control.nn.export import export_policy
+from liquid_control.nn.policy import Policy
+from liquid_control.nn.wiring import auto_ncp
+from liquid_control.runtime.artifact import DIGEST_KEY, METADATA_KEY, load_artifact, write_artifact
+from liquid_control.runtime.policy import OnnxPolicy, load_policy
+from liquid_control.structs import COMMAND_LAYOUT
+
+LAYOUT = layout_of(("pos_error", "vel_error", "up"))
+
+
+@pytest.fixture(scope="module")
+def torch_policy():
+    wiring = auto_ncp(sensory=LAYOUT.size, units=16, motor=4, rng=0)
+    cell = CfC(wiring, nominal_dt=0.01, rng=torch.Generator().manual_seed(0))
+    return Policy(
+        cell,
+        observation_scale=torch.ones(LAYOUT.size),
+        command_offset=torch.tensor([9.8, 0, 0, 0]),
+        command_scale=torch.tensor([5.0, 8, 8, 4]),
+    )
+
+
+@pytest.fixture
+def path(tmp_path, torch_policy):
+    export_policy(
+        torch_policy,
+        tmp_path / "policy.onnx",
+        observation=LAYOUT,
+        command=COMMAND_LAYOUT,
+        control_period=0.01,
+        network="cfc_closed_auto_ncp",
+        vehicle="crazyflie",
+        training={"updates": 0},
+        rng=np.random.default_rng(0),
+    )
+    return tmp_path / "policy.onnx"
+
+
+def edit(path, change):
+    model = onnx.load(path)
+    change(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_the_runtime_computes_what_torch_computes(path, torch_policy):
+    policy = OnnxPolicy(load_artifact(path))
+    rng = np.random.default_rng(1)
+    state = torch_policy.initial_state(1)
+    for _ in range(1000):
+        observation = rng.normal(size=LAYOUT.size)
+        dt = rng.uniform(0.002, 0.05)
+        with torch.no_grad():
+            expected, state = torch_policy(
+                torch.tensor(observation[None], dtype=torch.float32),
+                torch.tensor([[dt]], dtype=torch.float32),
+                state,
+            )
+        command = policy.step(observation, dt)
+        np.testing.assert_allclose(command, expected[0], atol=2e-5)
+        np.testing.assert_allclose(policy.state, state[0], atol=2e-6)
+    assert len(policy.neurons) == 16
+    policy.reset()
+    assert not policy.state.any()
+
+
+def test_reset_gives_the_same_flight_again(path):
+    policy = load_policy(path)
+    observations = np.random.default_rng(2).normal(size=(20, LAYOUT.size))
+    first = [policy.step(o, 0.01).copy() for o in observations]
+    policy.reset()
+    np.testing.assert_array_equal(first, [policy.step(o, 0.01) for o in observations])
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(path, keep):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(ConfigError, match=r"policy.onnx: \w+ check failed"):
+        load_artifact(path)
+
+
+def test_every_edited_weight_is_refused(path):
+    initializers = len(onnx.load(path).graph.initializer)
+    assert initializers > 3
+    data = path.read_bytes()
+    refused = 0
+    for index in range(initializers):
+
+        def scale(model, index=index):
+            tensor = model.graph.initializer[index]
+            values = onnx.numpy_helper.to_array(tensor)
+            if values.dtype == np.float32:
+                values = values * np.float32(1.2) + np.float32(0.05)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+        edit(path, scale)
+        if path.read_bytes() != data:
+            refused += 1
+            with pytest.raises(ConfigError, match="check failed"):
+                load_artifact(path)
+        path.write_bytes(data)
+    assert refused > 3
+
+
+def test_edited_metadata_is_refused(path):
+    def change(model):
+        entry = next(p for p in model.metadata_props if p.key == METADATA_KEY)
+        entry.value = entry.value.replace("crazyflie", "hummingbird")
+
+    edit(path, change)
+    with pytest.raises(ConfigError, match="digest check failed"):
+        load_artifact(path)
+
+
+def test_a_foreign_onnx_file_is_refused(path):
+    edit(path, lambda model: model.ClearField("metadata_props"))
+    with pytest.raises(ConfigError, match="without liquid_control data"):
+        load_artifact(path)
+
+
+def rewrite(path, change):
+    """Change the metadata and mend its digest, as a hostile or clumsy tool would."""
+    model = onnx.load(path)
+    values = {p.key: p.value for p in model.metadata_props}
+    metadata = json.loads(values[METADATA_KEY])
+    change(metadata)
+    text = json.dumps(metadata)
+    import hashlib
+
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    onnx.helper.set_model_props(model, {METADATA_KEY: text, DIGEST_KEY: digest})
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: m["observation"].pop(), r"observation has shape .*expected \(B, 6\)"),
+        (lambda m: m["state_names"].pop(), r"state has shape .*expected \(B, 15\)"),
+        (lambda m: m.update(schema_version=99), "version 99"),
+        (lambda m: m.update(surprise=1), "surprise"),
+        (lambda m: m.pop("golden"), "golden"),
+        (lambda m: m["golden"].update(dt=[]), "golden check failed"),
+        (lambda m: m["golden"]["command"][0].append(0.0), "golden check failed"),
+        (lambda m: m["golden"]["observation"][0].pop(), "golden check failed"),
+    ],
+)
+def test_metadata_that_does_not_fit_the_graph_is_refused(path, change, reason):
+    rewrite(path, change)
+    with pytest.raises(ConfigError, match=reason):
+        load_artifact(path)
+
+
+def test_nothing_is_written_when_a_check_fails(path, tmp_path):
+    artifact = load_artifact(path)
+    metadata = artifact.metadata.model_copy(
+        update={"golden": artifact.metadata.golden.model_copy(update={"dt": [0.5] * 8})}
+    )
+    target = tmp_path / "new" / "policy.onnx"
+    with pytest.raises(ConfigError, match="golden check failed"):
+        write_artifact(target, path.read_bytes(), metadata)
+    assert not list(target.parent.iterdir())
+
+
+def test_a_missing_or_misnamed_policy_is_one_clear_error(tmp_path):
+    with pytest.raises(ConfigError, match="no such file: nobody"):
+        load_policy("nobody")
+    (tmp_path / "policy.txt").write_text("x")
+    with pytest.raises(ConfigError, match=r"\.onnx"):
+        load_policy(tmp_path / "policy.txt")

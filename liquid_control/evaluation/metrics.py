@@ -1,0 +1,172 @@
+"""What a flight was worth: one number per question, from a `FlightLog`.
+
+Position error is |setpoint − position|, both true. Figures that a flight can't give are ``None``
+(JSON null): a flight that crashed before `after` has no RMSE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from liquid_control.config import ConfigError
+from liquid_control.structs import COMMAND_LAYOUT, FlightLog
+
+SETTLE_RADIUS = 0.1  # m
+SETTLE_HOLD = 1.0  # s
+UPRIGHT_TILT = np.deg2rad(30)  # rad
+UPRIGHT_HOLD = 0.5  # s
+
+
+@dataclass(frozen=True)
+class FlightMetrics:
+    """Figures of one flight; names end in their unit."""
+
+    world: str
+    policy: str
+    vehicle: str
+    seed: int
+    duration_s: float
+    control_rate_hz: float
+    crashed: bool
+    crash_reason: str  # "" if none
+    rmse_m: float | None  # of the position error at t > after
+    p95_error_m: float | None  # 95th percentile, at t > after
+    max_error_m: float | None  # at t > after
+    settle_time_s: float | None  # until the error is below 0.1 m for 1 s
+    upright_time_s: float | None  # until the tilt is below 30 degrees for 0.5 s
+    thrust_rms_mps2: float | None  # of the thrust / mass as sent
+    thrust_variation_mps3: float | None  # sum of |changes| over the duration
+    rate_rms_radps: float | None  # of the norm of the body rates as sent
+    rate_variation_radps2: float | None
+    step_us_p50: float | None  # latency of the policy alone
+    step_us_p99: float | None
+    late_ticks: int
+    mode_time_s: dict[str, float]  # of each supervisor mode that occurred
+
+    def to_dict(self) -> dict:
+        """Plain values for strict JSON: no NaN, None where undefined."""
+        return asdict(self)
+
+
+LIMITABLE = tuple(f.name for f in fields(FlightMetrics) if f.type in ("float | None", "int"))
+
+
+def position_error(log: FlightLog) -> np.ndarray:
+    """Distance to the setpoint ``(N,)`` in m."""
+    return np.linalg.norm(log.setpoint_pos_world - log.pos_world, axis=1)
+
+
+def tilt(log: FlightLog) -> np.ndarray:
+    """Angle ``(N,)`` in rad between body z and up."""
+    x, y, _, _ = log.quat_world_body.T
+    return np.arccos(np.clip(1 - 2 * (x * x + y * y), -1, 1))
+
+
+def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:
+    """All metrics of a flight.
+
+    Args:
+        log: at least one control step.
+        after: the error statistics are over ``time > after`` seconds, past the transient of the
+            start.
+
+    Raises:
+        ValueError: for an empty log.
+    """
+    if not len(log.time):
+        raise ValueError("the flight log is empty, expected at least one control step")
+    period = 1 / log.control_rate
+    duration = float(log.time[-1] - log.time[0] + period)
+    error = position_error(log)
+    window = error[log.time > after]
+    thrust, rates = _effort(log, duration)
+    modes, counts = np.unique(log.mode, return_counts=True)
+    return FlightMetrics(
+        world=log.world,
+        policy=log.policy,
+        vehicle=log.vehicle,
+        seed=log.seed,
+        duration_s=round(duration, 9),
+        control_rate_hz=log.control_rate,
+        crashed=log.crashed,
+        crash_reason=log.crash_reason,
+        rmse_m=_finite(np.sqrt(np.mean(window**2))) if len(window) else None,
+        p95_error_m=_finite(np.percentile(window, 95)) if len(window) else None,
+        max_error_m=_finite(window.max()) if len(window) else None,
+        settle_time_s=_first_hold(log.time, error < SETTLE_RADIUS, SETTLE_HOLD),
+        upright_time_s=_first_hold(log.time, tilt(log) < UPRIGHT_TILT, UPRIGHT_HOLD),
+        thrust_rms_mps2=thrust[0],
+        thrust_variation_mps3=thrust[1],
+        rate_rms_radps=rates[0],
+        rate_variation_radps2=rates[1],
+        step_us_p50=_latency(log, 50),
+        step_us_p99=_latency(log, 99),
+        late_ticks=log.late_ticks,
+        mode_time_s={
+            str(mode): float(count / log.control_rate) for mode, count in zip(modes, counts)
+        },
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _first_hold(time: np.ndarray, good: np.ndarray, hold: float) -> float | None:
+    """First time from which ``good`` lasts for ``hold`` seconds; None if it never does."""
+    edges = np.flatnonzero(np.diff(good.astype(int), prepend=0, append=0))
+    for start, stop in edges.reshape(-1, 2):
+        if time[stop - 1] - time[start] >= hold - 1e-9:
+            return float(time[start] - time[0])
+    return None
+
+
+def _effort(
+    log: FlightLog, duration: float
+) -> tuple[tuple[float | None, float | None], tuple[float | None, float | None]]:
+    """(RMS, variation per second) of thrust and of body rates, where a command was sent."""
+    sent = log.command[np.isfinite(log.command).all(axis=1)]
+    if not len(sent):
+        return (None, None), (None, None)
+    results = []
+    for name in COMMAND_LAYOUT.names:
+        part = sent[:, COMMAND_LAYOUT[name]]
+        rms = np.sqrt(np.mean(np.sum(part**2, axis=1)))
+        variation = np.linalg.norm(np.diff(part, axis=0), axis=1).sum() / duration
+        results.append((float(rms), float(variation)))
+    return results[0], results[1]
+
+
+def _latency(log: FlightLog, percentile: float) -> float | None:
+    ran = log.step_us[np.isfinite(log.step_us)]
+    return float(np.percentile(ran, percentile)) if len(ran) else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One success criterion and how the flight did."""
+
+    metric: str  # a field of FlightMetrics
+    value: float | bool | None
+    limit: float  # largest allowed
+    passed: bool
+
+
+def judge(metrics: FlightMetrics, criteria: Mapping[str, float]) -> tuple[Check, ...]:
+    """Each criterion in turn, ``metric: largest allowed value``; no crash is always the first.
+
+    What a flight could not give is not passed.
+
+    Raises:
+        ConfigError: for a criterion that is no number of `FlightMetrics`.
+    """
+    checks = [Check("crashed", metrics.crashed, 0.0, not metrics.crashed)]
+    for name, limit in criteria.items():
+        if name not in LIMITABLE:
+            raise ConfigError(f"success criterion {name!r}: expected one of {sorted(LIMITABLE)}")
+        value = getattr(metrics, name)
+        checks.append(Check(name, value, limit, value is not None and value <= limit))
+    return tuple(checks)

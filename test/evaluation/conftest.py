@@ -1,0 +1,108 @@
+"""A made-up flight with the shape of a real one, for tests that must not wait for a simulation."""
+
+import numpy as np
+import pytest
+
+from liquid_control.control.observation import layout_of
+from liquid_control.runtime.artifact import Golden, PolicyMetadata, Wiring, slot_entries
+from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, FlightLog
+
+INTER, COMMANDS, MOTOR = 18, 12, 4
+
+
+def made_up_log(duration=8.0, rate=100.0, seed=3, **changes) -> FlightLog:
+    """Take-off and a figure-8 whose error answers to wind; thrust and tilt follow the path."""
+    rng = np.random.default_rng(seed)
+    n = round(duration * rate)
+    t = np.arange(n) / rate
+    w = 2 * np.pi / 6
+    setpoint = np.stack([0.8 * np.sin(w * t), 0.4 * np.sin(2 * w * t), np.tanh(t)], 1)
+    noise = np.cumsum(rng.normal(0, 0.05, (n, 3)), axis=0)
+    wind = np.array([1.6, 1.2, 0.0]) + noise - np.linspace(0, 1, n)[:, None] * noise[-1]
+    wind[(t > 5) & (t < 6)] += [2.0, -1.0, 0.3]
+    pos = setpoint + 0.012 * wind * np.sin(3 * t)[:, None]
+    vel = np.gradient(pos, t, axis=0)
+    acc = np.gradient(np.gradient(setpoint, t, axis=0), t, axis=0)
+    acc[:, 2] += GRAVITY
+    up = acc / np.linalg.norm(acc, axis=1, keepdims=True)
+    quat = np.stack([-up[:, 1], up[:, 0], 0 * t, 1 + up[:, 2]], 1)
+    quat /= np.linalg.norm(quat, axis=1, keepdims=True)
+    rates = np.stack([np.gradient(-up[:, 1], t), np.gradient(up[:, 0], t), 0 * t], 1)
+    phase = rng.uniform(0, 2 * np.pi, INTER + COMMANDS + MOTOR)
+    fields = dict(
+        time=t,
+        pos_world=pos,
+        quat_world_body=quat,
+        vel_world=vel,
+        ang_vel_body=rates,
+        setpoint_pos_world=setpoint,
+        wind_world=wind,
+        rotor_speed=1500 + 60 * np.sin(np.outer(t, [5, 6, 7, 8])),
+        command=np.column_stack([np.linalg.norm(acc, axis=1), rates]),
+        mode=np.where((t > 4.0) & (t < 4.5), "backup", "policy"),
+        neurons=np.tanh(np.sin(np.outer(t, 1 + phase) + phase)),
+        step_us=rng.gamma(9, 2, n),
+        neuron_names=tuple(f"{name}{i}" for name, k in _groups() for i in range(k)),
+        world="figure8_gusts",
+        policy="hover_liquid",
+        vehicle="crazyflie",
+        seed=seed,
+        control_rate=rate,
+        crashed=False,
+        crash_reason="",
+        late_ticks=0,
+    )
+    return FlightLog(**{**fields, **changes})
+
+
+def _groups():
+    return (("inter", INTER), ("command", COMMANDS), ("motor", MOTOR))
+
+
+@pytest.fixture(scope="session")
+def make_log():
+    return made_up_log
+
+
+@pytest.fixture(scope="session")
+def log() -> FlightLog:
+    return made_up_log()
+
+
+@pytest.fixture(scope="session")
+def metadata() -> PolicyMetadata:
+    rng = np.random.default_rng(1)
+    observation = layout_of(("pos_error", "vel_error", "up", "heading", "ang_vel"))
+    units = INTER + COMMANDS + MOTOR
+    inter, command = range(INTER), range(INTER, INTER + COMMANDS)
+    motor = range(INTER + COMMANDS, units)
+
+    def synapses(sources, targets, density):
+        return [
+            (s, t, int(rng.choice([-1, 1])))
+            for s in sources
+            for t in targets
+            if rng.random() < density
+        ]
+
+    return PolicyMetadata(
+        schema_version=1,
+        network="cfc_ncp",
+        observation=slot_entries(observation),
+        command=slot_entries(COMMAND_LAYOUT),
+        control_period=0.01,
+        state_names=[f"x{i}" for i in range(units)],
+        neuron_names=list(made_up_log(0.1).neuron_names),
+        neuron_index=list(range(units)),
+        wiring=Wiring(
+            layers={"inter": list(inter), "command": list(command), "motor": list(motor)},
+            sensory_synapses=synapses(range(observation.size), inter, 0.4),
+            synapses=synapses(inter, command, 0.4)
+            + synapses(command, command, 0.2)
+            + synapses(command, motor, 0.5),
+        ),
+        weights=900,
+        vehicle="crazyflie",
+        training={"config": "gradient", "seed": 0},
+        golden=Golden(observation=[], dt=[], command=[], state=[]),
+    )

@@ -1,0 +1,103 @@
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from liquid_control.config import ConfigError, load_vehicle
+from liquid_control.evaluation.circuit import circuit_svg
+from liquid_control.evaluation.metrics import flight_metrics, judge
+from liquid_control.evaluation.report import write_report
+from liquid_control.evaluation.video import write_video
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, make_log, metadata):
+    folder = tmp_path_factory.mktemp("report")
+    log = make_log(4.0)
+    film = write_video(folder / "flight.mp4", log, load_vehicle(log.vehicle))
+    return write_report(
+        folder,
+        log,
+        criteria={"rmse_m": 0.05, "max_error_m": 1e-6},
+        metadata=metadata,
+        video=film,
+        configuration={"note": "</script><b>&"},
+    )
+
+
+def test_report_is_one_small_file_without_links(report):
+    text = report.read_text(encoding="utf-8")
+    assert len(text) < 6e6
+    markup = re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert not re.search(r"(src|href)=\"(?!data:)", markup)
+    assert "default-src 'none'" in markup
+    assert "<b>&" not in markup
+
+
+def test_report_judges_each_criterion(report, make_log):
+    text = report.read_text(encoding="utf-8")
+    assert text.count("✗ fail") == 2  # the largest error, and the flight as a whole
+    metrics = flight_metrics(make_log(4.0))
+    assert f"{100 * metrics.rmse_m:.2f} <small>cm" in text
+
+
+def test_criteria_must_be_metrics(log):
+    with pytest.raises(ConfigError, match=r"'rmse'.*rmse_m"):
+        judge(flight_metrics(log), {"rmse": 1.0})
+
+
+def test_an_undefined_metric_does_not_pass(make_log):
+    checks = judge(flight_metrics(make_log(1.0)), {"rmse_m": 1.0, "late_ticks": 0})
+    assert [check.passed for check in checks] == [True, False, True]
+
+
+def test_circuit_shows_every_neuron_and_synapse(metadata):
+    drawing, wiring = circuit_svg(metadata), metadata.wiring
+    assert drawing.count('class="neuron"') == 15 + 34
+    signs = [s[2] for s in (*wiring.sensory_synapses, *wiring.synapses)]
+    assert drawing.count('class="synapse excite"') == sum(s > 0 for s in signs)
+    assert drawing.count('class="synapse inhibit"') == sum(s < 0 for s in signs)
+
+
+def test_flight_without_policy_or_video_is_reported(tmp_path, make_log):
+    log = make_log(1.0, neurons=np.zeros((100, 0)), neuron_names=(), step_us=np.full(100, np.nan))
+    path = write_report(tmp_path, log)
+    text = path.read_text(encoding="utf-8")
+    assert "Circuit" not in text
+    assert "Step latency" not in text
+    for block in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.S):
+        json.loads(block)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium to load the page")
+def test_a_real_browser_draws_every_plot_without_errors(report, tmp_path):
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-dev-shm-usage"),
+            *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update"),
+            *("--enable-logging=stderr", f"--user-data-dir={tmp_path}"),
+            *("--virtual-time-budget=5000", "--window-size=1280,900", "--dump-dom"),
+            report.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    # The security policy makes every request an error on the console.
+    assert not [line for line in console if "willReadFrequently" not in line]
+    dom = done.stdout
+    figures = len(re.findall(r"data-figure=", dom))
+    assert f'data-drawn="{figures}"' in dom
+    assert len(re.findall(r'class="[^"]*js-plotly-plot', dom)) == figures == 5
+    assert len(re.findall(r'<path class="js-line"', dom)) == 2 * (4 + 3 + 1 + 3 + 4)  # and legends
+    assert "<canvas" in dom  # the 3-D path
+    assert "color-mix" in dom  # the replay coloured the circuit
+    assert "failed" not in re.findall(r'class="plot[^"]*"', dom)

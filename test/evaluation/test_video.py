@@ -1,0 +1,67 @@
+import dataclasses
+import time
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from liquid_control.config import ConfigError, load_vehicle
+from liquid_control.evaluation.video import Camera, Renderer, write_video
+
+
+@pytest.fixture(scope="module")
+def vehicle():
+    return load_vehicle("crazyflie")
+
+
+@pytest.mark.parametrize(("suffix", "fps"), [(".mp4", 15), (".gif", 10)])
+def test_film_has_every_second_of_the_flight(tmp_path, make_log, vehicle, suffix, fps):
+    log = make_log(2.0)
+    path = write_video(tmp_path / f"flight{suffix}", log, vehicle)
+    reader = imageio_ffmpeg.read_frames(str(path))
+    info = next(reader)
+    frames = [np.frombuffer(frame, np.uint8) for frame in reader]
+    assert len(frames) == pytest.approx(2.0 * fps, abs=1)
+    assert info["fps"] == pytest.approx(fps, rel=0.02)
+    assert np.mean(frames[0] != frames[-1]) > 0.02
+    assert path.stat().st_size < 400_000
+
+
+def test_twenty_seconds_film_in_ten(tmp_path, make_log, vehicle):
+    log = make_log(4.0)
+    start = time.process_time()
+    renderer = Renderer(log, vehicle)
+    for t in np.arange(0, 4, 1 / 15):
+        renderer.frame(t)
+    assert time.process_time() - start < 10 * 4 / 20
+
+
+def test_other_formats_are_refused(tmp_path, log, vehicle):
+    with pytest.raises(ConfigError, match=r"\.mp4 or \.gif"):
+        write_video(tmp_path / "flight.avi", log, vehicle)
+
+
+def test_camera_puts_the_target_at_the_center_and_up_is_up():
+    camera = Camera.look_at(np.array([2.0, -1.0, 1.5]), np.array([0.3, 0.2, 1.0]), 500, (320, 180))
+    pixels, depth = camera.project(np.array([[0.3, 0.2, 1.0], [0.3, 0.2, 1.1]]))
+    assert np.allclose(pixels[0], [320, 180])
+    assert depth[0] == pytest.approx(np.sqrt(1.7**2 + 1.2**2 + 0.5**2))
+    assert pixels[1, 1] < 180
+
+
+def test_picture_shows_mode_and_larger_error_redder(make_log, vehicle):
+    log = make_log(1.0)
+    aside = np.array([0.2, 0, 0])
+    far = dataclasses.replace(log, setpoint_pos_world=log.setpoint_pos_world + aside)
+    near = dataclasses.replace(log, setpoint_pos_world=log.pos_world)
+    assert Renderer(far, vehicle)._error_color(0.2)[0] > Renderer(near, vehicle)._error_color(0)[0]
+    difference = np.abs(
+        np.asarray(Renderer(far, vehicle).frame(0.9), int)
+        - np.asarray(Renderer(near, vehicle).frame(0.9), int)
+    )
+    assert difference.max() > 50
+
+
+def test_a_flight_without_neurons_or_wind_is_drawn(make_log, vehicle):
+    log = make_log(0.5, neurons=np.zeros((50, 0)), neuron_names=(), wind_world=np.zeros((50, 3)))
+    assert Renderer(log, vehicle).frame(0.3).size == (640, 360)

@@ -26,6 +26,7 @@ setup(
     maintainer="liquid_control maintainers",
     maintainer_email="maintainers@liquid-control.org",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={f"{PACKAGE}.evaluation.page": ["page.css", "page.js"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (str(SHARE), ["package.xml"]),

@@ -1,0 +1,42 @@
+# make demo: fly the shipped policy over ROS 2 topics in gusts; report, film and recording in out/demo
+# make test: lint and tests
+# Both make .venv and install what they need. Python 3.10 or newer, Linux x86-64.
+#   make demo ARGS="--seed 3"      make test ARGS="-m slow"      make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+ARGS ?=
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.fly
+	$(BIN)/liquid-control fly --world demo --video --out out/demo $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "liquid_control needs Python 3.10 or newer: make PYTHON=/path/to/python3.10 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.fly: $(VENV)/.venv setup.py constraints.txt
+	@echo "Installing what flying needs into $(VENV) (about a minute) ..."
+	$(PIP) -e '.[sim,ros,report]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.fly
+	@echo "Installing what training and tests need into $(VENV) (about two minutes) ..."
+	$(PIP) -e '.[sim,ros,report,train,test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out build install log *.egg-info

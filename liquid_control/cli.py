@@ -1,0 +1,212 @@
+"""``liquid-control``: fly, train, evaluate, check worlds, run benchmarks.
+
+Exit status: 0 done, 1 the flight failed, 2 bad input (one line on stderr says which).
+Packages are imported by the command that needs them, so that flying needs no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from liquid_control.config import ConfigError, missing_packages
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="liquid-control", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_fly, _add_train, _add_policy, _add_worlds):
+        add(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except ConfigError as error:
+        print(f"liquid-control: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("liquid-control: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def console() -> None:
+    """Entry point of the console script."""
+    sys.exit(main())
+
+
+def _add_fly(commands) -> None:
+    from liquid_control.parameters import ControllerParameters
+
+    parser = commands.add_parser(
+        "fly", help="fly a policy in a world, over ROS 2 topics or without ROS"
+    )
+    parser.add_argument("--world", default="demo", help="world file, or name of a shipped one")
+    parser.add_argument(
+        "--policy",
+        default=ControllerParameters().policy,
+        help="policy file, name of a shipped one, or 'geometric' for the backup controller",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of wind, noise and start")
+    parser.add_argument("--duration", type=float, help="simulated seconds; default: the world's")
+    parser.add_argument("--no-ros", action="store_true", help="one process, no ROS 2")
+    parser.add_argument("--real-time", action="store_true", help="pace by the clock")
+    parser.add_argument("--video", action="store_true", help="film the flight (needs --out)")
+    parser.add_argument("--out", type=Path, help="folder for report, recording and film")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=_fly)
+
+
+def _fly(options: argparse.Namespace) -> int:
+    from liquid_control.fly import FlightRequest, fly
+
+    if options.video and options.out is None:
+        raise ConfigError("--video needs --out DIR")
+    if options.duration is not None and not options.duration > 0:
+        raise ConfigError(f"--duration {options.duration:g}: expected seconds above 0")
+    request = FlightRequest(
+        world=options.world,
+        policy=options.policy,
+        seed=options.seed,
+        duration=options.duration,
+        ros=not options.no_ros,
+        real_time=options.real_time,
+        video=options.video,
+        out=options.out,
+    )
+    if options.json:
+        result = fly(request)
+        print(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        from liquid_control.display import flight_progress, show_flight
+
+        with flight_progress() as on_progress:
+            result = fly(request, on_progress)
+        show_flight(result)
+    return 0 if result.passed else FAILED
+
+
+def _add_train(commands) -> None:
+    parser = commands.add_parser("train", help="train a policy from a configuration")
+    parser.add_argument("config", help="training file, or name of a shipped one")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--device", help="cpu or cuda; default: cuda if torch sees one")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
+    )
+    parser.add_argument("--restart", action="store_true", help="drop the run that is there")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from liquid_control.config import find_file
+
+    train = _require("train", lambda: _import_train())
+    config = find_file(options.config, "config/training")
+    settings = {
+        "device": options.device,
+        "compiled": False if options.no_compile else None,
+        "restart": options.restart,
+    }
+    if options.json:
+        artifact = train(config, options.out, **settings)
+        print(json.dumps({"policy": str(artifact.path), **_summary(artifact)}, allow_nan=False))
+    else:
+        from liquid_control.display import show_policy, training_progress
+
+        with training_progress() as (on_start, on_progress):
+            artifact = train(
+                config, options.out, on_start=on_start, on_progress=on_progress, **settings
+            )
+        show_policy(artifact.path, artifact.metadata)
+    return 0
+
+
+def _import_train() -> Callable:
+    from liquid_control.training.run import train
+
+    return train
+
+
+def _summary(artifact) -> dict:
+    record = artifact.metadata.training
+    return {
+        "weights": artifact.metadata.weights,
+        "network": artifact.metadata.network,
+        **{key: record[key] for key in ("updates", "seconds", "loss", "training_rmse_m")},
+    }
+
+
+def _add_policy(commands) -> None:
+    parser = commands.add_parser("policy", help="check a policy file and show what it holds")
+    parser.add_argument("policy", help="policy file, or name of a shipped one")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=_policy)
+
+
+def _policy(options: argparse.Namespace) -> int:
+    from liquid_control.config import find_file
+    from liquid_control.runtime.artifact import load_artifact
+
+    artifact = load_artifact(find_file(options.policy, "config/policies"))
+    if options.json:
+        print(artifact.metadata.model_dump_json())
+    else:
+        from liquid_control.display import show_policy
+
+        show_policy(artifact.path, artifact.metadata)
+    return 0
+
+
+def _add_worlds(commands) -> None:
+    parser = commands.add_parser("worlds", help="list the shipped worlds or check world files")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the shipped worlds")
+    listing.set_defaults(run=_list_worlds)
+    check = actions.add_parser("check", help="name each mistake by file, key and reason")
+    check.add_argument("files", nargs="*", help="world files; default: all shipped ones")
+    check.set_defaults(run=_check_worlds)
+
+
+def _list_worlds(options: argparse.Namespace) -> int:
+    from liquid_control.config import share_dir
+    from liquid_control.sim.scenario import load_world
+
+    for path in sorted((share_dir() / "sim_worlds").glob("*.yaml")):
+        print(f"{path.stem:24} {load_world(path).description}")
+    return 0
+
+
+def _check_worlds(options: argparse.Namespace) -> int:
+    from liquid_control.config import find_file, share_dir
+    from liquid_control.sim.scenario import load_world
+
+    files = [find_file(name, "sim_worlds") for name in options.files]
+    bad = 0
+    for path in files or sorted((share_dir() / "sim_worlds").glob("*.yaml")):
+        try:
+            load_world(path)
+            print(f"{path}: good")
+        except ConfigError as error:
+            print(error)
+            bad += 1
+    return BAD_INPUT if bad else 0
+
+
+def _require(extra: str, load: Callable) -> Callable:
+    """Import an optional part, or say which extra to install."""
+    try:
+        return load()
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("liquid_control"):
+            raise
+        raise missing_packages(extra, [error.name or str(error)]) from None
+
+
+if __name__ == "__main__":
+    console()

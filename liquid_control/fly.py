@@ -1,0 +1,147 @@
+"""One flight as a request: fly it with or without ROS, measure it, write what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liquid_control.config import find_file, load_vehicle
+from liquid_control.control.geometric import GeometricController
+from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
+from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.policy import load_policy
+from liquid_control.sim.rollout import fly as fly_here
+from liquid_control.sim.scenario import WorldConfig, load_world
+from liquid_control.sim.world import World
+from liquid_control.structs import FlightLog
+
+GEOMETRIC = "geometric"
+
+OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, position error m
+
+
+@dataclass(frozen=True)
+class FlightRequest:
+    """What to fly and what to keep of it."""
+
+    world: str
+    policy: str
+    seed: int = 0
+    duration: float | None = None  # s; None: the world's
+    ros: bool = True
+    real_time: bool = False
+    video: bool = False
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class FlightResult:
+    """What came of it."""
+
+    log: FlightLog
+    metrics: FlightMetrics
+    checks: tuple[Check, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def passed(self) -> bool:
+        """No crash, and every success criterion of the world is met."""
+        return not self.metrics.crashed and all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **self.metrics.to_dict(),
+            "passed": self.passed,
+            "files": [str(path) for path in self.files],
+        }
+
+
+def make_controller(name: str, parameters: ControllerParameters) -> tuple[Controller, Any]:
+    """A controller by name, and the metadata of its artifact (``None`` for the geometric one)."""
+    if name == GEOMETRIC:
+        return GeometricController(parameters.backup), None
+    policy = load_policy(name)
+    return policy, policy.metadata
+
+
+def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> FlightResult:
+    """Fly a request.
+
+    Raises:
+        ConfigError: for an unknown or broken world, policy or vehicle, before anything starts.
+    """
+    world_file = find_file(request.world, "sim_worlds")
+    scenario = load_world(world_file)
+    vehicle = load_vehicle(scenario.vehicle)
+    parameters = ControllerParameters(policy=request.policy, vehicle=scenario.vehicle)
+    controller, metadata = make_controller(request.policy, parameters)
+    duration = scenario.duration if request.duration is None else request.duration
+    files: list[Path] = []
+    if request.ros:
+        from liquid_control.nodes.session import fly_ros
+
+        log, recording = fly_ros(request, duration, on_progress)
+        files += [recording] if recording else []
+    else:
+        log = _fly_here(request, scenario, vehicle, controller, parameters, duration, on_progress)
+    metrics = flight_metrics(log, after=scenario.success.settle_time)
+    criteria = _criteria(scenario)
+    checks = judge(metrics, criteria)
+    if request.out is not None:
+        files += _write(request, log, vehicle, metadata, criteria, scenario)
+    return FlightResult(log, metrics, checks, tuple(files))
+
+
+def _fly_here(
+    request, scenario, vehicle, controller, parameters, duration, on_progress
+) -> FlightLog:
+    world = World(scenario, vehicle, request.seed, name=Path(request.world).stem)
+    loop = ControlLoop(controller, vehicle, parameters)
+    metadata = getattr(controller, "metadata", None)
+
+    def report(world: World, _) -> None:
+        error = world.setpoint().pos_world - world.state.pos_world
+        on_progress(world.time_ns * 1e-9, duration, float((error @ error) ** 0.5))
+
+    return fly_here(
+        world,
+        loop,
+        policy_name=request.policy,
+        neuron_names=tuple(metadata.neuron_names) if metadata else (),
+        duration=duration,
+        real_time=request.real_time,
+        on_step=report,
+    )
+
+
+def _criteria(scenario: WorldConfig) -> dict[str, float]:
+    success = scenario.success
+    limits = {"rmse_m": success.max_rmse, "max_error_m": success.max_error}
+    return {key: limit for key, limit in limits.items() if limit is not None}
+
+
+def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
+    from liquid_control.evaluation.circuit import layers
+    from liquid_control.evaluation.report import write_report
+    from liquid_control.evaluation.video import write_video
+
+    request.out.mkdir(parents=True, exist_ok=True)
+    files = []
+    video = None
+    if request.video:
+        video = write_video(request.out / "flight.mp4", log, vehicle, layers=layers(log, metadata))
+        files.append(video)
+    report = write_report(
+        request.out,
+        log,
+        criteria=criteria,
+        metadata=metadata,
+        video=video,
+        configuration=scenario.model_dump(mode="json"),
+        after=scenario.success.settle_time,
+    )
+    return [report, *files]

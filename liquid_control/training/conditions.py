@@ -1,0 +1,240 @@
+"""What a batch of training environments meets: vehicles, wind, references, sensor errors.
+
+Everything is drawn ahead of a window of T control steps, so that the step that is differentiated
+holds no randomness. Component-first torch tensors, B environments: ``(n, B)``, ``(T, n, B)``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from liquid_control.sim.params import QuadrotorParams
+from liquid_control.training.config import (
+    RandomisationConfig,
+    Range,
+    ReferenceConfig,
+    StartConfig,
+)
+
+
+class Draw:
+    """Random tensors of one generator, on one device."""
+
+    def __init__(self, generator: torch.Generator, device: torch.device):
+        self.generator, self.device = generator, device
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Uniform in [low, high)."""
+        u = torch.rand(*shape, generator=self.generator, device=self.device)
+        return low + (high - low) * u
+
+    def within(self, bounds: Range, *shape: int) -> Tensor:
+        """Uniform in the range of a configuration."""
+        return self.uniform(*shape, low=bounds[0], high=bounds[1])
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal."""
+        return torch.randn(*shape, generator=self.generator, device=self.device)
+
+
+class Conditions(NamedTuple):
+    """What one episode keeps: each field ends in the batch ``B``."""
+
+    mass: Tensor  # (B) factor
+    inertia: Tensor  # (3, B) factor
+    drag: Tensor  # (B) factor
+    motor_time_constant: Tensor  # (B) factor
+    motor_efficiency: Tensor  # (4, B)
+    period: Tensor  # (B) s
+    delay: Tensor  # (B) s
+    noise: Tensor  # (B) factor
+    gyro_bias: Tensor  # (3, B) rad/s
+    accelerometer_bias: Tensor  # (3, B) m/s²
+    wind_mean: Tensor  # (3, B) m/s
+    turbulence: Tensor  # (B) m/s
+    correlation_time: Tensor  # (B) s
+    gust_amplitude: Tensor  # (B) m/s
+    amplitude: Tensor  # (3, B) m, of the Lissajous reference; 0 hovers
+    frequency: Tensor  # (3, B) rad/s
+    phase: Tensor  # (3, B) rad
+    yaw: Tensor  # (B) rad
+    step_size: Tensor  # (B) m, of setpoint jumps
+
+
+def draw_conditions(
+    draw: Draw, batch: int, random: RandomisationConfig, reference: ReferenceConfig
+) -> Conditions:
+    """New conditions for ``batch`` episodes."""
+    wind, noise = random.wind, random.noise
+    heading = draw.uniform(batch, high=2 * math.pi)
+    speed = draw.within(wind.mean, batch)
+    low, high = (math.log(rate) for rate in random.control_rate)
+    moving = (draw.uniform(batch) < reference.lissajous_share).float()
+    amplitude = draw.uniform(3, batch, low=reference.amplitude[0], high=reference.amplitude[1])
+    amplitude = amplitude * torch.tensor([[1.0], [1.0], [0.5]], device=draw.device)
+    # the top speed of each axis, so that the whole stays below max_speed
+    top = draw.uniform(3, batch, low=0.1) * reference.max_speed / math.sqrt(3)
+    jumping = (draw.uniform(batch) < reference.step_share).float() * (1 - moving)
+    return Conditions(
+        mass=draw.within(random.mass, batch),
+        inertia=draw.within(random.inertia, 3, batch),
+        drag=draw.within(random.drag, batch),
+        motor_time_constant=draw.within(random.motor_time_constant, batch),
+        motor_efficiency=draw.within(random.motor_efficiency, 4, batch),
+        period=torch.exp(-draw.uniform(batch, low=low, high=high)),
+        delay=draw.within(random.delay, batch),
+        noise=draw.within(random.noise_scale, batch),
+        gyro_bias=draw.normal(3, batch) * noise.gyro_bias,
+        accelerometer_bias=draw.normal(3, batch) * noise.accelerometer_bias,
+        wind_mean=torch.stack([speed * heading.cos(), speed * heading.sin(), speed * 0]),
+        turbulence=draw.within(wind.turbulence, batch),
+        correlation_time=draw.within(wind.correlation_time, batch),
+        gust_amplitude=draw.within(wind.gust, batch),
+        amplitude=amplitude * moving,
+        frequency=top / amplitude,
+        phase=draw.uniform(3, batch, high=2 * math.pi),
+        yaw=draw.uniform(batch, low=-math.pi, high=math.pi),
+        step_size=jumping * reference.step,
+    )
+
+
+def vehicle_of(conditions: Conditions, nominal: QuadrotorParams) -> QuadrotorParams:
+    """The true vehicles of the episodes."""
+    drag = conditions.drag
+    tau = conditions.motor_time_constant
+    return nominal._replace(
+        mass=nominal.mass * conditions.mass,
+        inertia=tuple(i * f for i, f in zip(nominal.inertia, conditions.inertia, strict=True)),
+        time_constant_up=nominal.time_constant_up * tau,
+        time_constant_down=nominal.time_constant_down * tau,
+        efficiency=tuple(conditions.motor_efficiency),
+        drag_linear=tuple(c * drag for c in nominal.drag_linear),
+        drag_quadratic=tuple(c * drag for c in nominal.drag_quadratic),
+        drag_rotor=tuple(c * drag for c in nominal.drag_rotor),
+    )
+
+
+class Process(NamedTuple):
+    """What moves from window to window besides the vehicle."""
+
+    time: Tensor  # (B) s since the start of the episode
+    turbulence: Tensor  # (3, B) m/s
+    gust_time: Tensor  # (B) s since the start of the gust; negative: to come
+    gust_duration: Tensor  # (B) s
+    gust_direction: Tensor  # (3, B) unit
+    setpoint_offset: Tensor  # (3, B) m, sum of the jumps
+
+
+def start_process(draw: Draw, batch: int, random: RandomisationConfig) -> Process:
+    """Processes at the start of an episode."""
+    zero = torch.zeros(3, batch, device=draw.device)
+    time, duration, direction = _next_gust(draw, batch, random)
+    return Process(zero[0], draw.normal(3, batch) * 0, time, duration, direction, zero)
+
+
+def _next_gust(draw: Draw, batch: int, random: RandomisationConfig):
+    wind = random.wind
+    wait = -wind.gust_interval * torch.log1p(-draw.uniform(batch, high=0.999))
+    direction = draw.normal(3, batch) * torch.tensor([[1.0], [1.0], [0.3]], device=draw.device)
+    return (
+        -wait,
+        draw.within(wind.gust_duration, batch),
+        direction / direction.norm(dim=0).clamp(min=1e-6),
+    )
+
+
+class Window(NamedTuple):
+    """All that T steps need, drawn ahead."""
+
+    dt: Tensor  # (T, B) s
+    wind: Tensor  # (T, 3, B) m/s
+    setpoint_pos: Tensor  # (T + 1, 3, B) m
+    setpoint_vel: Tensor  # (T + 1, 3, B) m/s
+    setpoint_acc: Tensor  # (T + 1, 3, B) m/s²
+    noise: Tensor  # (T, 15, B): position, velocity, attitude, gyro, accelerometer
+
+
+def draw_window(
+    draw: Draw,
+    steps: int,
+    conditions: Conditions,
+    process: Process,
+    random: RandomisationConfig,
+    reference: ReferenceConfig,
+) -> tuple[Window, Process]:
+    """The next ``steps`` control steps of every environment."""
+    batch = conditions.mass.shape[0]
+    jitter = draw.uniform(steps, batch, low=-random.rate_jitter, high=random.rate_jitter)
+    dt = conditions.period * (1 + jitter)
+    time, turbulence, gust_time, duration, direction, offset = process
+    winds, offsets, times = [], [offset], [time]
+    normal = draw.normal(steps, 3, batch)
+    jumps = draw.uniform(steps, 3, batch, low=-1.0) * conditions.step_size
+    jump_now = draw.uniform(steps, batch) * reference.step_interval < dt
+    for k in range(steps):
+        # exact Ornstein–Uhlenbeck step
+        keep = torch.exp(-dt[k] / conditions.correlation_time)
+        strength = conditions.turbulence * torch.sqrt(1 - keep * keep)
+        turbulence = keep * turbulence + strength * normal[k]
+        gust_time = gust_time + dt[k]
+        phase = (gust_time / duration).clamp(0.0, 1.0)
+        gust = 0.5 * conditions.gust_amplitude * (1 - torch.cos(2 * math.pi * phase))
+        winds.append(conditions.wind_mean + turbulence + gust * direction)
+        offset = torch.where(jump_now[k], jumps[k], offset)
+        offsets.append(offset)
+        time = time + dt[k]
+        times.append(time)
+    over = gust_time > duration
+    new_time, new_duration, new_direction = _next_gust(draw, batch, random)
+    process = Process(
+        time,
+        turbulence,
+        torch.where(over, new_time, gust_time),
+        torch.where(over, new_duration, duration),
+        torch.where(over, new_direction, direction),
+        offset,
+    )
+    angle = conditions.frequency * torch.stack(times)[:, None] + conditions.phase
+    swing = conditions.amplitude * conditions.frequency
+    window = Window(
+        dt=dt,
+        wind=torch.stack(winds),
+        setpoint_pos=conditions.amplitude * torch.sin(angle) + torch.stack(offsets),
+        setpoint_vel=swing * torch.cos(angle),
+        setpoint_acc=-swing * conditions.frequency * torch.sin(angle),
+        noise=draw.normal(steps, 15, batch) * _noise_scale(random, draw.device) * conditions.noise,
+    )
+    return window, process
+
+
+def _noise_scale(random: RandomisationConfig, device: torch.device) -> Tensor:
+    noise = random.noise
+    sizes = (noise.position, noise.velocity, noise.attitude, noise.gyro, noise.accelerometer)
+    return torch.tensor([size for size in sizes for _ in range(3)], device=device)[:, None]
+
+
+def draw_start(draw: Draw, batch: int, start: StartConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Offset from the setpoint (3, B), attitude (4, B), velocity (3, B), body rates (3, B)."""
+    direction = draw.uniform(batch, high=2 * math.pi)
+    half = 0.5 * draw.uniform(batch, high=start.max_tilt)
+    yaw = 0.5 * draw.uniform(batch, low=-math.pi, high=math.pi)
+    tilt = torch.stack([half.sin() * direction.cos(), half.sin() * direction.sin()])
+    # yaw about the world's z, then tilt about a horizontal axis of the body
+    quat = torch.stack(
+        [
+            yaw.cos() * tilt[0] - yaw.sin() * tilt[1],
+            yaw.cos() * tilt[1] + yaw.sin() * tilt[0],
+            yaw.sin() * half.cos(),
+            yaw.cos() * half.cos(),
+        ]
+    )
+    return (
+        draw.uniform(3, batch, low=-start.position, high=start.position),
+        quat,
+        draw.uniform(3, batch, low=-start.velocity, high=start.velocity),
+        draw.uniform(3, batch, low=-start.ang_vel, high=start.ang_vel),
+    )

@@ -1,0 +1,122 @@
+"""What a training run is: one YAML file, strict, with a unit for every number."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("expected [low, high] with low <= high")
+    return value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
+NonNegativeRange = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], AfterValidator(_ordered)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class NoiseConfig(StrictModel):
+    """Standard deviations of what the sensors add, white per sample, or constant in an episode."""
+
+    position: NonNegativeFloat  # m
+    velocity: NonNegativeFloat  # m/s
+    attitude: NonNegativeFloat  # rad
+    gyro: NonNegativeFloat  # rad/s
+    accelerometer: NonNegativeFloat  # m/s²
+    gyro_bias: NonNegativeFloat  # rad/s, constant
+    accelerometer_bias: NonNegativeFloat  # m/s², constant
+
+
+class WindConfig(StrictModel):
+    """Ranges of the wind; every environment draws its own."""
+
+    mean: NonNegativeRange  # m/s, horizontal, any direction
+    turbulence: NonNegativeRange  # m/s, standard deviation per axis
+    correlation_time: PositiveRange  # s, of the turbulence
+    gust: NonNegativeRange  # m/s, amplitude of 1-cosine gusts
+    gust_duration: PositiveRange  # s, of the whole pulse
+    gust_interval: PositiveFloat  # s, mean time between gusts
+
+
+class RandomisationConfig(StrictModel):
+    """Ranges from which each episode draws its vehicle; factors multiply the nominal value."""
+
+    mass: PositiveRange  # factor
+    inertia: PositiveRange  # factor
+    drag: NonNegativeRange  # factor
+    motor_time_constant: PositiveRange  # factor
+    motor_efficiency: PositiveRange  # factor, each rotor
+    control_rate: PositiveRange  # Hz, log-uniform
+    rate_jitter: Share  # of the period, each step
+    delay: NonNegativeRange  # s, from measurement to motor command
+    noise_scale: NonNegativeRange  # factor on all noise
+    noise: NoiseConfig
+    wind: WindConfig
+
+
+class StartConfig(StrictModel):
+    """Where episodes begin, around the setpoint."""
+
+    max_tilt: NonNegativeFloat  # rad, uniform
+    position: NonNegativeFloat  # m, largest offset per axis
+    velocity: NonNegativeFloat  # m/s, largest per axis
+    ang_vel: NonNegativeFloat  # rad/s, largest per axis
+
+
+class ReferenceConfig(StrictModel):
+    """What is to be followed."""
+
+    lissajous_share: Share  # of the episodes; the others hover
+    amplitude: PositiveRange  # m
+    max_speed: PositiveFloat  # m/s
+    step_share: Share  # of the hovering episodes whose setpoint jumps
+    step: NonNegativeFloat  # m, largest jump per axis
+    step_interval: PositiveFloat  # s, mean time between jumps
+
+
+class LossConfig(StrictModel):
+    """Weights of the cost per step."""
+
+    position: NonNegativeFloat  # 1/m, of a smooth norm
+    position_smoothing: PositiveFloat  # m, below it the cost is quadratic
+    velocity: NonNegativeFloat  # s/m
+    yaw: NonNegativeFloat  # of 1 − cos(heading error)
+    ang_vel: NonNegativeFloat  # s²/rad²
+    command_change: NonNegativeFloat  # of the squared change of the scaled command
+    command_rate: NonNegativeFloat  # of the squared scaled rate commands
+    inverted: NonNegativeFloat  # of how far the vehicle is past 90° of tilt
+
+
+class OptimiserConfig(StrictModel):
+    """Adam with warm-up and cosine decay."""
+
+    updates: int = Field(gt=0)
+    environments: int = Field(gt=0)
+    window: int = Field(gt=1)  # control steps that are back-propagated through
+    reset_share: Share  # of the environments that start anew after each window
+    learning_rate: PositiveFloat
+    warmup: int = Field(ge=0)  # updates
+    gradient_clip: PositiveFloat  # norm
+    physics_steps: int = Field(gt=0)  # per control step
+
+
+class TrainingConfig(StrictModel):
+    """A training run by back-propagation through the batched dynamics."""
+
+    method: Literal["gradient"]
+    vehicle: str
+    seed: int
+    control_rate: PositiveFloat  # Hz, nominal
+    observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units
+    network: dict[str, Any]  # as nn.zoo.build_cell takes it; sensory and motor sizes are filled in
+    start: StartConfig
+    reference: ReferenceConfig
+    randomisation: RandomisationConfig
+    loss: LossConfig
+    optimiser: OptimiserConfig

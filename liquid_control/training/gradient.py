@@ -1,0 +1,361 @@
+"""Training by back-propagation through the batched dynamics (analytic policy gradient).
+
+A few hundred environments fly at once. A window of control steps is rolled out with the policy in
+the loop, the cost of the window is differentiated through policy, autopilot and rigid body, and
+one Adam step follows. Vehicles, states and network states go on into the next window, detached;
+a share of the environments starts anew, in new conditions.
+
+Component-first torch tensors ``(n, B)``; network tensors ``(B, n)``.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from liquid_control.config import load_vehicle
+from liquid_control.control.observation import Situation, layout_of, observe
+from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
+from liquid_control.nn.policy import Policy
+from liquid_control.nn.zoo import build_cell
+from liquid_control.sim import quadrotor
+from liquid_control.sim.autopilot import rotor_speed_command
+from liquid_control.sim.params import QuadrotorParams, RateLoopParams
+from liquid_control.sim.quadrotor import QuadrotorState
+from liquid_control.structs import GRAVITY
+from liquid_control.training.conditions import (
+    Conditions,
+    Draw,
+    Process,
+    draw_conditions,
+    draw_start,
+    draw_window,
+    start_process,
+    vehicle_of,
+)
+from liquid_control.training.config import TrainingConfig
+
+SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
+COMMANDS_KEPT = 3  # the newest command and those that a delay may still apply
+
+
+class Environments(NamedTuple):
+    """All that lives from window to window."""
+
+    vehicle: QuadrotorState
+    specific_force: Tensor  # (3, B) m/s²
+    commands: Tensor  # (COMMANDS_KEPT, 4, B), newest first
+    policy_state: Tensor  # (B, M)
+    conditions: Conditions
+    process: Process
+
+
+def make_policy(config: TrainingConfig) -> Policy:
+    """A fresh policy of the configured network, sized by the observation and the vehicle."""
+    vehicle = load_vehicle(config.vehicle)
+    layout = layout_of(tuple(config.observation))
+    network = dict(config.network)
+    if "wiring" in network:
+        network["wiring"] = {**network["wiring"], "sensory": layout.size, "motor": 4}
+    else:
+        network.update(input_size=layout.size, output_size=4)
+    cell = build_cell(network, torch.Generator().manual_seed(config.seed))
+    scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
+    return Policy(
+        cell,
+        observation_scale=torch.tensor(scale),
+        command_offset=torch.tensor([GRAVITY, 0.0, 0.0, 0.0]),
+        command_scale=torch.tensor([vehicle.max_thrust - GRAVITY, *vehicle.autopilot.max_rate]),
+    )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands."""
+
+    update: int
+    updates: int
+    loss: float
+    error: float  # m, RMSE of the settled environments of the last window; NaN if none
+    learning_rate: float
+
+
+class GradientTrainer:
+    """One training run; `state_dict` holds all of it, so that a resumed run ends the same.
+
+    Args:
+        config: the run.
+        device: of all tensors.
+        compiled: fuse the step with torch.compile (needs a C++ compiler on the CPU); ``None``
+            decides by whether one is there. Without it the same run takes about ten times longer.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, device: str = "cpu", compiled: bool | None = None
+    ) -> None:
+        self.config, self.device = config, torch.device(device)
+        vehicle = load_vehicle(config.vehicle)
+        self.layout = layout_of(tuple(config.observation))
+        self.policy = make_policy(config).to(self.device)
+        self.nominal = QuadrotorParams.from_vehicle(vehicle)
+        rate_loop = RateLoopParams.from_vehicle(vehicle)
+        # The speed of a rotor is the root of its thrust, whose gradient is infinite at zero.
+        floor = max(rate_loop.min_thrust, 1e-3 * rate_loop.max_thrust)
+        self.rate_loop = rate_loop._replace(min_thrust=floor)
+        settings = config.optimiser
+        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        generator = torch.Generator(self.device).manual_seed(config.seed)
+        self.draw = Draw(generator, self.device)
+        self.update = 0
+        if compiled is None:
+            compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
+        compile_ = torch.compile if compiled else lambda f: f
+        self._decide = compile_(self._decide_eager)
+        self._move = compile_(self._move_eager)
+        self._cost = compile_(self._cost_eager)
+        self.environments = self._start(settings.environments)
+
+    def _start(self, batch: int) -> Environments:
+        config, draw = self.config, self.draw
+        conditions = draw_conditions(draw, batch, config.randomisation, config.reference)
+        offset, quat, vel, ang_vel = draw_start(draw, batch, config.start)
+        setpoint = conditions.amplitude * torch.sin(conditions.phase)
+        params = vehicle_of(conditions, self.nominal)
+        rest = quadrotor.hover_state(params, setpoint + offset, quat)
+        hover = torch.zeros(COMMANDS_KEPT, 4, batch, device=self.device)
+        hover[:, 0] = GRAVITY
+        up = torch.zeros(3, batch, device=self.device)
+        up[2] = GRAVITY
+        return Environments(
+            vehicle=rest._replace(vel_world=vel, ang_vel_body=ang_vel),
+            specific_force=up,
+            commands=hover,
+            policy_state=self.policy.initial_state(batch),
+            conditions=conditions,
+            process=start_process(draw, batch, config.randomisation),
+        )
+
+    def _decide_eager(
+        self,
+        vehicle: QuadrotorState,
+        specific_force: Tensor,
+        previous_command: Tensor,
+        policy_state: Tensor,
+        setpoint: tuple[Tensor, Tensor, Tensor, Tensor],
+        noise: Tensor,
+        bias: tuple[Tensor, Tensor],
+        dt: Tensor,
+        weights: tuple[Tensor, ...],
+    ) -> tuple[Tensor, Tensor]:
+        """Command (4, B) and next network state from noisy measurements."""
+        position, velocity, attitude, gyro, accelerometer = noise.split(3)
+        quat = quat_multiply(vehicle.quat_world_body, quat_from_rotation_vector(attitude))
+        pos_world, vel_world, acc_world, yaw = setpoint
+        situation = Situation(
+            pos_world=vehicle.pos_world + position,
+            quat_world_body=quat,
+            vel_body=rotate_inverse(vehicle.quat_world_body, vehicle.vel_world) + velocity,
+            ang_vel_body=vehicle.ang_vel_body + gyro + bias[0],
+            specific_force_body=specific_force + accelerometer + bias[1],
+            setpoint_pos_world=pos_world,
+            setpoint_vel_world=vel_world,
+            setpoint_acc_world=acc_world,
+            setpoint_yaw=yaw,
+            previous_command=previous_command,
+        )
+        observation = observe(situation, self.layout)
+        command, policy_state = self.policy.step(observation.T, dt[:, None], policy_state, weights)
+        return command.T, policy_state
+
+    def _move_eager(
+        self,
+        vehicle: QuadrotorState,
+        commands: Tensor,
+        age: Tensor,
+        wind_world: Tensor,
+        params: QuadrotorParams,
+        dt: Tensor,
+    ) -> tuple[QuadrotorState, Tensor]:
+        """Vehicle and specific force after a physics step of ``dt`` (B), with the command that is
+        ``age`` (B) control periods old."""
+        command = sum(commands[i] * (age == i) for i in range(COMMANDS_KEPT))
+        speeds = rotor_speed_command(command[0], command[1:], vehicle.ang_vel_body, self.rate_loop)
+        return quadrotor.advance(vehicle, speeds, wind_world, params, dt)
+
+    def _cost_eager(
+        self, vehicle: QuadrotorState, commands: Tensor, target: tuple[Tensor, Tensor, Tensor]
+    ) -> Tensor:
+        """Mean cost of the batch at the end of a control step."""
+        loss = self.config.loss
+        pos_world, vel_world, yaw = target
+        pos_error = (vehicle.pos_world - pos_world).square().sum(0)
+        vel_error = (vehicle.vel_world - vel_world).square().sum(0)
+        x, y, z, w = vehicle.quat_world_body
+        up = 1 - 2 * (x * x + y * y)
+        forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
+        scaled = (commands[:2] - self.policy.command_offset[:, None]) / (
+            self.policy.command_scale[:, None]
+        )
+        return (
+            loss.position * (pos_error + loss.position_smoothing**2).sqrt()
+            + loss.velocity * (vel_error + 0.01).sqrt()
+            + loss.yaw * (1 - forward_x * yaw.cos() - forward_y * yaw.sin())
+            + loss.ang_vel * vehicle.ang_vel_body.square().sum(0)
+            + loss.command_change * (scaled[0] - scaled[1]).square().sum(0)
+            + loss.command_rate * scaled[0, 1:].square().sum(0)
+            + loss.inverted * torch.relu(-up)
+        ).mean()
+
+    def _window(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Roll out a window: loss, and squared error and count of the settled environments."""
+        config, envs = self.config, self.environments
+        conditions = envs.conditions
+        window, process = draw_window(
+            self.draw,
+            config.optimiser.window,
+            conditions,
+            envs.process,
+            config.randomisation,
+            config.reference,
+        )
+        params = vehicle_of(conditions, self.nominal)
+        bias = (conditions.gyro_bias, conditions.accelerometer_bias)
+        weights = self.policy.weights()
+        # One graph serves every step: even the first one's inputs ask for a gradient.
+        vehicle, force, commands, policy_state = _with_gradient(envs[:4])
+        physics_steps = config.optimiser.physics_steps
+        total = torch.zeros((), device=self.device)
+        settled = (envs.process.time > SETTLED).float()
+        error = torch.zeros((), device=self.device)
+        for k in range(config.optimiser.window):
+            setpoint = (window.setpoint_pos[k], window.setpoint_vel[k], window.setpoint_acc[k])
+            command, policy_state = self._decide(
+                vehicle,
+                force,
+                commands[0],
+                policy_state,
+                (*setpoint, conditions.yaw),
+                window.noise[k],
+                bias,
+                window.dt[k],
+                weights,
+            )
+            commands = torch.cat([command[None], commands[:-1]])
+            target = (window.setpoint_pos[k + 1], window.setpoint_vel[k + 1], conditions.yaw)
+            step = window.dt[k] / physics_steps
+            for i in range(physics_steps):
+                # how many periods old the command is that the delay lets act in this step
+                age = ((conditions.delay - i * step) / window.dt[k]).ceil()
+                age = age.clamp(0.0, COMMANDS_KEPT - 1)
+                vehicle, force = self._move(vehicle, commands, age, window.wind[k], params, step)
+            total = total + self._cost(vehicle, commands, target)
+            miss = (vehicle.pos_world - target[0]).detach().square().sum(0)
+            error = error + (miss * settled).mean()
+        self.environments = Environments(
+            QuadrotorState(*(part.detach() for part in vehicle)),
+            force.detach(),
+            commands.detach(),
+            policy_state.detach(),
+            conditions,
+            process,
+        )
+        steps = config.optimiser.window
+        return total / steps, error / steps, settled.mean()
+
+    def _restart_some(self) -> None:
+        batch = self.config.optimiser.environments
+        fresh = self._start(batch)
+        vehicle = self.environments.vehicle
+        lost = ~torch.stack([part.isfinite().all(0) for part in vehicle]).all(0)
+        far = vehicle.pos_world.abs().amax(0) > 20.0
+        again = (self.draw.uniform(batch) < self.config.optimiser.reset_share) | lost | far
+        self.environments = _choose(again, fresh, self.environments)
+
+    def _learning_rate(self) -> float:
+        settings = self.config.optimiser
+        warm = min(1.0, (self.update + 1) / max(settings.warmup, 1))
+        share = self.update / settings.updates
+        return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * share))
+
+    def step(self) -> Progress:
+        """One update.
+
+        Raises:
+            FloatingPointError: if the loss is not finite, naming the update.
+        """
+        rate = self._learning_rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        loss, error, settled = self._window()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.policy.parameters(), self.config.optimiser.gradient_clip
+        )
+        if not bool(torch.isfinite(norm)):
+            raise FloatingPointError(
+                f"update {self.update}: loss {float(loss.detach())}, gradient norm {float(norm)}"
+            )
+        self.optimiser.step()
+        self._restart_some()
+        self.update += 1
+        rmse = float((error / settled).sqrt()) if float(settled) > 0 else math.nan
+        return Progress(
+            self.update, self.config.optimiser.updates, float(loss.detach()), rmse, rate
+        )
+
+    def run(self, on_progress: Callable[[Progress], None]) -> None:
+        """All updates that are left."""
+        while self.update < self.config.optimiser.updates:
+            on_progress(self.step())
+
+    def state_dict(self) -> dict:
+        """All that the rest of the run depends on, as tensors and plain values."""
+        return {
+            "update": self.update,
+            "policy": self.policy.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.draw.generator.get_state(),
+            "environments": _leaves(self.environments),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a `state_dict` of the same configuration."""
+        self.update = state["update"]
+        self.policy.load_state_dict(state["policy"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.draw.generator.set_state(state["generator"])
+        self.environments = _rebuild(self.environments, iter(state["environments"]))
+
+
+def _choose(where: Tensor, new, old):
+    """`torch.where` over nested tuples; the batch is the last dimension, but (B, M) for states."""
+    if isinstance(new, Tensor):
+        mask = where[:, None] if new.shape[-1] != where.shape[0] else where
+        return torch.where(mask, new, old)
+    return type(new)(*(_choose(where, a, b) for a, b in zip(new, old, strict=True)))
+
+
+def _with_gradient(tree):
+    if isinstance(tree, Tensor):
+        return tree.detach().requires_grad_()
+    parts = [_with_gradient(part) for part in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+
+
+def _leaves(tree) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [leaf for part in tree for leaf in _leaves(part)]
+
+
+def _rebuild(like, leaves):
+    if isinstance(like, Tensor):
+        return next(leaves)
+    return type(like)(*(_rebuild(part, leaves) for part in like))

@@ -1,0 +1,160 @@
+"""A training run as a command: progress, checkpoints, resume, and the artifact at the end.
+
+``out/checkpoint.pt`` holds all that the rest of the run depends on, ``out/log.jsonl`` the course
+of loss and error, ``out/policy.onnx`` the result with its training record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from liquid_control.config import ConfigError, load_yaml
+from liquid_control.evaluation.provenance import provenance
+from liquid_control.nn.export import export_policy
+from liquid_control.runtime.artifact import Artifact
+from liquid_control.structs import COMMAND_LAYOUT
+from liquid_control.training.config import TrainingConfig
+from liquid_control.training.gradient import GradientTrainer, Progress
+
+CHECKPOINT_EVERY = 20.0  # s
+LOG_EVERY = 10  # updates
+
+
+def train(
+    config_file: str | Path,
+    out: str | Path,
+    *,
+    device: str | None = None,
+    compiled: bool | None = None,
+    restart: bool = False,
+    on_start: Callable[[GradientTrainer], None] | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Artifact:
+    """Train, or go on with, the run that ``config_file`` describes; write ``out/policy.onnx``.
+
+    Args:
+        device: of the tensors; CUDA if torch sees one, else the CPU.
+        compiled: see `GradientTrainer`.
+        restart: drop a checkpoint that is there.
+
+    Raises:
+        ConfigError: for a bad configuration, and for a checkpoint of another configuration.
+    """
+    config = load_yaml(config_file, TrainingConfig)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        trainer = GradientTrainer(config, device=device, compiled=compiled)
+    except ValueError as error:
+        raise ConfigError(f"{config_file}: {error}") from None
+    run = _Run(config, trainer, out, restart)
+    if on_start is not None:
+        on_start(trainer)
+    try:
+        trainer.run(lambda progress: (run.after_update(progress), on_progress(progress)))
+    finally:
+        run.save()
+    return run.export()
+
+
+class _Run:
+    """Files of one run."""
+
+    def __init__(
+        self, config: TrainingConfig, trainer: GradientTrainer, out: Path, restart: bool
+    ) -> None:
+        self.config, self.trainer, self.out = config, trainer, out
+        self.checkpoint, self.log = out / "checkpoint.pt", out / "log.jsonl"
+        self.seconds = 0.0
+        self.rows: list[dict[str, Any]] = []
+        if self.checkpoint.is_file() and not restart:
+            self._resume()
+        self._since = self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        try:
+            state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch raises errors of many kinds for a damaged file
+            raise ConfigError(
+                f"{self.checkpoint}: not a checkpoint ({error}); start anew with --restart"
+            ) from None
+        if state["config"] != self.config.model_dump_json():
+            raise ConfigError(
+                f"{self.checkpoint}: of another configuration; give another --out, or start anew "
+                "with --restart"
+            )
+        self.trainer.load_state_dict(state["trainer"])
+        self.seconds, self.rows = state["seconds"], state["rows"]
+
+    def after_update(self, progress: Progress) -> None:
+        now = time.monotonic()
+        self.seconds += now - self._since
+        self._since = now
+        if progress.update % LOG_EVERY == 0 or progress.update == progress.updates:
+            self.rows.append(
+                {
+                    "update": progress.update,
+                    "seconds": round(self.seconds, 2),
+                    "loss": progress.loss,
+                    "rmse_m": None if np.isnan(progress.error) else progress.error,
+                }
+            )
+        if now - self._saved > CHECKPOINT_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        state = {
+            "config": self.config.model_dump_json(),
+            "trainer": self.trainer.state_dict(),
+            "seconds": self.seconds,
+            "rows": self.rows,
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+        partial = self.log.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        os.replace(partial, self.log)
+        self._saved = time.monotonic()
+
+    def export(self) -> Artifact:
+        trainer, config = self.trainer, self.config
+        tail = [row["rmse_m"] for row in self.rows[-10:] if row["rmse_m"] is not None]
+        record = {
+            "config": config.model_dump(mode="json"),
+            "updates": trainer.update,
+            "seconds": round(self.seconds, 1),
+            "loss": self.rows[-1]["loss"],
+            "training_rmse_m": float(np.mean(tail)) if tail else None,
+            "provenance": provenance(),
+        }
+        cell = trainer.policy.cell
+        return export_policy(
+            trainer.policy.cpu(),
+            self.out / "policy.onnx",
+            observation=trainer.layout,
+            command=COMMAND_LAYOUT,
+            control_period=1.0 / config.control_rate,
+            network="_".join(str(part) for part in _network_name(cell.config())),
+            vehicle=config.vehicle,
+            training=record,
+            rng=np.random.default_rng(config.seed),
+        )
+
+
+def _network_name(cell: dict[str, Any]) -> list[str]:
+    name = [cell["kind"]]
+    if "mode" in cell:
+        name.append(cell["mode"])
+    if "wiring" in cell:
+        name.append(cell["wiring"]["kind"])
+    return name

@@ -191,3 +191,54 @@ def _room(base: Array, change: Array, p: RateLoopParams) -> Array:
 def _speed(thrust: Array, p: RateLoopParams) -> Array:
     """Rotor speed for a thrust; rounding below the smallest thrust must not reach the root."""
     return (maximum(thrust, p.min_thrust) / p.thrust_coefficient) ** 0.5
+
+
+def vehicle_wrench(
+    height: Array,
+    quat: Quad,
+    vel_world: Triple,
+    ang_vel_world: Triple,
+    wind_world: Triple,
+    command: Quad,
+    armed: Array,
+    speeds: Quad,
+    decay_up: Array,
+    decay_down: Array,
+    dt: Array,
+    p: QuadrotorParams,
+    loop: RateLoopParams,
+):
+    """Autopilot, motors and aerodynamics of one physics step of an external rigid-body engine.
+
+    ``command`` is (thrust / mass, body rates); ``armed`` is 1, or 0 for rotors that are told to
+    stop. Returns new rotor speeds, body rates, the four rotor forces, the body drag and the rotor
+    torque, all in the body frame.
+    """
+    qx, qy, qz, qw = quat
+    gx, gy, gz = ang_vel_world
+    w = rotate_components(-qx, -qy, -qz, qw, gx, gy, gz)
+    thrust, cx, cy, cz = command
+    c0, c1, c2, c3 = rotor_speed_command(thrust, (cx, cy, cz), w, loop)
+    s0, s1, s2, s3 = speeds
+    n0 = motor_lag(s0, c0 * armed, decay_up, decay_down, p)
+    n1 = motor_lag(s1, c1 * armed, decay_up, decay_down, p)
+    n2 = motor_lag(s2, c2 * armed, decay_up, decay_down, p)
+    n3 = motor_lag(s3, c3 * armed, decay_up, decay_down, p)
+    air = air_velocity_body(quat, vel_world, wind_world)
+    (x0, x1, x2, x3), (y0, y1, y2, y3), (z0, z1, z2, z3) = p.rotor_pos_body
+    e0, e1, e2, e3 = p.efficiency
+    return (
+        (n0, n1, n2, n3),
+        w,
+        rotor_force((x0, y0, z0), n0, e0, height, quat, w, air, p),
+        rotor_force((x1, y1, z1), n1, e1, height, quat, w, air, p),
+        rotor_force((x2, y2, z2), n2, e2, height, quat, w, air, p),
+        rotor_force((x3, y3, z3), n3, e3, height, quat, w, air, p),
+        body_drag(air, p),
+        rotor_torque(
+            (n0, n1, n2, n3),
+            ((n0 - s0) / dt, (n1 - s1) / dt, (n2 - s2) / dt, (n3 - s3) / dt),
+            w,
+            p,
+        ),
+    )

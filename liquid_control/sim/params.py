@@ -84,10 +84,16 @@ class RateLoopParams(NamedTuple):
         """
         motor = vehicle.motor
         x, y, _ = np.transpose(vehicle.rotor_positions)
-        yaw = -np.array(vehicle.rotor_directions) * motor.torque_coefficient / motor.thrust_coefficient
+        yaw = (
+            -np.array(vehicle.rotor_directions)
+            * motor.torque_coefficient
+            / motor.thrust_coefficient
+        )
         allocation = np.stack([np.ones(4), y, -x, yaw])  # rotor thrusts to (T, τx, τy, τz)
         if np.linalg.cond(allocation / np.abs(allocation).max(axis=1, keepdims=True)) > 1e3:
-            raise ConfigError(f"{vehicle.name}: rotor_positions and rotor_directions leave an axis free")
+            raise ConfigError(
+                f"{vehicle.name}: rotor_positions and rotor_directions leave an axis free"
+            )
         mixer = np.linalg.inv(allocation)
         if not np.allclose(mixer[:, 0], 0.25):
             raise ConfigError(

@@ -45,11 +45,12 @@ def hover_state(params: QuadrotorParams, pos_world: Array, quat_world_body: Arra
     )
 
 
-def _decay(time_constant: Array, dt: float) -> Array:
-    """``exp(−dt / time_constant)`` for a float or an array of either kind."""
-    if isinstance(time_constant, float | int):
-        return math.exp(-dt / time_constant)
-    return namespace(time_constant).exp(-dt / time_constant)
+def _decay(time_constant: Array, dt: Array) -> Array:
+    """``exp(−dt / time_constant)`` for floats or arrays of either kind."""
+    exponent = -dt / time_constant
+    if isinstance(exponent, float):
+        return math.exp(exponent)
+    return namespace(exponent).exp(exponent)
 
 
 def advance(
@@ -57,12 +58,12 @@ def advance(
     rotor_speed_command: Array,
     wind_world: Array,
     params: QuadrotorParams,
-    dt: float,
+    dt: Array,
 ) -> tuple[QuadrotorState, Array]:
     """The state after ``dt`` s and the specific force of the step.
 
     ``rotor_speed_command`` ``(4, *batch)`` in rad/s and ``wind_world`` ``(3, *batch)`` in m/s are
-    held over the step. The specific force ``(3, *batch)``, m/s² in the body frame, is what an
+    held over the step of ``dt`` s, a float or ``(*batch)``. The specific force ``(3, *batch)``, m/s² in the body frame, is what an
     ideal accelerometer at the centre of mass reads: all forces but gravity, over mass.
     """
     pos, quat, vel, ang_vel, rotor_speed = state
@@ -111,9 +112,7 @@ def step(
     rotor_speed_command: Array,
     wind_world: Array,
     params: QuadrotorParams,
-    dt: float,
+    dt: Array,
 ) -> QuadrotorState:
     """The state after ``dt`` s; see `advance`."""
     return advance(state, rotor_speed_command, wind_world, params, dt)[0]
-
-

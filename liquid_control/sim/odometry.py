@@ -1,0 +1,101 @@
+"""A source of pose and twist with noise, rate, delay and dropouts: motion capture or GPS-like."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.frames import rotate_components
+from liquid_control.structs import OdometrySample
+
+NOISE_BLOCK = 256  # samples of noise drawn at once
+
+
+class OdometryConfig(StrictModel):
+    """Errors of a pose and twist source, 1 σ per axis."""
+
+    source: str
+    update_rate: PositiveFloat  # Hz, divides the control rate
+    position_noise: NonNegativeFloat  # m, horizontal
+    altitude_noise: NonNegativeFloat  # m
+    velocity_noise: NonNegativeFloat  # m/s
+    attitude_noise: NonNegativeFloat  # rad
+    ang_vel_noise: NonNegativeFloat  # rad/s
+    drift: NonNegativeFloat  # m, stationary deviation of a slow position error
+    drift_time: PositiveFloat  # s, its correlation time
+    delay: NonNegativeFloat  # s, from stamp to arrival; a whole number of control periods
+    dropout: Annotated[float, Field(ge=0, lt=1)]  # share of samples that never arrive
+
+
+class Odometry:
+    """One source of one flight; call `measure` once per control period."""
+
+    def __init__(self, config: OdometryConfig, rng: np.random.Generator, control_rate: float):
+        c = config
+        self._rng = rng
+        self._stride = round(control_rate / c.update_rate)
+        self._scale = np.repeat(
+            [c.position_noise, c.altitude_noise, c.velocity_noise, c.attitude_noise / 2],
+            [2, 1, 3, 3],
+        )
+        self._scale = np.concatenate([self._scale, np.full(3, c.ang_vel_noise)])
+        self._dropout = c.dropout
+        self._keep = math.exp(-1 / (c.update_rate * c.drift_time))
+        self._drift_step = c.drift * math.sqrt(1 - self._keep**2)
+        self._drift = (c.drift * rng.standard_normal(3)).tolist()
+        # a sample waits in a queue as long as the delay
+        self._waiting: deque[OdometrySample | None] = deque([None] * round(c.delay * control_rate))
+        self._block = iter(())
+        self._tick = 0
+        self._newest: OdometrySample | None = None
+
+    def measure(self, stamp: int, pos, quat, vel_world, ang_vel_body) -> OdometrySample | None:
+        """The newest sample that has arrived, given the truth at ``stamp`` ns as plain tuples."""
+        sample = None
+        if self._tick % self._stride == 0:
+            sample = self._sample(stamp, pos, quat, vel_world, ang_vel_body)
+        self._tick += 1
+        self._waiting.append(sample)
+        arrived = self._waiting.popleft()
+        if arrived is not None:
+            self._newest = arrived
+        return self._newest
+
+    def _sample(self, stamp, pos, quat, vel_world, ang_vel_body) -> OdometrySample | None:
+        row = next(self._block, None)
+        if row is None:
+            normal = self._rng.standard_normal((NOISE_BLOCK, 15))
+            normal[:, :12] *= self._scale
+            uniform = self._rng.random((NOISE_BLOCK, 1))
+            self._block = iter(np.hstack([normal, uniform]).tolist())
+            row = next(self._block)
+        px, py, pz, ux, uy, uz, rx, ry, rz, wx, wy, wz, d0, d1, d2, chance = row
+        drift = self._drift
+        self._drift = drift = [
+            self._keep * old + self._drift_step * new
+            for old, new in zip(drift, (d0, d1, d2), strict=True)
+        ]
+        if chance < self._dropout:
+            return None
+        x, y, z, w = quat
+        vx, vy, vz = rotate_components(-x, -y, -z, w, *vel_world)
+        # a small rotation of the body, quaternion (r, 1), then normalised
+        qx, qy = x + w * rx + y * rz - z * ry, y + w * ry + z * rx - x * rz
+        qz, qw = z + w * rz + x * ry - y * rx, w - x * rx - y * ry - z * rz
+        norm = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
+        return OdometrySample(
+            stamp=stamp,
+            pos_world=np.array(
+                [pos[0] + px + drift[0], pos[1] + py + drift[1], pos[2] + pz + drift[2]]
+            ),
+            quat_world_body=np.array([qx / norm, qy / norm, qz / norm, qw / norm]),
+            vel_body=np.array([vx + ux, vy + uy, vz + uz]),
+            ang_vel_body=np.array(
+                [ang_vel_body[0] + wx, ang_vel_body[1] + wy, ang_vel_body[2] + wz]
+            ),
+        )

@@ -1,0 +1,136 @@
+"""The YAML of a world: vehicle, start, task, wind, sensors, success criteria, seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from liquid_control.config import (
+    NonNegativeFloat,
+    PositiveFloat,
+    StrictModel,
+    find_file,
+    load_yaml,
+    read_yaml,
+)
+from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
+from liquid_control.sim.imu import ImuConfig
+from liquid_control.sim.odometry import OdometryConfig
+from liquid_control.sim.task import SegmentConfig, Vector
+from liquid_control.sim.wind_sources import Draw, WindSourceConfig, draw
+
+MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+def _read_sensor(value: Any) -> Any:
+    """A sensor written out, or the name of a file in ``sim_worlds/sensors``."""
+    return read_yaml(find_file(value, "sim_worlds/sensors")) if isinstance(value, str) else value
+
+
+class StartConfig(StrictModel):
+    """Where a flight begins. Spreads are half widths, uniform, picked by the seed."""
+
+    place: Literal["ground", "air"]
+    pos: Vector  # m; on the ground its height is ignored
+    pos_spread: NonNegativeFloat  # m per axis
+    vel_spread: NonNegativeFloat  # m/s per axis, in the air
+    tilt_deg: Draw  # about a horizontal axis that the seed picks, in the air
+    yaw_deg: Draw
+    yaw_spread_deg: NonNegativeFloat  # of the vehicle about the task's heading
+
+
+class SuccessConfig(StrictModel):
+    """What a flight must reach; ``None`` leaves a figure open."""
+
+    no_crash: bool
+    settle_time: NonNegativeFloat  # s, errors before don't count
+    max_rmse: PositiveFloat | None  # m
+    max_error: PositiveFloat | None  # m
+
+
+class ArenaConfig(StrictModel):
+    """Limits whose violation is a crash."""
+
+    max_distance: PositiveFloat  # m from the setpoint
+    max_impact_speed: PositiveFloat  # m/s, touching anything faster is a crash
+    max_ground_tilt_deg: PositiveFloat  # while touching the ground
+
+
+class WorldConfig(StrictModel):
+    """A world file. SI units; `wind_sources`, `task`, `imu` and `odometry` describe their parts."""
+
+    name: str
+    description: str
+    vehicle: str
+    control_rate: PositiveInt  # Hz
+    physics_rate: Annotated[int, Field(ge=MIN_PHYSICS_RATE)]  # Hz
+    duration: PositiveFloat  # s
+    start: StartConfig
+    task: Annotated[tuple[SegmentConfig, ...], Field(min_length=1)]
+    wind: tuple[WindSourceConfig, ...]
+    imu: Annotated[ImuConfig, BeforeValidator(_read_sensor, json_schema_input_type=str | ImuConfig)]
+    odometry: Annotated[
+        OdometryConfig, BeforeValidator(_read_sensor, json_schema_input_type=str | OdometryConfig)
+    ]
+    arena: ArenaConfig
+    success: SuccessConfig
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+
+    @field_validator("vehicle")
+    @classmethod
+    def _vehicle_exists(cls, name: str) -> str:
+        find_file(name, "config/vehicle")
+        return name
+
+    @model_validator(mode="after")
+    def _rates_divide(self):
+        if self.physics_rate % self.control_rate:
+            raise ValueError(
+                f"control_rate must divide physics_rate, got {self.control_rate} Hz and "
+                f"{self.physics_rate} Hz"
+            )
+        imu_rate = self.imu.update_rate
+        if imu_rate % self.control_rate or self.physics_rate % imu_rate:
+            raise ValueError(
+                f"imu.update_rate must be a multiple of control_rate ({self.control_rate} Hz) and "
+                f"divide physics_rate ({self.physics_rate} Hz), got {imu_rate:g} Hz"
+            )
+        if self.control_rate % self.odometry.update_rate:
+            raise ValueError(
+                f"odometry.update_rate must divide control_rate ({self.control_rate} Hz), got "
+                f"{self.odometry.update_rate:g} Hz"
+            )
+        periods = self.odometry.delay * self.control_rate
+        if abs(periods - round(periods)) > 1e-9:
+            raise ValueError(
+                f"odometry.delay must be a whole number of control periods "
+                f"({1 / self.control_rate:g} s), got {self.odometry.delay:g} s"
+            )
+        return self
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps per control period."""
+        return self.physics_rate // self.control_rate
+
+
+def load_world(name: str | Path) -> WorldConfig:
+    """A world by path or by name (``sim_worlds/<name>.yaml``)."""
+    return load_yaml(find_file(name, "sim_worlds"), WorldConfig)
+
+
+def draw_start(config: StartConfig, rng: np.random.Generator):
+    """Position (3,), attitude (4,) xyzw, velocity (3,) and the task's yaw for one seed."""
+    spread = config.pos_spread * rng.uniform(-1, 1, 3)
+    vel = config.vel_spread * rng.uniform(-1, 1, 3)
+    yaw = np.deg2rad(draw(config.yaw_deg, rng))
+    vehicle_yaw = yaw + np.deg2rad(config.yaw_spread_deg) * rng.uniform(-1, 1)
+    axis_angle = rng.uniform(0, 2 * np.pi)
+    tilt = np.deg2rad(draw(config.tilt_deg, rng))
+    axis = np.array([np.cos(axis_angle), np.sin(axis_angle), 0.0])
+    quat = quat_multiply(quat_from_yaw(vehicle_yaw), quat_from_rotation_vector(tilt * axis))
+    return np.array(config.pos) + spread, quat, vel, float(yaw)

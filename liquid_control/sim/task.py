@@ -1,0 +1,158 @@
+"""What a world asks for: segments in a row, each a smooth path with feed-forward.
+
+Every segment starts and ends at rest, and position, velocity and acceleration are continuous from
+one to the next. Rest-to-rest moves are the minimum-jerk polynomial (Flash and Hogan, 1985).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.structs import Setpoint
+
+Vector = tuple[float, float, float]
+Path = tuple[np.ndarray, np.ndarray, np.ndarray]  # pos, vel, acc
+
+
+def _minimum_jerk(x: float) -> tuple[float, float, float]:
+    """The unit rest-to-rest move at ``x`` in [0, 1], with its two derivatives."""
+    x = min(max(x, 0.0), 1.0)
+    return (
+        x**3 * (10 - 15 * x + 6 * x * x),
+        30 * (x * (1 - x)) ** 2,
+        60 * x * (1 - x) * (1 - 2 * x),
+    )
+
+
+def _move(start: np.ndarray, end: np.ndarray, time: float, duration: float) -> Path:
+    s, ds, dds = _minimum_jerk(time / duration)
+    step = end - start
+    return start + s * step, ds / duration * step, dds / duration**2 * step
+
+
+class HoverSegment(StrictModel):
+    """Stay where the segment before ended."""
+
+    kind: Literal["hover"]
+    duration: PositiveFloat  # s
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return start
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        return start, np.zeros(3), np.zeros(3)
+
+
+class TakeoffSegment(StrictModel):
+    """Straight up by ``height``."""
+
+    kind: Literal["takeoff"]
+    height: PositiveFloat  # m
+    duration: PositiveFloat  # s
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return start + np.array([0.0, 0.0, self.height])
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        return _move(start, self.end(start), time, self.duration)
+
+
+class LissajousSegment(StrictModel):
+    """``start + amplitude · sin(frequency · φ)`` per axis, ``loops`` times.
+
+    The phase φ runs up and down smoothly over ``ramp`` s, so the figure starts and ends at rest.
+    ``frequency: [1, 2, 0]`` is a figure-8.
+    """
+
+    kind: Literal["lissajous"]
+    amplitude: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]  # m
+    frequency: tuple[int, int, int]  # oscillations per loop
+    period: PositiveFloat  # s per loop at full speed
+    loops: Annotated[int, Field(gt=0)]
+    ramp: PositiveFloat  # s
+
+    @property
+    def duration(self) -> float:
+        return self.loops * self.period + self.ramp
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return start
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        rate = 2 * math.pi / self.period
+        phase, speed, acc = (rate * value for value in self._ramp(time))
+        amplitude, n = np.array(self.amplitude), np.array(self.frequency)
+        sine, cosine = np.sin(n * phase), np.cos(n * phase)
+        return (
+            start + amplitude * sine,
+            amplitude * n * cosine * speed,
+            amplitude * n * (cosine * acc - n * sine * speed**2),
+        )
+
+    def _ramp(self, time: float) -> tuple[float, float, float]:
+        """Time at full speed, its rate (0 to 1 and back to 0) and the rate's derivative."""
+        time = min(max(time, 0.0), self.duration)
+        if time > self.duration - self.ramp:
+            value, rate, change = self._ramp(self.duration - time)
+            return self.loops * self.period - value, rate, -change
+        if time >= self.ramp:
+            return time - 0.5 * self.ramp, 1.0, 0.0
+        x = time / self.ramp
+        rate, change, _ = _minimum_jerk(x)
+        integral = x**4 * (2.5 - 3 * x + x * x)
+        return integral * self.ramp, rate, change / self.ramp
+
+
+class WaypointsSegment(StrictModel):
+    """Straight moves from point to point, stopping at each."""
+
+    kind: Literal["waypoints"]
+    points: Annotated[tuple[Vector, ...], Field(min_length=1)]  # m, world
+    leg_duration: PositiveFloat  # s
+    pause: NonNegativeFloat  # s at each point
+
+    @property
+    def duration(self) -> float:
+        return len(self.points) * (self.leg_duration + self.pause)
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return np.array(self.points[-1])
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        leg_time = self.leg_duration + self.pause
+        leg = min(max(int(time / leg_time), 0), len(self.points) - 1)
+        before = start if leg == 0 else np.array(self.points[leg - 1])
+        return _move(before, np.array(self.points[leg]), time - leg * leg_time, self.leg_duration)
+
+
+SegmentConfig = Annotated[
+    HoverSegment | TakeoffSegment | LissajousSegment | WaypointsSegment,
+    Field(discriminator="kind"),
+]
+
+
+class Task:
+    """Segments laid end to end from a start position; holds the last position afterwards."""
+
+    def __init__(self, segments: tuple[SegmentConfig, ...], start: np.ndarray, yaw: float):
+        self._yaw = yaw
+        self._pieces = []
+        begin = 0.0
+        for segment in segments:
+            self._pieces.append((begin, start, segment))
+            begin += segment.duration
+            start = segment.end(start)
+        self.duration = begin
+
+    def setpoint(self, time: float) -> Setpoint:
+        """Where the vehicle should be ``time`` s after the start."""
+        begin, start, segment = next(
+            (piece for piece in reversed(self._pieces) if piece[0] <= time), self._pieces[0]
+        )
+        pos, vel, acc = segment.path(start, time - begin)
+        return Setpoint(pos, vel, acc, self._yaw)

@@ -1,0 +1,301 @@
+"""The wind world: one vehicle in PyBullet, its autopilot, its sensors and its task.
+
+PyBullet integrates the rigid body and resolves contacts; motors, aerodynamics and rate loop are
+those of `kernel`, evaluated once per physics step. `World.step` advances one control period.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pybullet
+
+from liquid_control.config import VehicleConfig
+from liquid_control.frames import rotate_components
+from liquid_control.sim import kernel
+from liquid_control.sim.autopilot import failsafe_command
+from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.imu import Imu
+from liquid_control.sim.odometry import Odometry
+from liquid_control.sim.params import QuadrotorParams, RateLoopParams
+from liquid_control.sim.quadrotor import QuadrotorState
+from liquid_control.sim.scenario import WorldConfig, draw_start
+from liquid_control.sim.task import Task
+from liquid_control.sim.wind_sources import Wind
+from liquid_control.structs import GRAVITY, Command, ImuSample, SensorFrame, Setpoint
+
+NANOSECONDS = 1_000_000_000
+CONTACT_MARGIN = 0.05  # m above the lowest possible contact, where contacts are looked for
+AIRBORNE_SETPOINT = 0.3  # m, from where on the ground is no place to be
+
+
+class World:
+    """One scenario, flown with one seed.
+
+    The same scenario, vehicle and seed give the same flight bit for bit, from a new world or
+    after `reset`.
+
+    Attributes:
+        crashed: True from the first violation of the arena's limits; `crash_reason` says which.
+        imu_samples: every IMU sample of the last control period, oldest first.
+    """
+
+    def __init__(self, scenario: WorldConfig, vehicle: VehicleConfig, seed: int):
+        self.scenario, self.vehicle, self.seed = scenario, vehicle, seed
+        self.name = scenario.name
+        self.control_rate = scenario.control_rate
+        self.duration = scenario.duration
+        self._dt = 1.0 / scenario.physics_rate
+        self._imu_stride = round(scenario.physics_rate / scenario.imu.update_rate)
+        self._timeout_steps = math.ceil(vehicle.autopilot.command_timeout * scenario.control_rate)
+        self._nominal = QuadrotorParams.from_vehicle(vehicle)
+        self._loop = RateLoopParams.from_vehicle(vehicle)
+        self._wrench = compile_kernel()
+        self._client = pybullet.connect(pybullet.DIRECT)
+        self.reset()
+
+    def close(self) -> None:
+        """Release the physics engine."""
+        if self._client >= 0:
+            pybullet.disconnect(physicsClientId=self._client)
+            self._client = -1
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def reset(self) -> SensorFrame:
+        """Start the flight anew; returns the sensors at time 0."""
+        scenario = self.scenario
+        start_rng, wind_rng, imu_rng, odometry_rng = (
+            np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(4)
+        )
+        pos, quat, vel, yaw = draw_start(scenario.start, start_rng)
+        task_start = np.array(scenario.start.pos)
+        on_ground = scenario.start.place == "ground"
+        if on_ground:
+            pos[2] = task_start[2] = 0.5 * self.vehicle.collision_size[2]
+            vel = np.zeros(3)
+        self._task = Task(scenario.task, task_start, yaw)
+        self._wind = Wind(scenario.wind, wind_rng, scenario.duration, self._dt)
+        self._imu = Imu(scenario.imu, imu_rng)
+        self._odometry = Odometry(scenario.odometry, odometry_rng, scenario.control_rate)
+
+        self._set_params(self._nominal)
+        hover = self.vehicle.hover_speed
+        self._speeds = (0.0,) * 4 if on_ground else (hover,) * 4
+        self._command = (GRAVITY, 0.0, 0.0, 0.0)
+        self._armed = 0.0 if on_ground else 1.0
+        self._steps_without_command = 0
+        self._tick = 0  # control periods
+        self._substep = 0  # physics steps
+        self.crashed, self.crash_reason = False, ""
+        self._build(pos, quat, vel)
+
+        self._wind.begin(tuple(pos), tuple(vel))
+        self._wind_velocity = self._wind.velocity(0.0, tuple(pos))
+        self._ang_vel_body = (0.0, 0.0, 0.0)
+        # at rest on the ground, or carried by the rotors at hover
+        x, y, z, w = quat.tolist()
+        support = rotate_components(-x, -y, -z, w, 0.0, 0.0, GRAVITY)
+        force = support if on_ground else (0.0, 0.0, GRAVITY)
+        self.imu_samples: list[ImuSample] = []
+        self._measure_imu(force, self._ang_vel_body, (0.0, 0.0, 0.0))
+        return self._frame()
+
+    def _set_params(self, params: QuadrotorParams) -> None:
+        self._params = params
+        self._decay_up = math.exp(-self._dt / params.time_constant_up)
+        self._decay_down = math.exp(-self._dt / params.time_constant_down)
+
+    def _build(self, pos: np.ndarray, quat: np.ndarray, vel: np.ndarray) -> None:
+        """Ground and vehicle; nothing of an earlier flight is left."""
+        client = {"physicsClientId": self._client}
+        pybullet.resetSimulation(**client)
+        pybullet.setGravity(0, 0, -GRAVITY, **client)
+        pybullet.setTimeStep(self._dt, **client)
+        ground = pybullet.createCollisionShape(pybullet.GEOM_PLANE, **client)
+        self._ground = pybullet.createMultiBody(0, ground, **client)
+        half = [0.5 * size for size in self.vehicle.collision_size]
+        box = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, **client)
+        self._half_diagonal = math.sqrt(sum(h * h for h in half))
+        self._body = pybullet.createMultiBody(
+            self._params.mass, box, basePosition=list(pos), baseOrientation=list(quat), **client
+        )
+        pybullet.changeDynamics(
+            self._body,
+            -1,
+            linearDamping=0,
+            angularDamping=0,
+            localInertiaDiagonal=list(self._params.inertia),
+            restitution=0,
+            **client,
+        )
+        pybullet.resetBaseVelocity(self._body, list(vel), [0, 0, 0], **client)
+        self._pose = pybullet.getBasePositionAndOrientation(self._body, **client)
+        self._twist = pybullet.getBaseVelocity(self._body, **client)
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated time since the start, ns, exact."""
+        return self._tick * NANOSECONDS // self.control_rate
+
+    @property
+    def state(self) -> QuadrotorState:
+        """The true state of the vehicle, arrays ``(3,)`` and ``(4,)``."""
+        return QuadrotorState(
+            np.array(self._pose[0]),
+            np.array(self._pose[1]),
+            np.array(self._twist[0]),
+            np.array(self._ang_vel_body),
+            np.array(self._speeds),
+        )
+
+    @property
+    def wind_world(self) -> np.ndarray:
+        """Wind at the vehicle in the last physics step, ``(3,)`` m/s."""
+        return np.array(self._wind_velocity)
+
+    def setpoint(self) -> Setpoint:
+        """The task's setpoint now."""
+        return self._task.setpoint(self._tick / self.control_rate)
+
+    def step(self, command: Command | None) -> SensorFrame:
+        """Advance one control period with ``command``, or with ``None`` if none came.
+
+        Without commands the autopilot holds the last one for ``command_timeout``, then levels the
+        vehicle and lets it down.
+        """
+        self._accept(command)
+        vel_before = self._twist[0]
+        self._wind.begin(self._pose[0], vel_before)
+        self.imu_samples = []
+        for _ in range(self.scenario.substeps):
+            self._step_physics()
+        self._tick += 1
+        if not self.crashed:
+            self._check_crash(vel_before)
+        return self._frame()
+
+    def _accept(self, command: Command | None) -> None:
+        if command is not None:
+            rates = command.ang_vel_body
+            self._command = (
+                float(command.thrust),
+                float(rates[0]),
+                float(rates[1]),
+                float(rates[2]),
+            )
+            self._armed = 1.0
+            self._steps_without_command = 0
+            return
+        self._steps_without_command += 1
+        if self.failsafe:
+            thrust, rates = failsafe_command(np.array(self._pose[1]), np.array(self._twist[0]))
+            self._command = (float(thrust), *rates.tolist())
+
+    @property
+    def failsafe(self) -> bool:
+        """True while the autopilot flies by itself, because the command stream has stopped."""
+        return self._steps_without_command > self._timeout_steps
+
+    def _step_physics(self) -> None:
+        dt, client, body = self._dt, self._client, self._body
+        (pos, quat), (vel, ang_vel) = self._pose, self._twist
+        self._wind_velocity = self._wind.velocity(self._substep * dt, pos)
+        self._speeds, rates, f0, f1, f2, f3, drag, torque = self._wrench(
+            pos[2],
+            quat,
+            vel,
+            ang_vel,
+            self._wind_velocity,
+            self._command,
+            self._armed,
+            self._speeds,
+            self._decay_up,
+            self._decay_down,
+            dt,
+            self._params,
+            self._loop,
+        )
+        apply, link = pybullet.applyExternalForce, pybullet.LINK_FRAME
+        r0, r1, r2, r3 = self.vehicle.rotor_positions
+        apply(body, -1, f0, r0, link, physicsClientId=client)
+        apply(body, -1, f1, r1, link, physicsClientId=client)
+        apply(body, -1, f2, r2, link, physicsClientId=client)
+        apply(body, -1, f3, r3, link, physicsClientId=client)
+        apply(body, -1, drag, (0.0, 0.0, 0.0), link, physicsClientId=client)
+        pybullet.applyExternalTorque(body, -1, torque, link, physicsClientId=client)
+        pybullet.stepSimulation(physicsClientId=client)
+        self._pose = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+        self._twist = pybullet.getBaseVelocity(body, physicsClientId=client)
+        self._substep += 1
+        self._update_imu(quat, vel, rates)
+
+    def _update_imu(self, quat, vel, rates) -> None:
+        """Body rates after the step and, when one is due, an IMU sample of the step."""
+        dt = self._dt
+        (vx, vy, vz), (wx, wy, wz) = self._twist
+        x, y, z, w = self._pose[1]
+        self._ang_vel_body = after = rotate_components(-x, -y, -z, w, wx, wy, wz)
+        if self._substep % self._imu_stride:
+            return
+        # the mean of the step from the change of velocity, contact forces included
+        x, y, z, w = quat
+        force = rotate_components(
+            -x,
+            -y,
+            -z,
+            w,
+            (vx - vel[0]) / dt,
+            (vy - vel[1]) / dt,
+            (vz - vel[2]) / dt + GRAVITY,
+        )
+        ang_acc = tuple((a - b) / dt for a, b in zip(after, rates, strict=True))
+        self._measure_imu(force, after, ang_acc)
+
+    def _measure_imu(self, force, rates, ang_acc) -> None:
+        specific_force, ang_vel = self._imu.measure(force, rates, ang_acc, self._speeds)
+        stamp = self._substep * NANOSECONDS // self.scenario.physics_rate
+        self.imu_samples.append(ImuSample(stamp, ang_vel, specific_force))
+
+    def _frame(self) -> SensorFrame:
+        odometry = self._odometry.measure(
+            self.time_ns, *self._pose, self._twist[0], self._ang_vel_body
+        )
+        return SensorFrame(self.imu_samples[-1], odometry)
+
+    def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
+        reason = self._violation(vel_before)
+        if reason:
+            self.crashed, self.crash_reason = True, reason
+
+    def _violation(self, vel_before: tuple[float, float, float]) -> str:
+        """The arena's limit that the vehicle breaks, or ""."""
+        arena, pos = self.scenario.arena, self._pose[0]
+        if not all(math.isfinite(p) for p in pos):
+            return "the state is not finite"
+        setpoint = self.setpoint().pos_world
+        distance = math.dist(pos, setpoint)
+        if distance > arena.max_distance:
+            return f"{distance:.1f} m from the setpoint"
+        if pos[2] > self._half_diagonal + CONTACT_MARGIN:
+            return ""
+        contacts = pybullet.getContactPoints(self._body, physicsClientId=self._client)
+        if not contacts:
+            return ""
+        if self.failsafe:
+            self._armed = 0.0  # landed: stop the rotors
+        x, y, _, _ = self._pose[1]
+        tilt_deg = math.degrees(math.acos(max(-1.0, min(1.0, 1 - 2 * (x * x + y * y)))))
+        impact = -vel_before[2]
+        if impact > arena.max_impact_speed:
+            return f"hit the ground at {impact:.1f} m/s"
+        if tilt_deg > arena.max_ground_tilt_deg:
+            return f"touched the ground tilted by {tilt_deg:.0f} degrees"
+        if setpoint[2] > AIRBORNE_SETPOINT and not self.failsafe:
+            return "touched the ground in flight"
+        return ""

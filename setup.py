@@ -30,6 +30,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (str(SHARE), ["package.xml"]),
+        (f"lib/{PACKAGE}", ["scripts/controller", "scripts/recorder", "scripts/simulator"]),
         *share_files("config/**/*", "sim_worlds/**/*", "launch/*.py"),
     ],
     python_requires=">=3.10",
@@ -45,10 +46,13 @@ setup(
         "ros": [
             "ros-kilted-rclpy",
             "ros-rmw-fastrtps-cpp",
+            "mcap>=1.2",
+            "ros-builtin-interfaces",
             "ros-diagnostic-msgs",
             "ros-geometry-msgs",
             "ros-lifecycle-msgs",
             "ros-nav-msgs",
+            "ros-rcl-interfaces",
             "ros-rosgraph-msgs",
             "ros-sensor-msgs",
             "ros-std-msgs",
@@ -74,8 +78,6 @@ setup(
     entry_points={
         "console_scripts": [
             "liquid-control = liquid_control.cli:main",
-            "controller = liquid_control.nodes.controller:main",
-            "simulator = liquid_control.nodes.simulator:main",
         ]
     },
 )

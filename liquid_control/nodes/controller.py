@@ -1,0 +1,236 @@
+"""The controller node: messages in, one step of the `ControlLoop` a tick, one command out.
+
+A lifecycle node. configure: parameters, policy with its golden test, warm-up; activate: reset and
+begin to step; deactivate: a neutral command (level, hover thrust), then nothing; cleanup: forget
+the policy. With the parameter ``autostart`` it configures and activates itself.
+
+In real time one thread sleeps to absolute deadlines and takes the newest samples at its tick; the
+executor beside it serves parameters, lifecycle and diagnostics only. In lockstep the thread waits
+for the messages of one step of the world and answers its stamp (see `interface`).
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from liquid_control.config import ConfigError, load_vehicle
+from liquid_control.control.loop import Controller, ControlLoop, LoopStep
+from liquid_control.nodes import conversions, interface
+from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
+from liquid_control.nodes.inbox import Inbox
+from liquid_control.nodes.inputs import Inputs
+from liquid_control.nodes.parameters import declare_parameters, on_parameters
+from liquid_control.nodes.process import Finish, run
+from liquid_control.nodes.rate import FixedRate, RosSleeper, Tick, sleep_until_steady
+from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.policy import load_policy
+from liquid_control.structs import GRAVITY, Command, SensorFrame
+
+TIMING_NAMES = ("policy_us", "lateness_us", "missed_ticks")
+_DIAGNOSTICS_PERIOD = 0.5  # s
+_POLL = 0.1  # s, how soon a waiting thread sees that it should stop
+
+
+class ControllerNode(LifecycleNode):
+    """See the module.
+
+    Args:
+        finish: told when the node can't go on.
+        make_policy: gives the controller of a name; the policy artifact by default.
+    """
+
+    def __init__(self, finish: Finish, make_policy: Callable[[str], Controller] = load_policy):
+        super().__init__("controller", automatically_declare_parameters_from_overrides=True)
+        self._finish, self._make_policy = finish, make_policy
+        self._config = declare_parameters(self, ControllerParameters)
+        on_parameters(self, ControllerParameters, self._set_parameters)
+        self._loop: ControlLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        # Who begins to listen is told at once: simulator and recorder wait for it.
+        self._diagnostics_publisher = self.create_publisher(
+            interface.DIAGNOSTICS.type,
+            interface.DIAGNOSTICS.name,
+            interface.event_qos(),
+            event_callbacks=PublisherEventCallbacks(matched=lambda _: self._publish_diagnostics()),
+        )
+        self._diagnostics = self._make_diagnostics()
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+
+    def start(self) -> None:
+        """Configure and activate, if ``autostart`` asks for it."""
+        if not self._config.autostart:
+            return
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                self._finish.set(2)  # the reason is in the log already
+                return
+
+    def stop(self) -> None:
+        """As by deactivate."""
+        self._end_loop()
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        parameters = self._config
+        try:
+            policy = self._make_policy(parameters.policy)
+            self._loop = ControlLoop(policy, load_vehicle(parameters.vehicle), parameters)
+        except ConfigError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        metadata = getattr(policy, "metadata", None)
+        self._neuron_names = tuple(
+            metadata.neuron_names if metadata else map(str, range(len(policy.neurons)))
+        )
+        sending = interface.sending_qos(parameters.lockstep)
+        self._command, self._silent, self._neurons, self._timing = (
+            self.create_publisher(topic.type, topic.name, sending)
+            for topic in interface.FROM_CONTROLLER
+        )
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._loop.reset()
+        self._diagnostics = self._make_diagnostics()
+        self._inbox = Inbox(self)
+        self._inputs = Inputs(self._inbox, self._config, self._diagnostics.refuse)
+        self._stopped.clear()
+        # What is alive now stays alive: later collections need not look at it, and stay short.
+        gc.collect()
+        gc.freeze()
+        work = self._run_lockstep if self._config.lockstep else self._run_real_time
+        self._thread = threading.Thread(target=self._guard, args=(work,), name="control")
+        self._thread.start()
+        self._publish_diagnostics()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._end_loop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._loop = None
+        for publisher in (self._command, self._silent, self._neurons, self._timing):
+            self.destroy_publisher(publisher)
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._end_loop()
+        self._finish.set()
+        return super().on_shutdown(state)
+
+    # The control thread
+
+    def _end_loop(self) -> None:
+        if self._thread is None:
+            return
+        self._stopped.set()
+        self._thread.join()
+        self._thread = None
+        neutral = Command(GRAVITY, [0.0, 0.0, 0.0])
+        self._command.publish(conversions.command_to_msg(neutral, self._inputs.stamp))
+        self._publish_diagnostics()
+        self._inbox.close()
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """An error of the loop itself ends the process: the stream stops, the autopilot acts."""
+        try:
+            work()
+        except ExternalShutdownException:
+            pass
+        except BaseException:
+            self._finish.set(1)
+            raise
+
+    def _run_real_time(self) -> None:
+        period = round(1e9 / self._config.control_rate)
+        if self.get_parameter("use_sim_time").value:
+            sleeper = RosSleeper(self.get_clock(), self._stopped)
+            rate = FixedRate(period, sleeper.now, sleeper.sleep_until)
+        else:
+            rate = FixedRate(period, time.monotonic_ns, sleep_until_steady)
+        while True:
+            tick = rate.wait()
+            if self._stopped.is_set():
+                return
+            self._step(self._inputs.take_newest(), tick)
+
+    def _run_lockstep(self) -> None:
+        period = 1 / self._config.control_rate
+        last = None
+        while not self._stopped.is_set():
+            frame = self._inputs.take_step()
+            if frame is None:
+                self._inbox.wait(_POLL)
+                continue
+            stamp = self._inputs.stamp
+            dt = period if last is None else (stamp - last) / 1e9
+            if abs(dt - period) < 1e-9:  # stamps are whole ns, the period need not be
+                dt = period
+            last = stamp
+            self._step(frame, Tick(dt, lateness=0.0, missed=0))
+
+    def _step(self, frame: SensorFrame, tick: Tick) -> None:
+        start = time.perf_counter()
+        inputs = self._inputs
+        step = self._loop.step(frame, inputs.setpoint, tick.dt)
+        self._publish(step, tick)
+        step_time = time.perf_counter() - start
+        switched = self._diagnostics.record(inputs.stamp, frame, step, tick, step_time)
+        if switched:
+            self._publish_diagnostics()
+
+    def _publish(self, step: LoopStep, tick: Tick) -> None:
+        stamp = self._inputs.stamp
+        if self._neurons.get_subscription_count():
+            neurons = self._loop.policy.neurons
+            self._neurons.publish(conversions.labelled_row(stamp, self._neuron_names, neurons))
+        if self._timing.get_subscription_count():
+            row = (step.policy_time * 1e6, tick.lateness * 1e6, tick.missed)
+            self._timing.publish(conversions.labelled_row(stamp, TIMING_NAMES, row))
+        # Last: in lockstep it moves the world on.
+        if step.command is not None:
+            self._command.publish(conversions.command_to_msg(step.command, stamp))
+        elif self._config.lockstep:
+            self._silent.publish(conversions.header_to_msg(stamp, step.reason))
+
+    # Parameters and diagnostics
+
+    def _set_parameters(self, parameters: ControllerParameters) -> None:
+        self._config = parameters
+        if self._loop is not None:
+            self._loop.set_parameters(parameters)
+
+    def _make_diagnostics(self) -> LoopDiagnostics:
+        parameters = self._config
+        return LoopDiagnostics(
+            f"{self.get_name()}: {interface.CONTROL_LOOP}",
+            {
+                "policy": parameters.policy,
+                "vehicle": parameters.vehicle,
+                "control_rate": parameters.control_rate,
+            },
+        )
+
+    def _publish_diagnostics(self) -> None:
+        state = ACTIVE if self._thread is not None else INACTIVE
+        self._diagnostics_publisher.publish(self._diagnostics.to_msg(state))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """The executable: a controller until it is interrupted."""
+    return run(ControllerNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Messages to structs and back: the one place where a message's fields are read or written.
+
+Both sides hold float64, so every conversion is exact, except the yaw of a setpoint, which travels
+as a quaternion (rounding of 1e-15 rad). A message in another frame is refused with `ValueError`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import (
+    PoseStamped,
+    Quaternion,
+    Transform,
+    Twist,
+    TwistStamped,
+    Vector3,
+    Vector3Stamped,
+)
+from nav_msgs.msg import Odometry
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension, MultiArrayLayout
+from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
+
+from liquid_control.frames import quat_from_yaw, yaw_from_quat
+from liquid_control.structs import Command, ImuSample, OdometrySample, Setpoint
+
+WORLD_FRAME = "odom"
+BODY_FRAME = "base_link"
+
+
+def stamp_to_msg(stamp: int) -> Time:
+    """Nanoseconds to a message."""
+    sec, nanosec = divmod(stamp, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def stamp_from_msg(msg: Time) -> int:
+    """A message to nanoseconds."""
+    return msg.sec * 1_000_000_000 + msg.nanosec
+
+
+def _vector(msg) -> np.ndarray:
+    return np.array([msg.x, msg.y, msg.z])
+
+
+def _vector_to_msg(vector: np.ndarray) -> Vector3:
+    x, y, z = map(float, vector)
+    return Vector3(x=x, y=y, z=z)
+
+
+def _quat(msg: Quaternion) -> np.ndarray:
+    return np.array([msg.x, msg.y, msg.z, msg.w])
+
+
+def _quat_to_msg(quat: np.ndarray) -> Quaternion:
+    x, y, z, w = map(float, quat)
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
+def _check_frame(what: str, frame: str, expected: str) -> None:
+    if frame != expected:
+        raise ValueError(f"{what}: frame {frame!r}, expected {expected!r}")
+
+
+def header_to_msg(stamp: int, frame: str) -> Header:
+    """A stamp in ns and a frame."""
+    return Header(stamp=stamp_to_msg(stamp), frame_id=frame)
+
+
+def imu_from_msg(msg: Imu, body_frame: str = BODY_FRAME) -> ImuSample:
+    """The sample of an IMU whose axes are the body's."""
+    _check_frame("imu", msg.header.frame_id, body_frame)
+    return ImuSample(
+        stamp_from_msg(msg.header.stamp),
+        _vector(msg.angular_velocity),
+        _vector(msg.linear_acceleration),
+    )
+
+
+def imu_to_msg(sample: ImuSample) -> Imu:
+    """An IMU message that says that it holds no orientation."""
+    return Imu(
+        header=header_to_msg(sample.stamp, BODY_FRAME),
+        orientation_covariance=[-1.0] + [0.0] * 8,
+        angular_velocity=_vector_to_msg(sample.ang_vel_body),
+        linear_acceleration=_vector_to_msg(sample.specific_force_body),
+    )
+
+
+def odometry_from_msg(
+    msg: Odometry, world_frame: str = WORLD_FRAME, body_frame: str = BODY_FRAME
+) -> OdometrySample:
+    """Pose in the world and twist in the body frame."""
+    _check_frame("odometry", msg.header.frame_id, world_frame)
+    _check_frame("odometry child", msg.child_frame_id, body_frame)
+    pose, twist = msg.pose.pose, msg.twist.twist
+    return OdometrySample(
+        stamp_from_msg(msg.header.stamp),
+        _vector(pose.position),
+        _quat(pose.orientation),
+        _vector(twist.linear),
+        _vector(twist.angular),
+    )
+
+
+def odometry_to_msg(sample: OdometrySample) -> Odometry:
+    """Pose in the world and twist in the body frame."""
+    msg = Odometry(header=header_to_msg(sample.stamp, WORLD_FRAME), child_frame_id=BODY_FRAME)
+    position, twist = msg.pose.pose.position, msg.twist.twist
+    position.x, position.y, position.z = map(float, sample.pos_world)
+    msg.pose.pose.orientation = _quat_to_msg(sample.quat_world_body)
+    twist.linear = _vector_to_msg(sample.vel_body)
+    twist.angular = _vector_to_msg(sample.ang_vel_body)
+    return msg
+
+
+def setpoint_from_pose(msg: PoseStamped, world_frame: str = WORLD_FRAME) -> Setpoint:
+    """Hold this position and heading."""
+    _check_frame("setpoint/pose", msg.header.frame_id, world_frame)
+    yaw = float(yaw_from_quat(_quat(msg.pose.orientation)))
+    return _finite_setpoint("setpoint/pose", Setpoint(_vector(msg.pose.position), yaw=yaw))
+
+
+def setpoint_from_trajectory(
+    msg: MultiDOFJointTrajectory, world_frame: str = WORLD_FRAME
+) -> Setpoint:
+    """The first point of the first joint: where to be now; velocities may be left out."""
+    what = "setpoint/trajectory"
+    _check_frame(what, msg.header.frame_id, world_frame)
+    if not msg.points or not msg.points[0].transforms:
+        raise ValueError(f"{what}: no point with a transform")
+    point = msg.points[0]
+    transform = point.transforms[0]
+    zero = np.zeros(3)
+    setpoint = Setpoint(
+        pos_world=_vector(transform.translation),
+        vel_world=_vector(point.velocities[0].linear) if point.velocities else zero,
+        acc_world=_vector(point.accelerations[0].linear) if point.accelerations else zero,
+        yaw=float(yaw_from_quat(_quat(transform.rotation))),
+    )
+    return _finite_setpoint(what, setpoint)
+
+
+def _finite_setpoint(what: str, setpoint: Setpoint) -> Setpoint:
+    values = [*setpoint.pos_world, *setpoint.vel_world, *setpoint.acc_world, setpoint.yaw]
+    if not np.isfinite(values).all():
+        raise ValueError(f"{what}: not finite")
+    return setpoint
+
+
+def setpoint_to_msg(setpoint: Setpoint, stamp: int) -> MultiDOFJointTrajectory:
+    """A trajectory of one point: where to be at ``stamp``."""
+    point = MultiDOFJointTrajectoryPoint(
+        transforms=[
+            Transform(
+                translation=_vector_to_msg(setpoint.pos_world),
+                rotation=_quat_to_msg(quat_from_yaw(np.float64(setpoint.yaw))),
+            )
+        ],
+        velocities=[Twist(linear=_vector_to_msg(setpoint.vel_world))],
+        accelerations=[Twist(linear=_vector_to_msg(setpoint.acc_world))],
+    )
+    return MultiDOFJointTrajectory(
+        header=header_to_msg(stamp, WORLD_FRAME), joint_names=[BODY_FRAME], points=[point]
+    )
+
+
+def command_from_msg(msg: TwistStamped, body_frame: str = BODY_FRAME) -> Command:
+    """Body rates and collective thrust; not finite is refused."""
+    _check_frame("command", msg.header.frame_id, body_frame)
+    command = Command(msg.twist.linear.z, _vector(msg.twist.angular))
+    if not np.isfinite([command.thrust, *command.ang_vel_body]).all():
+        raise ValueError("command: not finite")
+    return command
+
+
+def command_to_msg(command: Command, stamp: int) -> TwistStamped:
+    """The answer to the odometry of ``stamp``."""
+    msg = TwistStamped(header=header_to_msg(stamp, BODY_FRAME))
+    msg.twist.linear.z = float(command.thrust)
+    msg.twist.angular = _vector_to_msg(command.ang_vel_body)
+    return msg
+
+
+def wind_to_msg(wind_world: np.ndarray, stamp: int) -> Vector3Stamped:
+    """Wind at the vehicle, m/s."""
+    return Vector3Stamped(
+        header=header_to_msg(stamp, WORLD_FRAME), vector=_vector_to_msg(wind_world)
+    )
+
+
+def rotor_speeds_to_msg(rotor_speed: np.ndarray, stamp: int) -> JointState:
+    """Speed of each rotor, rad/s."""
+    return JointState(
+        header=header_to_msg(stamp, BODY_FRAME),
+        name=[f"rotor_{i}" for i in range(len(rotor_speed))],
+        velocity=[float(speed) for speed in rotor_speed],
+    )
+
+
+def clock_to_msg(stamp: int) -> Clock:
+    """Simulated time."""
+    return Clock(clock=stamp_to_msg(stamp))
+
+
+def labelled_row(stamp: int, names: tuple[str, ...], values: np.ndarray) -> Float32MultiArray:
+    """One row of named values at ``stamp``: axis 0 is labelled ``stamp_ns N``, axis 1 with the
+    names, separated by blanks."""
+    size = len(names)
+    axes = [
+        MultiArrayDimension(label=f"stamp_ns {stamp}", size=1, stride=size),
+        MultiArrayDimension(label=" ".join(names), size=size, stride=size),
+    ]
+    return Float32MultiArray(
+        layout=MultiArrayLayout(dim=axes, data_offset=0), data=[float(v) for v in values]
+    )

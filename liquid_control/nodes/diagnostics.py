@@ -1,0 +1,121 @@
+"""What the nodes say of themselves on /diagnostics."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from liquid_control.control.loop import LoopStep
+from liquid_control.control.supervisor import Mode
+from liquid_control.nodes.conversions import header_to_msg
+from liquid_control.nodes.interface import CONTROL_LOOP
+from liquid_control.nodes.rate import Tick
+from liquid_control.structs import SensorFrame
+
+ACTIVE, INACTIVE = "active", "inactive"  # value of "state" in the status of a controller
+
+_LEVEL = {
+    Mode.POLICY: DiagnosticStatus.OK,
+    Mode.BACKUP: DiagnosticStatus.WARN,
+    Mode.DESCEND: DiagnosticStatus.ERROR,
+    Mode.SILENT: DiagnosticStatus.ERROR,
+}
+
+
+def status_to_msg(
+    stamp: int, name: str, level: bytes, message: str, values: dict[str, object]
+) -> DiagnosticArray:
+    """One status with its values as text."""
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    status = DiagnosticStatus(level=level, name=name, message=message, values=pairs)
+    return DiagnosticArray(header=header_to_msg(stamp, ""), status=[status])
+
+
+def is_active_controller(message: DiagnosticArray) -> bool:
+    """Whether this is the word of a controller that is ready to step."""
+    return any(
+        status.name.endswith(CONTROL_LOOP)
+        and any(pair.key == "state" and pair.value == ACTIVE for pair in status.values)
+        for status in message.status
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    stamp: int
+    step: LoopStep
+    frame: SensorFrame
+
+
+class LoopDiagnostics:
+    """Counts and times the steps of a control loop; written by its thread, read by another."""
+
+    def __init__(self, name: str, fixed: dict[str, object], window: int = 1000):
+        self._name, self._fixed = name, fixed
+        self._lock = threading.Lock()
+        self._step_times: deque[float] = deque(maxlen=window)
+        self._policy_times: deque[float] = deque(maxlen=window)
+        self._lateness: deque[float] = deque(maxlen=window)
+        self._refused: dict[str, int] = {}
+        self._moment: _Moment | None = None
+        self.steps = self.late = self.silent = 0
+
+    def refuse(self, reason: str) -> None:
+        """Count a message or measurement that was not used; the reason without its figures."""
+        with self._lock:
+            kind = reason.split(":")[0]
+            self._refused[kind] = self._refused.get(kind, 0) + 1
+            self._last_refused = reason
+
+    def record(
+        self, stamp: int, frame: SensorFrame, step: LoopStep, tick: Tick, step_time: float
+    ) -> bool:
+        """Take in one step of ``step_time`` s; True if its mode is not that of the step before."""
+        for fault in step.faults:
+            self.refuse(fault)
+        with self._lock:
+            switched = self._moment is None or self._moment.step.mode is not step.mode
+            self._moment = _Moment(stamp, step, frame)
+            self.steps += 1
+            self.late += tick.missed > 0
+            self.silent += step.command is None
+            self._step_times.append(step_time)
+            self._lateness.append(tick.lateness)
+            if np.isfinite(step.policy_time):
+                self._policy_times.append(step.policy_time)
+        return switched
+
+    def to_msg(self, state: str) -> DiagnosticArray:
+        """The newest state, with percentiles over the last steps."""
+        with self._lock:
+            moment = self._moment
+            values: dict[str, object] = {"state": state, **self._fixed}
+            values |= {"steps": self.steps, "late_ticks": self.late, "silent_steps": self.silent}
+            for name, times in (
+                ("step_us", self._step_times),
+                ("policy_us", self._policy_times),
+                ("lateness_us", self._lateness),
+            ):
+                if times:
+                    p50, p99 = np.percentile(times, (50, 99)) * 1e6
+                    values |= {f"{name}_p50": f"{p50:.1f}", f"{name}_p99": f"{p99:.1f}"}
+            values |= {f"refused {kind}": count for kind, count in self._refused.items()}
+            if self._refused:
+                values["last refused"] = self._last_refused
+        if moment is None:
+            return status_to_msg(
+                0, self._name, DiagnosticStatus.STALE, f"{state}, no step yet", values
+            )
+        step, frame = moment.step, moment.frame
+        values |= {
+            "mode": step.mode.value,
+            "reason": step.reason,
+            "imu_age_ms": f"{frame.imu_age * 1e3:.1f}",
+            "odometry_age_ms": f"{frame.odometry_age * 1e3:.1f}",
+        }
+        message = f"{step.mode.value}: {step.reason}" if step.reason else step.mode.value
+        return status_to_msg(moment.stamp, self._name, _LEVEL[step.mode], message, values)

@@ -1,0 +1,100 @@
+"""The ROS 2 interface: every topic of a flight with its type, and how reliably it is sent.
+
+All names are relative, so that a namespace or a remapping moves them. Only message types of
+common_interfaces are used.
+
+| topic | stamp | meaning |
+|---|---|---|
+| imu/data, odom, setpoint/trajectory | of the sample | what the controller steps on |
+| cmd/rates_thrust | of the IMU sample it answers | body rates and collective thrust / mass |
+| cmd/silent | as above | lockstep only: no command for this stamp, and why |
+| ground_truth/odom, wind, rotor_speeds | of the state | what the simulated world knows |
+| controller/neurons, controller/timing | as the command, in the first label | one row a step |
+
+*Lockstep.* For step k the simulator sends one message on each of imu/data, odom and
+setpoint/trajectory (odom repeats the older sample where none is new). The controller steps once it
+holds all three, and answers the IMU's stamp with either `cmd/rates_thrust` or, where the
+supervisor sends nothing, `cmd/silent`. The answer, not the passing of time, moves the world on, so
+a seed gives the same flight bit for bit. Only a controller that is gone is given up after
+`answer_timeout`; that is counted and named in the diagnostics. In real time silence is silence:
+nothing is published, and the autopilot's own failsafe acts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped, TwistStamped, Vector3Stamped
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float32MultiArray, Header
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A name and its message type."""
+
+    name: str
+    type: Any
+
+
+IMU = Topic("imu/data", Imu)
+ODOMETRY = Topic("odom", Odometry)
+SETPOINT_POSE = Topic("setpoint/pose", PoseStamped)
+SETPOINT_TRAJECTORY = Topic("setpoint/trajectory", MultiDOFJointTrajectory)
+COMMAND = Topic("cmd/rates_thrust", TwistStamped)
+SILENT = Topic("cmd/silent", Header)
+NEURONS = Topic("controller/neurons", Float32MultiArray)
+TIMING = Topic("controller/timing", Float32MultiArray)
+GROUND_TRUTH = Topic("ground_truth/odom", Odometry)
+WIND = Topic("wind", Vector3Stamped)
+ROTOR_SPEEDS = Topic("rotor_speeds", JointState)
+CLOCK = Topic("/clock", Clock)
+DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray)
+
+FROM_CONTROLLER = (COMMAND, SILENT, NEURONS, TIMING)
+FOR_CONTROLLER = (IMU, ODOMETRY, SETPOINT_TRAJECTORY)
+FROM_SIMULATOR = (*FOR_CONTROLLER, GROUND_TRUTH, WIND, ROTOR_SPEEDS, CLOCK)
+
+# Names of the two statuses on /diagnostics, after the name of the node
+CONTROL_LOOP = "control loop"
+FLIGHT = "flight"
+
+# In lockstep a writer keeps what a slow recorder has not acknowledged yet.
+_LOCKSTEP_DEPTH = 1000
+
+
+def _qos(reliability: QoSReliabilityPolicy, depth: int) -> QoSProfile:
+    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability)
+
+
+def sending_qos(lockstep: bool) -> QoSProfile:
+    """Of every publisher: reliable, so that any subscriber is compatible; the newest counts."""
+    return _qos(QoSReliabilityPolicy.RELIABLE, _LOCKSTEP_DEPTH if lockstep else 1)
+
+
+def sensor_qos(lockstep: bool) -> QoSProfile:
+    """Of the controller's sensor subscriptions: best effort, newest only; in lockstep reliable."""
+    if lockstep:
+        return _qos(QoSReliabilityPolicy.RELIABLE, 10)
+    return _qos(QoSReliabilityPolicy.BEST_EFFORT, 1)
+
+
+def newest_qos() -> QoSProfile:
+    """Of subscriptions to setpoints and commands: reliable, newest only."""
+    return _qos(QoSReliabilityPolicy.RELIABLE, 1)
+
+
+def event_qos() -> QoSProfile:
+    """Of /diagnostics: no mode switch is lost."""
+    return _qos(QoSReliabilityPolicy.RELIABLE, 100)
+
+
+def recording_qos() -> QoSProfile:
+    """Of the recorder's subscriptions: everything, in order."""
+    return QoSProfile(history=QoSHistoryPolicy.KEEP_ALL, reliability=QoSReliabilityPolicy.RELIABLE)

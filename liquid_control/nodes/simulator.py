@@ -1,0 +1,264 @@
+"""The simulator node: owns a `World`, sends what its sensors measure, flies what is commanded.
+
+In lockstep it waits for the answer to each step (see `interface`); in real time it steps at the
+world's control rate and takes the newest command there is. It begins once a controller listens,
+and ends with the world's duration or a crash; the exit status is 0 only without a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from liquid_control.config import load_vehicle
+from liquid_control.frames import rotate_inverse
+from liquid_control.nodes import conversions, interface
+from liquid_control.nodes.diagnostics import is_active_controller, status_to_msg
+from liquid_control.nodes.inbox import Inbox, take_newest
+from liquid_control.nodes.parameters import declare_parameters
+from liquid_control.nodes.process import Finish, run
+from liquid_control.nodes.rate import FixedRate, sleep_until_steady
+from liquid_control.parameters import SimulatorParameters
+from liquid_control.sim.scenario import load_world
+from liquid_control.sim.world import World
+from liquid_control.structs import Command, OdometrySample, SensorFrame
+
+_POLL = 0.1  # s, how soon a waiting thread sees that it should stop
+_REPORT_PERIOD = 5.0  # s between words on what is waited for
+_DIAGNOSTICS_PERIOD = 0.5  # s
+_PROGRESS_PERIOD = 0.1  # s
+
+
+class SimulatorNode(Node):
+    """See the module. Raises `ConfigError` for a world or vehicle that can't be flown."""
+
+    def __init__(self, finish: Finish):
+        super().__init__("simulator", automatically_declare_parameters_from_overrides=True)
+        self._finish = finish
+        self._config = config = declare_parameters(self, SimulatorParameters)
+        scenario = load_world(config.world)
+        vehicle = load_vehicle(config.vehicle or scenario.vehicle)
+        self._world = World(scenario, vehicle, config.seed)
+        self._duration = config.duration or self._world.duration
+        self._stopped = threading.Event()
+        self._heard = threading.Event()
+        self._unanswered = self._late = 0
+        self._given_up = self._over = False
+        self._sent_odometry: OdometrySample | None = None
+        self._progress_at = 0.0
+        sending = interface.sending_qos(config.lockstep)
+        self._senders = {
+            topic: self.create_publisher(topic.type, topic.name, sending)
+            for topic in interface.FROM_SIMULATOR
+        }
+        self._diagnostics_publisher = self.create_publisher(
+            interface.DIAGNOSTICS.type, interface.DIAGNOSTICS.name, interface.event_qos()
+        )
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        self._inbox = Inbox(self)
+        self._command_reader, self._silent_reader = (
+            self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
+            for topic in (interface.COMMAND, interface.SILENT)
+        )
+        # After the two above: who is heard here has discovered those, too.
+        self.create_subscription(
+            interface.DIAGNOSTICS.type,
+            interface.DIAGNOSTICS.name,
+            self._on_diagnostics,
+            interface.event_qos(),
+        )
+        self._thread = threading.Thread(target=self._guard, name="world")
+
+    def start(self) -> None:
+        """Begin to fly as soon as somebody listens."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the flight."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # The thread of the world
+
+    def _guard(self) -> None:
+        try:
+            self._wait_for_listeners()
+            self._fly()
+        except BaseException:
+            self._finish.set(1)
+            raise
+
+    def _wait_for_listeners(self) -> None:
+        report_at = time.monotonic() + _REPORT_PERIOD
+        while not self._stopped.is_set():
+            counts = {t.name: p.get_subscription_count() for t, p in self._senders.items()}
+            needed = {t.name: self._config.subscribers for t in interface.FOR_CONTROLLER}
+            missing = [f"{n} ({counts[n]} of {m})" for n, m in needed.items() if counts[n] < m]
+            if not missing and self._heard.is_set():
+                return
+            if time.monotonic() > report_at:
+                report_at += _REPORT_PERIOD
+                wanted = "an active controller" if not self._heard.is_set() else "subscribers"
+                self.get_logger().info(f"waiting for {', '.join([wanted, *missing])}")
+            self._stopped.wait(0.01)
+
+    def _fly(self) -> None:
+        world = self._world
+        rate = None
+        if not self._config.lockstep:
+            period = round(1e9 / world.control_rate)
+            rate = FixedRate(period, time.monotonic_ns, sleep_until_steady)
+        frame = world.reset()
+        for _ in range(round(self._duration * world.control_rate)):
+            if rate is not None:
+                self._late += rate.wait().missed > 0
+            if self._stopped.is_set():
+                return
+            self._publish(frame)
+            self._report_progress()
+            frame = world.step(self._command_for(frame))
+            if world.crashed:
+                break
+        self._end()
+
+    def _command_for(self, frame: SensorFrame) -> Command | None:
+        """What the world flies next; ``None`` where nothing new was commanded."""
+        if not self._config.lockstep:
+            taken = take_newest(self._command_reader)
+            return None if taken is None else self._command_from(taken[0])
+        if frame.odometry is None:  # such a frame can't be sent, and nobody could fly on it
+            return None
+        return self._answer(self._world.time_ns)
+
+    def _answer(self, stamp: int) -> Command | None:
+        """The command for the step of ``stamp``; ``None`` if the controller keeps silent."""
+        deadline = time.monotonic() + (0 if self._given_up else self._config.answer_timeout)
+        while not self._stopped.is_set():
+            if (taken := take_newest(self._command_reader)) is not None:
+                if conversions.stamp_from_msg(taken[0].header.stamp) == stamp:
+                    self._given_up = False
+                    return self._command_from(taken[0])
+            elif (taken := take_newest(self._silent_reader)) is not None:
+                if conversions.stamp_from_msg(taken[0].stamp) == stamp:
+                    self._given_up = False
+                    return None
+            elif (left := deadline - time.monotonic()) > 0:
+                self._inbox.wait(min(left, _POLL))
+            else:
+                break
+        self._unanswered += 1
+        if not self._given_up:
+            self._given_up = True
+            self.get_logger().error(
+                f"no answer to step {stamp * 1e-9:.3f} s within {self._config.answer_timeout:g} s "
+                "of wall time: the world flies on without the controller"
+            )
+        return None
+
+    def _command_from(self, message) -> Command | None:
+        try:
+            return conversions.command_from_msg(message)
+        except ValueError as error:
+            self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
+            return None
+
+    # Messages
+
+    def _publish(self, frame: SensorFrame) -> None:
+        world = self._world
+        stamp, state = world.time_ns, world.state
+        truth = OdometrySample(
+            stamp,
+            state.pos_world,
+            state.quat_world_body,
+            rotate_inverse(state.quat_world_body, state.vel_world),
+            state.ang_vel_body,
+        )
+        messages = {
+            interface.CLOCK: conversions.clock_to_msg(stamp),
+            interface.GROUND_TRUTH: conversions.odometry_to_msg(truth),
+            interface.WIND: conversions.wind_to_msg(world.wind_world, stamp),
+            interface.ROTOR_SPEEDS: conversions.rotor_speeds_to_msg(state.rotor_speed, stamp),
+            interface.SETPOINT_TRAJECTORY: conversions.setpoint_to_msg(world.setpoint(), stamp),
+        }
+        if frame.odometry is not None:
+            if self._config.lockstep or frame.odometry is not self._sent_odometry:
+                messages[interface.ODOMETRY] = conversions.odometry_to_msg(frame.odometry)
+                self._sent_odometry = frame.odometry
+        elif self._config.lockstep:  # not offered to the controller, see `_command_for`
+            del messages[interface.SETPOINT_TRAJECTORY]
+        if interface.SETPOINT_TRAJECTORY in messages:
+            messages[interface.IMU] = conversions.imu_to_msg(frame.imu)
+        for topic, message in messages.items():
+            self._senders[topic].publish(message)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        if is_active_controller(message):
+            self._heard.set()
+
+    def _publish_diagnostics(self) -> None:
+        world, config = self._world, self._config
+        state = "over" if self._over else "flying" if self._thread.is_alive() else "waiting"
+        level = DiagnosticStatus.ERROR if world.crashed else DiagnosticStatus.OK
+        values = {
+            "state": state,
+            "world": world.name,
+            "vehicle": world.vehicle.name,
+            "seed": world.seed,
+            "lockstep": config.lockstep,
+            "crashed": world.crashed,
+            "crash_reason": world.crash_reason,
+            "unanswered_steps": self._unanswered,
+            "late_ticks": self._late,
+        }
+        name = f"{self.get_name()}: {interface.FLIGHT}"
+        message = f"crashed: {world.crash_reason}" if world.crashed else state
+        self._diagnostics_publisher.publish(
+            status_to_msg(world.time_ns, name, level, message, values)
+        )
+
+    def _report_progress(self, force: bool = False) -> None:
+        now = time.monotonic()
+        if not self._config.progress or (now < self._progress_at and not force):
+            return
+        self._progress_at = now + _PROGRESS_PERIOD
+        world = self._world
+        error = np.linalg.norm(world.setpoint().pos_world - world.state.pos_world)
+        line = {
+            "time": world.time_ns * 1e-9,
+            "duration": self._duration,
+            "error": float(error),
+            "crashed": world.crashed,
+        }
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    def _end(self) -> None:
+        world = self._world
+        self._over = True
+        self._report_progress(force=True)
+        self._publish_diagnostics()
+        for publisher in (*self._senders.values(), self._diagnostics_publisher):
+            publisher.wait_for_all_acked(Duration(seconds=2))
+        if world.crashed:
+            time_s = world.time_ns * 1e-9
+            self.get_logger().error(f"crashed after {time_s:.2f} s: {world.crash_reason}")
+        self._finish.set(1 if world.crashed else 0)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """The executable: one flight."""
+    return run(SimulatorNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -42,6 +42,7 @@ class Inputs:
         self._pose_reader = subscribe(interface.SETPOINT_POSE, newest)
         self._imu: ImuSample | None = None
         self._odometry: OdometrySample | None = None
+        # s; of the steady clock in real time, of the simulated one in lockstep
         self._imu_arrival = self._odometry_arrival = 0.0
         self._setpoint: Setpoint | None = None
         self._step_messages: list[Any] = [None, None, None]
@@ -69,9 +70,7 @@ class Inputs:
         ):
             if (taken := take_newest(reader)) is not None:
                 self._accept(take_in, taken[0])
-        return SensorFrame(
-            self._imu, self._odometry, now - self._imu_arrival, now - self._odometry_arrival
-        )
+        return self._frame(now)
 
     # Lockstep
 
@@ -95,16 +94,20 @@ class Inputs:
             return None
         messages[:] = [None, None, None]
         self.stamp = stamps[0]
-        self._accept(self._set_imu, imu)
-        self._accept(self._set_odometry, odometry)
+        now = self.stamp * 1e-9
+        if self._accept(self._set_imu, imu):
+            self._imu_arrival = now
+        if self._accept(self._set_odometry, odometry):
+            self._odometry_arrival = now
         self._accept(self._set_trajectory, trajectory)
-        ages = [
-            0.0 if sample is None else (self.stamp - sample.stamp) * 1e-9
-            for sample in (self._imu, self._odometry)
-        ]
-        return SensorFrame(self._imu, self._odometry, *ages)
+        return self._frame(now)
 
     # Both
+
+    def _frame(self, now: float) -> SensorFrame:
+        return SensorFrame(
+            self._imu, self._odometry, now - self._imu_arrival, now - self._odometry_arrival
+        )
 
     def _accept(self, take_in: Callable[[Any], None], message: Any) -> bool:
         try:

@@ -1,0 +1,86 @@
+"""A policy small enough to build here, and nodes in a ROS domain of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from liquid_control.control.observation import layout_of
+from liquid_control.runtime.artifact import (
+    SCHEMA_VERSION,
+    Golden,
+    PolicyMetadata,
+    slot_entries,
+    write_artifact,
+)
+from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
+
+SLOTS = layout_of(("pos_error", "vel_error", "up", "heading"))
+
+
+def _gains() -> tuple[np.ndarray, np.ndarray]:
+    """Linear hover: acceleration k_p e_p + k_v e_v, tilt towards it, heading to zero."""
+    gain = np.zeros((SLOTS.size, 4), np.float32)
+    (px, py, pz), (vx, vy, vz), (ux, uy, _), (_, hy, _) = (
+        range(SLOTS[name].start, SLOTS[name].stop) for name in SLOTS.names
+    )
+    gain[[pz, vz], 0] = 8.0, 5.0  # thrust
+    gain[[py, vy, uy], 1] = -4.0, -3.0, -10.0  # roll rate
+    gain[[px, vx, ux], 2] = 4.0, 3.0, 10.0  # pitch rate
+    gain[hy, 3] = 2.0  # yaw rate
+    return gain, np.array([GRAVITY, 0, 0, 0], np.float32)
+
+
+@pytest.fixture(scope="session")
+def policy(tmp_path_factory):
+    """A linear hover policy with one leaky neuron, as an artifact; gives its path."""
+    onnx = pytest.importorskip("onnx")
+    helper, numpy_helper, kinds = onnx.helper, onnx.numpy_helper, onnx.TensorProto
+    gain, bias = _gains()
+
+    def tensor(name, size):
+        return helper.make_tensor_value_info(name, kinds.FLOAT, ["batch", size])
+
+    nodes = [
+        helper.make_node("MatMul", ["observation", "gain"], ["wanted"]),
+        helper.make_node("Add", ["wanted", "bias"], ["command"]),
+        # h + dt (thrust - h): a low-pass of the thrust, so that the state is not trivial
+        helper.make_node("Gather", ["command", "first"], ["thrust"], axis=1),
+        helper.make_node("Sub", ["thrust", "state"], ["difference"]),
+        helper.make_node("Mul", ["difference", "dt"], ["change"]),
+        helper.make_node("Add", ["state", "change"], ["next_state"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear_hover",
+        [tensor("observation", SLOTS.size), tensor("dt", 1), tensor("state", 1)],
+        [tensor("command", 4), tensor("next_state", 1)],
+        [
+            numpy_helper.from_array(gain, "gain"),
+            numpy_helper.from_array(bias, "bias"),
+            numpy_helper.from_array(np.array([0]), "first"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    zero = [0.0] * SLOTS.size
+    golden = Golden(
+        observation=[zero], dt=[0.01], command=[bias.tolist()], state=[[0.01 * GRAVITY]]
+    )
+    metadata = PolicyMetadata(
+        schema_version=SCHEMA_VERSION,
+        network="linear",
+        observation=slot_entries(SLOTS),
+        command=slot_entries(COMMAND_LAYOUT),
+        control_period=0.01,
+        state_names=["thrust"],
+        neuron_names=["thrust"],
+        neuron_index=[0],
+        wiring=None,
+        weights=int(np.count_nonzero(gain)),
+        vehicle="crazyflie",
+        training={},
+        golden=golden,
+    )
+    path = tmp_path_factory.mktemp("policy") / "linear.onnx"
+    write_artifact(path, model.SerializeToString(), metadata)
+    return path

@@ -8,16 +8,21 @@ from torch import Tensor, nn
 
 from liquid_control.nn.wiring import Layer
 
+Weights = tuple[Tensor, ...]
+
 
 class Cell(nn.Module):
-    """Interface of a recurrent cell; subclasses are leaves and implement ``step`` and ``config``.
+    """Interface of a recurrent cell; subclasses are leaves.
 
-    ``weights`` turns parameters into the tensors that a step needs (masks and signs applied). It
-    is the same for every step of a sequence, so a loop calls it once and then ``step``::
+    A leaf implements ``weights``, ``advance``, ``output`` and ``config``. ``weights`` turns
+    parameters into the tensors that a step needs (masks and signs applied). It is the same for
+    every step of a sequence, so a loop calls it once and then ``step``::
 
         weights = cell.weights()
         for t in range(steps):
             output_BO, state_BH = cell.step(input_BTF[:, t], state_BH, dt_BT1[:, t], weights)
+
+    or hands the loop to :func:`liquid_control.nn.sequence.run_sequence`.
     """
 
     input_size: int
@@ -31,26 +36,49 @@ class Cell(nn.Module):
         return tuple(f"state{k}" for k in range(self.state_size))
 
     def initial_state(self, batch: int) -> Tensor:
-        """(batch, H) state at rest, on the device and in the dtype of the parameters."""
+        """(batch, H) state at rest: zeros, on the device and in the dtype of the parameters."""
         return next(self.parameters()).new_zeros(batch, self.state_size)
 
     def parameter_count(self) -> int:
         """Number of weights that training can change; those of missing synapses don't count."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def weights(self) -> tuple[Tensor, ...]:
+    def weights(self) -> Weights:
         """Effective weights, differentiable with respect to the parameters."""
         raise NotImplementedError
 
-    def step(
-        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
-        """One step of dt seconds with the input held; returns (output_BO, state_BH)."""
+    def advance(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
+    ) -> Tensor:
+        """The state (B, H) after dt seconds with the input held."""
+        raise NotImplementedError
+
+    def output(self, state: Tensor, weights: Weights) -> Tensor:
+        """(..., O) output of a state (..., H)."""
         raise NotImplementedError
 
     def config(self) -> dict:
         """Plain values from which :func:`liquid_control.nn.zoo.build_cell` rebuilds the cell."""
         raise NotImplementedError
+
+    def compiled_states(
+        self,
+        input_BTF: Tensor,
+        state_BH: Tensor,
+        dt_BT1: Tensor,
+        weights: Weights,
+        observed_BT: Tensor | None,
+        reset_BT: Tensor | None,
+    ) -> Tensor | None:
+        """States (B, T, H) from a fused kernel, or None where there is none for these tensors."""
+        return None
+
+    def step(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
+    ) -> tuple[Tensor, Tensor]:
+        """One step of dt seconds with the input held; returns (output_BO, state_BH)."""
+        state_BH = self.advance(input_BF, state_BH, dt_B1, weights)
+        return self.output(state_BH, weights), state_BH
 
     def forward(self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor) -> tuple[Tensor, Tensor]:
         return self.step(input_BF, state_BH, dt_B1, self.weights())

@@ -2,7 +2,8 @@
 
 Shapes: B batch, F inputs, H state, N neurons of one layer, S sources of one layer, O outputs.
 Sources: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence
-2022 (gated modes); Hasani et al., "Liquid time-constant networks", AAAI 2021 (the equation).
+2022 (gated modes); Hasani et al., "Liquid time-constant networks", AAAI 2021 (the equation);
+Funahashi and Nakamura, Neural Networks 1993 (CT-RNN).
 
 Every mode reads z = [inputs | states with a synapse to the neuron]; t = dt / nominal_dt.
 
@@ -12,6 +13,8 @@ closed   dh/dt = -(k_leak + k_syn*s) * (h - A) with s = sigmoid(Wk z + bk), A = 
          equal one where z does not change (no recurrent synapse) and otherwise converge at
          order 1; |h| never exceeds max(|h0|, 1); the time constant stays within
          nominal_dt * [1/(k_leak + k_syn), 1/k_leak] for any input.
+ctrnn    the same with a rate that no input changes: h <- A + (h - A)*exp(-k*t)
+leaky    the leaky integrator: ctrnn with A = Wa z + ba and without synapses inside a layer
 default  f1 = tanh(W1 z + b1), f2 = tanh(W2 z + b2), s = sigmoid((Wa z + ba)*t + Wb z + bb),
          h <- f1*(1 - s) + f2*s
 no_gate  h <- f1 + f2*s
@@ -23,7 +26,9 @@ neuron's own last state, as the LTC equation they approximate does.
 Weights exist only where the wiring has a synapse, in every head. ``polarity="fixed"`` keeps the
 sign of each synapse in the heads that give the target (A, f1, f2): w = sign*|w|; a conductance or
 a time gate has no polarity, as in LTC where only the reversal potential carries it.
-``polarity="initial"`` starts from that sign and lets training change it.
+``polarity="initial"`` starts from that sign and lets training change it. ``polarity="ncps"``
+reproduces the wired CfC of the ncps package instead: signs are ignored, each layer's own block is
+dense, and so are both time heads.
 """
 
 import math
@@ -32,13 +37,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liquid_control.nn.cell import Cell, fan_in, gather_sources
+from liquid_control.nn.cell import Cell, Weights, fan_in, gather_sources
 from liquid_control.nn.wiring import Wiring, wiring_from_config
 
 # heads of each mode: (those that carry polarity, those that do not)
-HEADS = {"closed": (1, 1), "default": (2, 2), "no_gate": (2, 2), "pure": (1, 0)}
+HEADS = {
+    "closed": (1, 1),
+    "ctrnn": (1, 0),
+    "leaky": (1, 0),
+    "default": (2, 2),
+    "no_gate": (2, 2),
+    "pure": (1, 0),
+}
+GATED = ("default", "no_gate", "pure")  # these approximate a solution and read their own state
 # std of the weights at initialisation times the square root of the active fan-in
-TARGET_GAIN = {"closed": 1.5, "default": 2.0, "no_gate": 1.5, "pure": 3.0}
+TARGET_GAIN = {
+    "closed": 1.5, "ctrnn": 1.5, "leaky": 1.0, "default": 2.0, "no_gate": 1.5, "pure": 3.0
+}  # fmt: skip
 RATE_GAIN = 1.0
 
 
@@ -48,8 +63,8 @@ class CfC(Cell):
     nominal_dt: control period in seconds; rates and gates are learned relative to it.
     tau_range: command neurons' time constants at initialisation, log-spaced between these
         multiples of nominal_dt (5 ms to 2 s at 100 Hz); the other groups start at a third of
-        nominal_dt, i.e. almost without lag. Mode "closed" only; without command neurons all
-        neurons are spaced.
+        nominal_dt, i.e. almost without lag. Without command neurons all neurons are spaced. For
+        the modes that have a time constant: closed, ctrnn and leaky.
     """
 
     def __init__(
@@ -65,16 +80,18 @@ class CfC(Cell):
         super().__init__()
         if mode not in HEADS:
             raise ValueError(f"mode is {mode!r}, expected one of {list(HEADS)}")
-        if polarity not in ("fixed", "initial"):
-            raise ValueError(f"polarity is {polarity!r}, expected 'fixed' or 'initial'")
+        if polarity not in ("fixed", "initial", "ncps"):
+            raise ValueError(f"polarity is {polarity!r}, expected 'fixed', 'initial' or 'ncps'")
+        if polarity == "ncps" and mode not in GATED:
+            raise ValueError(f"polarity 'ncps' is for modes {GATED}, got mode {mode!r}")
         if not nominal_dt > 0:
             raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
         self.wiring, self.mode, self.polarity = wiring, mode, polarity
         self.nominal_dt, self.tau_range = float(nominal_dt), tuple(tau_range)
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
-        self.unit_output = mode in ("closed", "default")
-        self.layers = wiring.layers(own_state=mode != "closed")
+        self.unit_output = mode in ("closed", "ctrnn", "default")
+        self.layers = wiring.layers(own_state=mode in GATED)
         self.weight, self.bias = nn.ParameterList(), nn.ParameterList()
         for index, layer in enumerate(self.layers):
             synapses_NS = torch.tensor(
@@ -82,19 +99,24 @@ class CfC(Cell):
                     layer.source_start : layer.source_stop, layer.start : layer.stop
                 ].T
             )
-            sign, free = self._masks(synapses_NS, layer.start + wiring.sensory - layer.source_start)
+            own_column = layer.start + wiring.sensory - layer.source_start
+            sign, free = self._masks(synapses_NS, own_column)
             self.register_buffer(f"sign{index}", sign, persistent=False)
             self.register_buffer(f"free{index}", free, persistent=False)
             self.weight.append(nn.Parameter(self._initial_weight(synapses_NS, sign, free, rng)))
             self.bias.append(nn.Parameter(torch.zeros(len(sign))))
-            if mode == "pure":  # its neurons rest at 1, not at 0: cancel that offset
+            if (
+                mode == "pure" and polarity != "ncps"
+            ):  # its neurons rest at 1, not at 0: cancel that offset
                 states = max(wiring.sensory - layer.source_start, 0)
                 effective_NS = self._effective(index)[:, states:].detach()
                 self.bias[index].data.copy_(-effective_NS.sum(dim=1))
+        rate_H = 1.0 / self._initial_tau()
         if mode == "closed":
-            rate_H = 1.0 / self._initial_tau()
             self.log_k_leak = nn.Parameter(torch.log(0.25 * rate_H))
             self.log_k_syn = nn.Parameter(torch.log(1.5 * rate_H))
+        elif mode in ("ctrnn", "leaky"):
+            self.log_k = nn.Parameter(torch.log(rate_H))
         elif mode == "pure":
             self.w_tau = nn.Parameter(torch.zeros(wiring.units))
             self.amplitude = nn.Parameter(torch.ones(wiring.units))
@@ -102,29 +124,39 @@ class CfC(Cell):
     def _masks(self, synapses_NS: Tensor, own_column: int) -> tuple[Tensor, Tensor]:
         """(heads*N, S) signs of the weights that keep one, and 1 where a weight is free."""
         polar, plain = HEADS[self.mode]
+        neurons = len(synapses_NS)
         exists = synapses_NS.ne(0)
         own = torch.zeros_like(exists)
-        if self.mode != "closed":
-            n = torch.arange(len(own))
-            own[n, n + own_column] = True
+        own_block = slice(max(own_column, 0), max(own_column + neurons, 0))
+        if self.mode == "leaky":
+            exists[:, own_block] = False
+        elif self.mode in GATED:
+            own[:, own_block] = torch.eye(neurons, dtype=torch.bool)
+        every = exists | own
+        if self.polarity == "ncps":
+            exists[:, own_block] = True
+            every = torch.ones_like(exists)
         fixed = exists & (self.polarity == "fixed")
         sign = torch.cat([synapses_NS * fixed] * polar + [torch.zeros_like(synapses_NS)] * plain)
-        free = torch.cat([(exists & ~fixed) | (own & ~exists)] * polar + [exists | own] * plain)
+        free = torch.cat([(exists & ~fixed) | (own & ~exists)] * polar + [every] * plain)
         return sign.float(), free.float()
 
     def _initial_weight(self, synapses_NS, sign, free, rng) -> Tensor:
         polar, plain = HEADS[self.mode]
         exists = sign.ne(0) | free.ne(0)
         neurons = len(synapses_NS)
+        if self.polarity == "ncps":  # Xavier uniform a head, masks not considered
+            bound = math.sqrt(6.0 / (neurons + sign.shape[1]))
+            return (torch.rand(sign.shape, generator=rng) * 2 - 1) * bound
         gain = torch.tensor([TARGET_GAIN[self.mode]] * polar + [RATE_GAIN] * plain)
         gain = gain.repeat_interleave(neurons)[:, None]
         weight = torch.randn(sign.shape, generator=rng) * gain / fan_in(exists).sqrt()
-        if polar:  # start from the wiring's polarity; the sign mask applies it where it is fixed
-            target = weight[: polar * neurons]
-            signs = synapses_NS.repeat(polar, 1)
-            fixed = sign[: polar * neurons].ne(0)
-            target = torch.where(signs.ne(0), target.abs() * signs, target)
-            weight[: polar * neurons] = torch.where(fixed, target.abs(), target)
+        # start from the wiring's polarity; the sign mask applies it where it is fixed
+        target = weight[: polar * neurons]
+        signs = synapses_NS.repeat(polar, 1)
+        fixed = sign[: polar * neurons].ne(0)
+        target = torch.where(signs.ne(0), target.abs() * signs, target)
+        weight[: polar * neurons] = torch.where(fixed, target.abs(), target)
         return weight * exists
 
     def _initial_tau(self) -> Tensor:
@@ -138,10 +170,13 @@ class CfC(Cell):
 
     def tau_bounds(self) -> tuple[Tensor, Tensor]:
         """(H,) smallest and largest time constant in seconds that any input can cause."""
-        if self.mode != "closed":
-            raise ValueError(f"mode {self.mode!r} has no time constant; mode 'closed' does")
-        leak, syn = self.log_k_leak.exp(), self.log_k_syn.exp()
-        return self.nominal_dt / (leak + syn), self.nominal_dt / leak
+        if self.mode == "closed":
+            leak, syn = self.log_k_leak.exp(), self.log_k_syn.exp()
+            return self.nominal_dt / (leak + syn), self.nominal_dt / leak
+        if self.mode in ("ctrnn", "leaky"):
+            tau = self.nominal_dt / self.log_k.exp()
+            return tau, tau
+        raise ValueError(f"mode {self.mode!r} has no time constant; closed, ctrnn and leaky have")
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -154,25 +189,28 @@ class CfC(Cell):
         )
         return super().parameter_count() - missing
 
-    def weights(self) -> tuple[Tensor, ...]:
-        per_neuron: tuple[Tensor, ...] = ()
+    def weights(self) -> Weights:
+        """Weight and bias of each layer, then the constants of each neuron."""
+        constants: Weights = ()
         if self.mode == "closed":
-            per_neuron = (self.log_k_leak.exp(), self.log_k_syn.exp())
+            constants = (self.log_k_leak.exp(), self.log_k_syn.exp())
+        elif self.mode in ("ctrnn", "leaky"):
+            constants = (self.log_k.exp(),)
         elif self.mode == "pure":
-            per_neuron = (self.w_tau.abs(), self.amplitude)
+            constants = (self.w_tau.abs(), self.amplitude)
         effective: list[Tensor] = []
         for index, bias in enumerate(self.bias):
             effective += [self._effective(index), bias]
-        return (*effective, *per_neuron)
+        return (*effective, *constants)
 
     def _effective(self, index: int) -> Tensor:
         weight = self.weight[index]
         sign, free = getattr(self, f"sign{index}"), getattr(self, f"free{index}")
         return weight.abs() * sign + weight * free
 
-    def step(
-        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def advance(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
+    ) -> Tensor:
         t_B1 = dt_B1 / self.nominal_dt
         fresh: list[Tensor] = []
         for index, layer in enumerate(self.layers):
@@ -181,8 +219,10 @@ class CfC(Cell):
             neurons = slice(layer.start, layer.stop)
             constants = [value[neurons] for value in weights[2 * len(self.layers) :]]
             fresh.append(_UPDATES[self.mode](heads, state_BH[:, neurons], t_B1, *constants))
-        state_BH = torch.cat(fresh, dim=1)
-        return state_BH[:, -self.output_size :], state_BH
+        return torch.cat(fresh, dim=1)
+
+    def output(self, state: Tensor, weights: Weights) -> Tensor:
+        return state[..., self.state_size - self.output_size :]
 
     def config(self) -> dict:
         return {
@@ -195,9 +235,8 @@ class CfC(Cell):
         }
 
     @classmethod
-    def from_config(cls, config: dict, rng: torch.Generator) -> "CfC":
-        values = {key: value for key, value in config.items() if key != "kind"}
-        return cls(wiring_from_config(values.pop("wiring")), rng=rng, **values)
+    def from_config(cls, wiring: dict, rng: torch.Generator, **values) -> "CfC":
+        return cls(wiring_from_config(wiring), rng=rng, **values)
 
 
 def _closed(heads, state_BN, t_B1, k_leak_N, k_syn_N):
@@ -205,6 +244,14 @@ def _closed(heads, state_BN, t_B1, k_leak_N, k_syn_N):
     target_BN = torch.tanh(target)
     decay_BN = torch.exp(-t_B1 * (k_leak_N + k_syn_N * torch.sigmoid(gate)))
     return target_BN + (state_BN - target_BN) * decay_BN
+
+
+def _ctrnn(heads, state_BN, t_B1, k_N):
+    return _leaky(torch.tanh(heads), state_BN, t_B1, k_N)
+
+
+def _leaky(target_BN, state_BN, t_B1, k_N):
+    return target_BN + (state_BN - target_BN) * torch.exp(-t_B1 * k_N)
 
 
 def _default(heads, state_BN, t_B1):
@@ -222,4 +269,11 @@ def _pure(heads, state_BN, t_B1, w_tau_N, amplitude_N):
     return amplitude_N - amplitude_N * torch.exp(-t_B1 * (w_tau_N + heads.abs())) * heads
 
 
-_UPDATES = {"closed": _closed, "default": _default, "no_gate": _no_gate, "pure": _pure}
+_UPDATES = {
+    "closed": _closed,
+    "ctrnn": _ctrnn,
+    "leaky": _leaky,
+    "default": _default,
+    "no_gate": _no_gate,
+    "pure": _pure,
+}

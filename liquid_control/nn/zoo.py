@@ -1,11 +1,17 @@
 """Every network by name: build a cell from its config, and match parameter counts."""
 
+from collections.abc import Callable
+
 import torch
 
+from liquid_control.nn.baselines import BASELINES, Baseline, MixedMemory, Readout
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.cfc import CfC
+from liquid_control.nn.ltc import LTC
 
-KINDS: dict[str, type[Cell]] = {"cfc": CfC}
+WIRED: dict[str, type[Cell]] = {"cfc": CfC, "ltc": LTC}
+WRAPPERS: dict[str, type[Cell]] = {"mixed_memory": MixedMemory, "readout": Readout}
+KINDS = (*WIRED, *BASELINES, *WRAPPERS)
 
 
 def build_cell(config: dict, rng: torch.Generator) -> Cell:
@@ -15,9 +21,36 @@ def build_cell(config: dict, rng: torch.Generator) -> Cell:
     its weights.
     """
     kind = config.get("kind")
-    if kind not in KINDS:
-        raise ValueError(f"cell kind is {kind!r}, expected one of {list(KINDS)}")
+    values = {key: value for key, value in config.items() if key != "kind"}
     try:
-        return KINDS[kind].from_config(config, rng)
+        if kind in WIRED:
+            return WIRED[kind].from_config(rng=rng, **values)
+        if kind in BASELINES:
+            return Baseline(kind, rng=rng, **values)
+        if kind in WRAPPERS:
+            return WRAPPERS[kind](build_cell(values.pop("cell"), rng), rng=rng, **values)
     except (TypeError, KeyError) as error:
         raise ValueError(f"cell {kind!r}: {error}") from error
+    raise ValueError(f"cell kind is {kind!r}, expected one of {KINDS}")
+
+
+def matching_units(
+    build: Callable[[int], Cell], parameters: int, *, least: int = 1, most: int = 4096
+) -> int:
+    """The number of units for which ``build(units)`` comes closest to ``parameters`` weights.
+
+    Bisection from ``least`` units: the count grows with them. Raises ValueError if ``most`` units
+    don't suffice.
+    """
+    low, high = least, 2 * least
+    while build(high).parameter_count() < parameters:
+        low, high = high, 2 * high
+        if low > most:
+            raise ValueError(f"{most} units have fewer than {parameters} parameters")
+    while high - low > 1:
+        middle = (low + high) // 2
+        if build(middle).parameter_count() < parameters:
+            low = middle
+        else:
+            high = middle
+    return min((low, high), key=lambda units: abs(build(units).parameter_count() - parameters))

@@ -1,0 +1,270 @@
+"""The usual recurrent networks behind the signature of the liquid ones.
+
+Shapes: B batch, F inputs, U units, H state, O outputs, M traces a unit of CT-GRU.
+
+Each has ``units`` hidden units and, with ``output_size``, a linear readout of them; without it
+the output is the hidden units. ``dt_input=True`` appends t = dt/nominal_dt to the input, which is
+how a network without a notion of time is told about irregular samples.
+
+kind        equation                                              what dt does
+mlp         u = tanh(W2 tanh(W1 x))                               nothing
+rnn         h <- tanh(W [x, h] + b)                               nothing
+lstm        Hochreiter and Schmidhuber 1997, forget bias 1         nothing
+gru         Cho et al. 2014                                        nothing
+gru_decay   h <- h*exp(-relu(w t + b)), then a GRU; the hidden     forgets
+            decay of GRU-D, Che et al. 2018
+ct_gru      Mozer et al. 2017: traces with log-spaced time         each trace decays
+            constants, a softmax over them as gates
+neural_ode  dh/dt = tanh(W [x, h] + b)/nominal_dt, fixed-step      integration time
+            RK4 by torchdiffeq, Chen et al. 2018
+CT-RNN is :class:`liquid_control.nn.cfc.CfC` with mode "ctrnn".
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from liquid_control.nn.cell import Cell, Weights
+
+BASELINES = ("mlp", "rnn", "lstm", "gru", "gru_decay", "ct_gru", "neural_ode")
+CT_GRU_TRACES = 8
+CT_GRU_TAU = (0.5, 200.0)  # shortest and longest time constant in units of nominal_dt
+ODE_STEPS = 4  # RK4 steps within one step of the cell
+
+
+class Baseline(Cell):
+    """One of :data:`BASELINES`, by ``kind``."""
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        input_size: int,
+        units: int,
+        nominal_dt: float,
+        rng: torch.Generator,
+        output_size: int | None = None,
+        dt_input: bool = False,
+    ) -> None:
+        super().__init__()
+        if kind not in BASELINES:
+            raise ValueError(f"kind is {kind!r}, expected one of {BASELINES}")
+        for name, value in (("input_size", input_size), ("units", units)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1")
+        if not nominal_dt > 0:
+            raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
+        self.kind, self.units, self.nominal_dt = kind, units, float(nominal_dt)
+        self.input_size, self.dt_input = input_size, dt_input
+        self.output_size = output_size or units
+        self.state_size = units * {"lstm": 2, "ct_gru": CT_GRU_TRACES}.get(kind, 1)
+        self.unit_output = output_size is None and kind != "neural_ode"
+        inputs = input_size + dt_input
+        rows = {"lstm": 4, "gru": 3, "gru_decay": 3, "ct_gru": 2}.get(kind, 1) * units
+        fan = inputs if kind == "mlp" else inputs + units
+
+        def matrix(rows: int, columns: int, gain: float) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, columns, generator=rng) * gain / math.sqrt(fan))
+
+        self.weight_input = matrix(rows, inputs, 1.5)
+        self.bias = nn.Parameter(torch.zeros(rows))
+        if kind == "mlp":
+            fan = units
+            self.weight_hidden = matrix(units, units, 1.5)
+            self.bias_hidden = nn.Parameter(torch.zeros(units))
+        else:
+            self.weight_hidden = matrix(rows, units, 1.5)
+        if kind == "lstm":
+            self.bias.data[units : 2 * units] = 1.0
+        if kind == "gru_decay":
+            self.decay = nn.Parameter(torch.zeros(2, units))
+        if kind == "ct_gru":
+            self.weight_candidate = matrix(units, fan, 1.5)
+            self.bias_candidate = nn.Parameter(torch.zeros(units))
+            low, high = (math.log(value) for value in CT_GRU_TAU)
+            spaced = torch.linspace(low, high, CT_GRU_TRACES)
+            self.register_buffer("log_tau", spaced, persistent=False)
+            self.bias.data.fill_(0.5 * (low + high))
+        if output_size is not None:
+            fan = units
+            self.weight_output = matrix(output_size, units, 1.0)
+            self.bias_output = nn.Parameter(torch.zeros(output_size))
+
+    def weights(self) -> Weights:
+        if self.output_size == self.units and not hasattr(self, "weight_output"):
+            return ()
+        return (self.weight_output, self.bias_output)
+
+    def advance(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
+    ) -> Tensor:
+        t_B1 = dt_B1 / self.nominal_dt
+        if self.dt_input:
+            input_BF = torch.cat([input_BF, t_B1], dim=1)
+        return getattr(self, f"_{self.kind}")(input_BF, state_BH, t_B1)
+
+    def output(self, state: Tensor, weights: Weights) -> Tensor:
+        if self.kind == "ct_gru":
+            hidden = state.unflatten(-1, (self.units, CT_GRU_TRACES)).sum(dim=-1)
+        else:
+            hidden = state[..., : self.units]
+        return F.linear(hidden, *weights) if weights else hidden
+
+    def config(self) -> dict:
+        readout = self.output_size if hasattr(self, "weight_output") else None
+        names = ("kind", "input_size", "units", "nominal_dt", "dt_input")
+        return {**{name: getattr(self, name) for name in names}, "output_size": readout}
+
+    def _mlp(self, input_BF, state_BU, t_B1):
+        hidden_BU = torch.tanh(F.linear(input_BF, self.weight_input, self.bias))
+        return torch.tanh(F.linear(hidden_BU, self.weight_hidden, self.bias_hidden))
+
+    def _projections(self, input_BF, hidden_BU):
+        return (
+            F.linear(input_BF, self.weight_input, self.bias),
+            F.linear(hidden_BU, self.weight_hidden),
+        )
+
+    def _rnn(self, input_BF, state_BU, t_B1):
+        from_input, from_hidden = self._projections(input_BF, state_BU)
+        return torch.tanh(from_input + from_hidden)
+
+    def _lstm(self, input_BF, state_BH, t_B1):
+        hidden_BU, memory_BU = state_BH.chunk(2, dim=1)
+        return lstm_update(sum(self._projections(input_BF, hidden_BU)), memory_BU)
+
+    def _gru(self, input_BF, state_BU, t_B1):
+        from_input, from_hidden = self._projections(input_BF, state_BU)
+        reset_x, update_x, new_x = from_input.chunk(3, dim=1)
+        reset_h, update_h, new_h = from_hidden.chunk(3, dim=1)
+        new_BU = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+        return new_BU + torch.sigmoid(update_x + update_h) * (state_BU - new_BU)
+
+    def _gru_decay(self, input_BF, state_BU, t_B1):
+        slope, offset = self.decay
+        decayed_BU = state_BU * torch.exp(-torch.relu(slope * t_B1 + offset))
+        return self._gru(input_BF, decayed_BU, t_B1)
+
+    def _ct_gru(self, input_BF, state_BH, t_B1):
+        # the elapsed time is that before this event: old traces decay, the event is fresh
+        decay_B1M = torch.exp(-t_B1[..., None] / self.log_tau.exp())
+        traces_BUM = state_BH.unflatten(1, (self.units, CT_GRU_TRACES)) * decay_B1M
+        log_scale = sum(self._projections(input_BF, traces_BUM.sum(dim=2)))
+        retrieval, storage = log_scale.unflatten(1, (2, self.units, 1)).unbind(1)
+        retrieve_BUM = torch.softmax(-((retrieval - self.log_tau) ** 2), dim=2)
+        recalled_BU = (retrieve_BUM * traces_BUM).sum(dim=2)
+        signal = torch.cat([input_BF, recalled_BU], dim=1)
+        event = torch.tanh(F.linear(signal, self.weight_candidate, self.bias_candidate))
+        store_BUM = torch.softmax(-((storage - self.log_tau) ** 2), dim=2)
+        return (traces_BUM + store_BUM * (event[..., None] - traces_BUM)).flatten(1)
+
+    def _neural_ode(self, input_BF, state_BU, t_B1):
+        from torchdiffeq import odeint
+
+        from_input = F.linear(input_BF, self.weight_input, self.bias)
+
+        def slope(_, hidden_BU):  # time runs from 0 to 1, so that each sample has its own dt
+            return t_B1 * torch.tanh(from_input + F.linear(hidden_BU, self.weight_hidden))
+
+        grid = torch.linspace(0.0, 1.0, ODE_STEPS + 1, dtype=state_BU.dtype)
+        return odeint(slope, state_BU, grid.to(state_BU.device), method="rk4")[-1]
+
+
+def lstm_update(gates: Tensor, memory_BU: Tensor) -> Tensor:
+    """(B, 2U) new [hidden | memory] from the pre-activations input, forget, candidate, output."""
+    write, forget, candidate, read = gates.chunk(4, dim=1)
+    memory_BU = torch.sigmoid(forget) * memory_BU + torch.sigmoid(write) * torch.tanh(candidate)
+    return torch.cat([torch.sigmoid(read) * torch.tanh(memory_BU), memory_BU], dim=1)
+
+
+class MixedMemory(Cell):
+    """An LSTM memory in front of a liquid cell (Lechner and Hasani 2020; CfC's "mixed memory").
+
+    An LSTM step turns (input, neurons, memory) into new neurons and memory, then the cell advances
+    those neurons by dt. State: [cell's state | memory].
+    """
+
+    def __init__(self, cell: Cell, *, rng: torch.Generator) -> None:
+        super().__init__()
+        self.cell = cell
+        self.input_size, self.output_size = cell.input_size, cell.output_size
+        self.unit_output = cell.unit_output
+        self.state_size = 2 * cell.state_size
+        units = cell.state_size
+        fan = cell.input_size + units
+        shape = (4 * units, fan)
+        self.weight = nn.Parameter(torch.randn(shape, generator=rng) * 1.5 / math.sqrt(fan))
+        self.bias = nn.Parameter(torch.zeros(4 * units))
+        self.bias.data[units : 2 * units] = 1.0
+
+    @property
+    def wiring(self):
+        """Wiring of the liquid cell."""
+        return self.cell.wiring
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        names = self.cell.state_names
+        return (*names, *(f"{name}.memory" for name in names))
+
+    def parameter_count(self) -> int:
+        return self.weight.numel() + self.bias.numel() + self.cell.parameter_count()
+
+    def weights(self) -> Weights:
+        return self.cell.weights()
+
+    def advance(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
+    ) -> Tensor:
+        neurons, memory = state_BH.chunk(2, dim=1)
+        gates = F.linear(torch.cat([input_BF, neurons], dim=1), self.weight, self.bias)
+        neurons, memory = lstm_update(gates, memory).chunk(2, dim=1)
+        return torch.cat([self.cell.advance(input_BF, neurons, dt_B1, weights), memory], dim=1)
+
+    def output(self, state: Tensor, weights: Weights) -> Tensor:
+        return self.cell.output(state[..., : self.cell.state_size], weights)
+
+    def config(self) -> dict:
+        return {"kind": "mixed_memory", "cell": self.cell.config()}
+
+
+class Readout(Cell):
+    """A cell followed by a linear layer on its output, for targets outside the cell's range."""
+
+    def __init__(self, cell: Cell, *, output_size: int, rng: torch.Generator) -> None:
+        super().__init__()
+        self.cell = cell
+        self.input_size, self.state_size = cell.input_size, cell.state_size
+        self.output_size = output_size
+        scale = 1.0 / math.sqrt(cell.output_size)
+        weight = torch.randn(output_size, cell.output_size, generator=rng)
+        self.weight = nn.Parameter(weight * scale)
+        self.bias = nn.Parameter(torch.zeros(output_size))
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return self.cell.state_names
+
+    def parameter_count(self) -> int:
+        return self.weight.numel() + self.bias.numel() + self.cell.parameter_count()
+
+    def weights(self) -> Weights:
+        return (*self.cell.weights(), self.weight, self.bias)
+
+    def advance(
+        self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
+    ) -> Tensor:
+        return self.cell.advance(input_BF, state_BH, dt_B1, weights[:-2])
+
+    def compiled_states(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
+        return self.cell.compiled_states(
+            input_BTF, state_BH, dt_BT1, weights[:-2], observed_BT, reset_BT
+        )
+
+    def output(self, state: Tensor, weights: Weights) -> Tensor:
+        return F.linear(self.cell.output(state, weights[:-2]), *weights[-2:])
+
+    def config(self) -> dict:
+        return {"kind": "readout", "cell": self.cell.config(), "output_size": self.output_size}

@@ -1,0 +1,81 @@
+"""A cell over whole sequences: irregular dt, missing samples, resets.
+
+Shapes: B batch, T time, F inputs, H state, O outputs.
+"""
+
+import torch
+from torch import Tensor
+
+from liquid_control.nn.cell import Cell
+
+
+def run_sequence(
+    cell: Cell,
+    input_BTF: Tensor,
+    state_BH: Tensor,
+    dt_BT1: Tensor,
+    *,
+    observed_BT: Tensor | None = None,
+    reset_BT: Tensor | None = None,
+    compiled: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """All steps of a batch of sequences: (output_BTO, state_BH after the last).
+
+    dt_BT1: seconds that step t advances, per sample and step.
+    observed_BT: False where a sample is missing (its values are never read and may be NaN). State
+        and output stay as they were and its dt is added to that of the next sample, so that the
+        elapsed time stays true. Padding at the end is the same thing.
+    reset_BT: True where a sequence begins anew: the state before that step is at rest and no
+        elapsed time is carried over.
+    compiled: use the cell's compiled CPU kernel where it has one (see ``kernels``), else torch.
+    """
+    _check(cell, input_BTF, dt_BT1, observed_BT, reset_BT)
+    weights = cell.weights()
+    if observed_BT is not None:
+        dt_BT1 = _elapsed(dt_BT1, observed_BT, reset_BT)
+        input_BTF = torch.where(observed_BT[:, :, None], input_BTF, 0.0)
+    states_BTH = None
+    if compiled:
+        states_BTH = cell.compiled_states(
+            input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT
+        )
+    if states_BTH is None:
+        states = []
+        for t in range(input_BTF.shape[1]):
+            if reset_BT is not None:
+                state_BH = torch.where(reset_BT[:, t, None], 0.0, state_BH)
+            new_BH = cell.advance(input_BTF[:, t], state_BH, dt_BT1[:, t], weights)
+            if observed_BT is not None:
+                new_BH = torch.where(observed_BT[:, t, None], new_BH, state_BH)
+            state_BH = new_BH
+            states.append(state_BH)
+        states_BTH = torch.stack(states, dim=1)
+    return cell.output(states_BTH, weights), states_BTH[:, -1]
+
+
+def _elapsed(dt_BT1: Tensor, observed_BT: Tensor, reset_BT: Tensor | None) -> Tensor:
+    """dt with that of the missing samples just before added; a reset forgets them."""
+    pending_B1 = torch.zeros_like(dt_BT1[:, 0])
+    elapsed = []
+    for t in range(dt_BT1.shape[1]):
+        if reset_BT is not None:
+            pending_B1 = torch.where(reset_BT[:, t, None], 0.0, pending_B1)
+        pending_B1 = pending_B1 + dt_BT1[:, t]
+        elapsed.append(pending_B1)
+        pending_B1 = torch.where(observed_BT[:, t, None], 0.0, pending_B1)
+    return torch.stack(elapsed, dim=1)
+
+
+def _check(cell, input_BTF, dt_BT1, observed_BT, reset_BT) -> None:
+    batch, steps = input_BTF.shape[:2]
+    expected = {
+        "input": (input_BTF, (batch, steps, cell.input_size)),
+        "dt": (dt_BT1, (batch, steps, 1)),
+        "observed": (observed_BT, (batch, steps)),
+        "reset": (reset_BT, (batch, steps)),
+    }
+    for name, (value, shape) in expected.items():
+        if value is not None and tuple(value.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {shape}")
+    if steps == 0:
+        raise ValueError("a sequence needs at least 1 step, got 0")

@@ -79,8 +79,8 @@ def trajectory(log: FlightLog) -> go.Figure:
             showscale=False,
             opacity=0.55,
             anchor="tail",
-            sizemode="scaled",
-            sizeref=0.6,
+            sizemode="raw",
+            sizeref=_arrow_length(log),
             showlegend=True,
             colorscale=[[0, "#8fc1ef"], [1, "#2f6fb5"]],
             customdata=_array(np.linalg.norm(log.wind_world[arrows], axis=1)),
@@ -109,6 +109,12 @@ def trajectory(log: FlightLog) -> go.Figure:
         legend=dict(orientation="h", x=0, y=1, yanchor="bottom"),
     )
     return figure
+
+
+def _arrow_length(log: FlightLog) -> float:
+    """m of arrow for a m/s of wind: the strongest gust is a seventh of the path's extent."""
+    extent = np.ptp(log.pos_world, axis=0).max()
+    return max(extent, 0.1) / 7 / np.linalg.norm(log.wind_world, axis=1).max()
 
 
 def errors(log: FlightLog, after: float) -> go.Figure:

@@ -16,15 +16,16 @@ def provenance() -> dict[str, str]:
     """Versions, commit, processor, cores and UTC date, as text."""
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "liquid_control": f"{_version('liquid_control')} {_commit()}".strip(),
+        "liquid_control": f"{package_version('liquid_control')} {_commit()}".strip(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": platform.platform(),
         "python": platform.python_version(),
-        **{package: _version(package) for package in _PACKAGES},
+        **{package: package_version(package) for package in _PACKAGES},
     }
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -16,6 +16,7 @@ from liquid_control.evaluation.page import (
     badge,
     columns,
     definition_table,
+    details,
     escape,
     media,
     section,
@@ -175,11 +176,7 @@ def _origin(metadata: PolicyMetadata | None, configuration: Mapping[str, Any] | 
     parts = [definition_table(provenance())]
     if metadata is not None:
         record = metadata.model_dump(exclude={"golden", "wiring", "state_names", "neuron_index"})
-        parts.append(_details("Policy record", record))
+        parts.append(details("Policy record", record))
     if configuration:
-        parts.append(_details("Configuration", configuration))
+        parts.append(details("Configuration", configuration))
     return section("Origin", *parts)
-
-
-def _details(title: str, entries: Mapping[str, Any]) -> str:
-    return f"<details><summary>{escape(title)}</summary>{definition_table(entries)}</details>"

@@ -157,13 +157,17 @@ def definition_table(entries: Mapping[str, Any]) -> str:
     return table((), rows)
 
 
+def details(title: str, content: str | Mapping[str, Any]) -> str:
+    """Markup, or a mapping as a table, that opens on demand."""
+    body = content if isinstance(content, str) else definition_table(content)
+    return f"<details><summary>{escape(title)}</summary>{body}</details>"
+
+
 def media(path: str | Path, caption: str) -> str:
     """A video or picture, inside the page."""
     path = Path(path)
     kind = _MEDIA[path.suffix]
     source = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     if kind.startswith("video"):
-        body = f'<video controls autoplay muted loop playsinline src="{source}"></video>'
-    else:
-        body = f'<img alt="{escape(caption)}" src="{source}">'
-    return body
+        return f'<video controls autoplay muted loop playsinline src="{source}"></video>'
+    return f'<img alt="{escape(caption)}" src="{source}">'

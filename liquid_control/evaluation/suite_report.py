@@ -1,0 +1,297 @@
+"""The report of a suite: one HTML file with tables, intervals, distributions, the worst flight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from liquid_control.config import load_vehicle
+from liquid_control.evaluation import figures
+from liquid_control.evaluation.circuit import layers
+from liquid_control.evaluation.compare import LEVEL, Interval
+from liquid_control.evaluation.page import (
+    Page,
+    columns,
+    definition_table,
+    details,
+    escape,
+    media,
+    section,
+    table,
+)
+from liquid_control.evaluation.provenance import provenance
+from liquid_control.evaluation.suite import fly_one
+from liquid_control.evaluation.summary import COMPARED, Summary, best_policy
+from liquid_control.evaluation.video import write_video
+from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.runtime.policy import load_policy
+
+_COLORS = ("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c", "#d1495b", "#6a6fd0")
+_LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
+_GRID = 4  # small plots in a row
+
+
+def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) -> Path:
+    """Write ``report.html`` and, with ``film``, ``worst.mp4`` into ``out``."""
+    config, out = summary.suite.config, Path(out)
+    seeds = max(len(config.policies[name]) for name in summary.policies)
+    page = Page(
+        config.description,
+        f"{len(summary.policies)} policies, {len(summary.conditions)} conditions, up to {seeds} "
+        f"training seeds, {summary.suite.flights} flights each: {len(summary.rows)} flights",
+    )
+    page.add_section(
+        "Position error, RMSE",
+        _metric_table(summary, "rmse_m"),
+        page.figure("forest", _forest(summary)),
+        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the best of a "
+        "row is bold. A flight that crashed is counted and not averaged.",
+    )
+    for baseline in config.baselines:
+        page.add_section(
+            f"Against {baseline}",
+            f"<p>{escape(_verdict(summary, baseline))}</p>",
+            _difference_table(summary, baseline),
+            note="RMSE minus that of the baseline in the same wind and noise, cm, with the "
+            "interval of the paired difference. Coloured where zero is outside.",
+        )
+    page.add_section(
+        "Distribution of flights",
+        page.figure("distribution", _distribution(summary)),
+        note="RMSE of each flight; boxes hold the middle half.",
+    )
+    page.add_section(
+        "Error over time",
+        page.figure("over-time", _over_time(summary)),
+        note="Mean over all flights of a policy that were still in the air.",
+    )
+    _add_worst(page, summary, out, film)
+    others = [
+        details(f"{name}, {unit}", _metric_table(summary, metric))
+        for metric, (name, _, unit) in COMPARED.items()
+        if metric != "rmse_m"
+    ]
+    page.add_section("Other metrics", *others)
+    page.add(_origin(summary))
+    return page.write(out / "report.html")
+
+
+def _format(interval: Interval, factor: float, *, signed: bool = False, bold: bool = False) -> str:
+    if interval.mean is None:
+        return "–"
+    sign = "+" if signed else ""
+    mean = f"{factor * interval.mean:{sign}.2f}"
+    mean = f"<b>{mean}</b>" if bold else mean
+    low, high = factor * interval.low, factor * interval.high
+    return f"{mean} <small>[{low:{sign}.2f}, {high:{sign}.2f}]</small>"
+
+
+def _metric_table(summary: Summary, metric: str) -> str:
+    factor = COMPARED[metric][1]
+    rows = []
+    for condition in summary.conditions:
+        means = {p: summary.mean(p, condition, metric) for p in summary.policies}
+        best = best_policy(means)
+        cells = []
+        for policy, interval in means.items():
+            events, flights = summary.crashes(policy, condition)
+            crashed = f'<br><small class="worse">{events} of {flights} crashed</small>'
+            cells.append(
+                _format(interval, factor, bold=policy == best) + (crashed if events else "")
+            )
+        rows.append([_condition_cell(summary, condition), *cells])
+    head = ["condition", *map(escape, summary.policies)]
+    return table(head, rows, numbers=range(1, len(head)))
+
+
+def _condition_cell(summary: Summary, condition: str) -> str:
+    text = summary.suite.config.conditions[condition].description
+    return f'<span title="{escape(text)}">{escape(condition)}</span>'
+
+
+def _difference_table(summary: Summary, baseline: str) -> str:
+    others = [p for p in summary.policies if p != baseline]
+    rows = []
+    for condition in summary.conditions:
+        cells = []
+        for policy in others:
+            interval = summary.difference(policy, baseline, condition, "rmse_m")
+            kind = {-1: "better", 1: "worse", 0: ""}[interval.sign]
+            cells.append(f'<span class="{kind}">{_format(interval, 100, signed=True)}</span>')
+        rows.append([_condition_cell(summary, condition), *cells])
+    head = ["condition", *map(escape, others)]
+    return table(head, rows, numbers=range(1, len(head)))
+
+
+def _verdict(summary: Summary, baseline: str) -> str:
+    """Wins and losses in words; losses as plainly as wins."""
+    sentences = []
+    for policy in (p for p in summary.policies if p != baseline):
+        signs = [summary.difference(policy, baseline, c, "rmse_m").sign for c in summary.conditions]
+        sentences.append(
+            f"{policy}: smaller error in {signs.count(-1)}, larger in {signs.count(1)}, "
+            f"no clear difference in {signs.count(0)} of {len(signs)} conditions."
+        )
+    return " ".join(sentences) or "No other policy."
+
+
+def _forest(summary: Summary) -> go.Figure:
+    figure = go.Figure()
+    spread = np.linspace(-0.28, 0.28, max(len(summary.policies), 2))
+    places = np.arange(len(summary.conditions))
+    for policy, shift, color in zip(summary.policies, spread, _cycle()):
+        intervals = [summary.mean(policy, c, "rmse_m") for c in summary.conditions]
+        known = [k for k, i in enumerate(intervals) if i.mean is not None]
+        means = np.array([100 * intervals[k].mean for k in known])
+        figure.add_scatter(
+            x=means,
+            y=places[known] + shift,
+            mode="markers",
+            name=policy,
+            marker=dict(color=color, size=7),
+            error_x=dict(
+                array=[100 * intervals[k].high - m for k, m in zip(known, means)],
+                arrayminus=[m - 100 * intervals[k].low for k, m in zip(known, means)],
+                thickness=1.4,
+                width=0,
+            ),
+            hovertemplate="%{x:.2f} cm",
+        )
+    figure.update_yaxes(
+        tickvals=places, ticktext=summary.conditions, autorange="reversed", zeroline=False
+    )
+    figure.update_xaxes(type="log", title="RMSE, cm (logarithmic)", tickvals=_LOG_TICKS)
+    return _finish(figure, 90 + 11 * len(summary.conditions) * max(len(summary.policies), 2))
+
+
+def _distribution(summary: Summary) -> go.Figure:
+    figure = go.Figure()
+    for policy, color in zip(summary.policies, _cycle()):
+        values = {c: summary.values(policy, c, "rmse_m").ravel() for c in summary.conditions}
+        figure.add_box(
+            x=[c for c, v in values.items() for _ in v],
+            y=np.concatenate([100 * v for v in values.values()]).astype(np.float32),
+            name=policy,
+            marker=dict(color=color, size=3),
+            line_width=1.2,
+        )
+    figure.update_yaxes(type="log", title="RMSE of a flight, cm", tickvals=_LOG_TICKS)
+    figure.update_xaxes(tickangle=-40)
+    figure.update_layout(boxmode="group", boxgap=0.15)
+    return _finish(figure, 470)
+
+
+def _over_time(summary: Summary) -> go.Figure:
+    rows = -(-len(summary.conditions) // _GRID)
+    height = 70 + 170 * rows
+    figure = make_subplots(
+        rows,
+        _GRID,
+        subplot_titles=summary.conditions,
+        vertical_spacing=46 / height,
+        horizontal_spacing=0.045,
+    )
+    figure.update_annotations(font_size=12)
+    for k, condition in enumerate(summary.conditions):
+        place = dict(row=k // _GRID + 1, col=k % _GRID + 1)
+        for policy, color in zip(summary.policies, _cycle()):
+            time, error = _mean_error(summary, policy, condition)
+            figure.add_scatter(
+                x=time,
+                y=error,
+                mode="lines",
+                name=policy,
+                legendgroup=policy,
+                showlegend=k == 0,
+                line=dict(color=color, width=1.6),
+                hovertemplate="%{x:.1f} s: %{y:.2f} cm",
+                **place,
+            )
+        figure.update_yaxes(rangemode="tozero", **place)
+    figure.update_yaxes(title="cm", col=1)
+    figure.update_xaxes(title="time, s", title_standoff=2, row=rows)
+    return _finish(figure, height)
+
+
+def _mean_error(summary: Summary, policy: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
+    group = summary.group(policy, condition)
+    length = max(len(row["error_mm"]) for row in group)
+    errors = np.full((len(group), length), np.nan)
+    for k, row in enumerate(group):
+        errors[k, : len(row["error_mm"])] = row["error_mm"]
+    duration = max(row["duration_s"] for row in group)
+    time = np.arange(length) * duration / length
+    return time.astype(np.float32), (0.1 * np.nanmean(errors, axis=0)).astype(np.float32)
+
+
+def _finish(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin=dict(l=60, r=10, t=46, b=44),
+        legend=dict(orientation="h", x=0, y=1, yref="container", yanchor="top"),
+    )
+    return figure
+
+
+def _cycle():
+    return (_COLORS[k % len(_COLORS)] for k in range(10_000))
+
+
+def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
+    """The worst flight of the policies that are no baseline, flown again from its seed."""
+    challengers = summary.challengers() or summary.policies
+    rows = [row for row in summary.rows if row["policy"] in challengers]
+    worst = max(rows, key=lambda row: (row["crashed"], row["max_error_m"] or 0.0))
+    cell = next(
+        c
+        for c in summary.suite.cells
+        if (c.policy, c.training, c.condition)
+        == (worst["policy"], worst["training"], worst["condition"])
+    )
+    log = fly_one(cell, worst["seed"])
+    metadata = _metadata(cell.artifact)
+    groups = layers(log, metadata)
+    end = log.crash_reason or f"largest error {100 * (worst['max_error_m'] or 0):.1f} cm"
+    note = (
+        f"{cell.policy} (training seed {cell.training}) in {cell.condition}, flight seed "
+        f"{worst['seed']}: {end}."
+    )
+    cards = [section("Worst flight", page.figure("worst-path", figures.trajectory(log)), note=note)]
+    if film:
+        vehicle = load_vehicle(cell.scenario.vehicle)
+        path = write_video(out / "worst.mp4", log, vehicle, layers=groups)
+        cards.append(section("Film of it", media(path, note)))
+    page.add(columns(*cards))
+    errors = page.figure("worst-error", figures.errors(log, summary.suite.config.after))
+    page.add_section("Worst flight over time", errors)
+    if groups:
+        page.add_section(
+            "Neurons in the worst flight",
+            page.figure("worst-neurons", figures.neurons(log, groups)),
+        )
+
+
+def _metadata(artifact: str) -> PolicyMetadata | None:
+    return load_policy(artifact).metadata if artifact.endswith(".onnx") else None
+
+
+def _origin(summary: Summary) -> str:
+    records = {}
+    for name in summary.policies:
+        files = dict.fromkeys(c.artifact for c in summary.suite.cells if c.policy == name)
+        found = [_metadata(file) for file in files]
+        records[name] = [
+            {"network": m.network, "weights": m.weights, "training": m.training}
+            if m
+            else "an expert of this package"
+            for m in found
+        ]
+    return section(
+        "Origin",
+        definition_table(provenance()),
+        details("Policies", records),
+        details("Suite", summary.suite.config.model_dump(mode="json")),
+    )

@@ -14,7 +14,7 @@ from liquid_control.structs import GRAVITY
 
 FAILSAFE_DESCENT = 0.5  # m/s
 FAILSAFE_LEVEL_GAIN = 5.0  # 1/s, tilt to body rate
-FAILSAFE_DESCENT_GAIN = 2.0  # 1/s, vertical velocity to acceleration
+FAILSAFE_DESCENT_GAIN = 4.0  # 1/s; enough to sink through the ground effect
 
 
 def rotor_speed_command(

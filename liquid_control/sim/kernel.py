@@ -47,9 +47,9 @@ def motor_lag(
 ) -> Array:
     """Speed of one rotor after a step; ``decay_*`` is ``exp(−dt / time_constant_*)``."""
     target = clip(command, 0.0, p.max_speed) * p.supply
-    rising = target > speed
-    decay = rising * decay_up + (1.0 - rising * 1.0) * decay_down
-    return target + (speed - target) * decay
+    gap = speed - target
+    below = minimum(gap, 0.0)
+    return target + below * decay_up + (gap - below) * decay_down
 
 
 def air_velocity_body(quat: Quad, vel_world: Triple, wind_world: Triple) -> Triple:
@@ -150,11 +150,10 @@ def rotor_speed_command(
     tx = ix * gx * (clip(cx, -mx, mx) - wx) + wy * hz - wz * hy
     ty = iy * gy * (clip(cy, -my, my) - wy) + wz * hx - wx * hz
     tz = iz * gz * (clip(cz, -mz, mz) - wz) + wx * hy - wy * hx
-    (m00, m01, m02, m03), (m10, m11, m12, m13), (m20, m21, m22, m23), (m30, m31, m32, m33) = p.mixer
+    (x0, y0, z0), (x1, y1, z1), (x2, y2, z2), (x3, y3, z3) = p.mixer
 
     # roll and pitch, scaled so that the spread fits between the rotors' limits
-    r0, r1, r2, r3 = m01 * tx + m02 * ty, m11 * tx + m12 * ty, m21 * tx + m22 * ty, 0.0
-    r3 = m31 * tx + m32 * ty
+    r0, r1, r2, r3 = x0 * tx + y0 * ty, x1 * tx + y1 * ty, x2 * tx + y2 * ty, x3 * tx + y3 * ty
     top = maximum(maximum(r0, r1), maximum(r2, r3))
     bottom = minimum(minimum(r0, r1), minimum(r2, r3))
     span = p.max_thrust - p.min_thrust
@@ -162,12 +161,12 @@ def rotor_speed_command(
     r0, r1, r2, r3 = scale * r0, scale * r1, scale * r2, scale * r3
 
     # collective thrust within what is left
-    lift = m00 * p.mass * thrust
+    lift = 0.25 * p.mass * thrust
     lift = clip(lift, p.min_thrust - scale * bottom, p.max_thrust - scale * top)
     r0, r1, r2, r3 = lift + r0, lift + r1, lift + r2, lift + r3
 
     # yaw with the room of the tightest rotor
-    y0, y1, y2, y3 = m03 * tz, m13 * tz, m23 * tz, m33 * tz
+    y0, y1, y2, y3 = z0 * tz, z1 * tz, z2 * tz, z3 * tz
     room = minimum(
         minimum(_room(r0, y0, p), _room(r1, y1, p)), minimum(_room(r2, y2, p), _room(r3, y3, p))
     )
@@ -181,10 +180,9 @@ def rotor_speed_command(
 
 def _room(base: Array, change: Array, p: RateLoopParams) -> Array:
     """The share in [0, 1] of ``change`` that keeps ``base + change`` within the limits."""
-    up = p.max_thrust - base
-    down = base - p.min_thrust
     size = abs(change) + 1e-9 * p.max_thrust
-    available = (change > 0.0) * up + (change <= 0.0) * down
+    upward = (change > 0.0) * 1.0
+    available = upward * (p.max_thrust - base) + (1.0 - upward) * (base - p.min_thrust)
     return clip(available / size, 0.0, 1.0)
 
 

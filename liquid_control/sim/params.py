@@ -70,7 +70,7 @@ class RateLoopParams(NamedTuple):
     inertia: Triple  # kg m², nominal
     rate_gain: Triple  # 1/s
     max_rate: Triple  # rad/s
-    mixer: tuple[Quad, Quad, Quad, Quad]  # row i: thrust of rotor i from (T, τx, τy, τz)
+    mixer: tuple[Triple, Triple, Triple, Triple]  # row i: thrust of rotor i from (τx, τy, τz)
     thrust_coefficient: Array  # N/(rad/s)², nominal
     min_thrust: Array  # N per rotor
     max_thrust: Array  # N per rotor
@@ -79,8 +79,8 @@ class RateLoopParams(NamedTuple):
     def from_vehicle(cls, vehicle: VehicleConfig) -> RateLoopParams:
         """Nominal rate loop and mixer of a vehicle.
 
-        Raises `ConfigError` for a rotor layout with which roll, pitch and yaw can't be mixed at equal
-        thrust of all rotors.
+        Raises `ConfigError` for a rotor layout with which roll, pitch and yaw can't be mixed at
+        equal thrust of all rotors.
         """
         motor = vehicle.motor
         x, y, _ = np.transpose(vehicle.rotor_positions)
@@ -97,15 +97,15 @@ class RateLoopParams(NamedTuple):
         mixer = np.linalg.inv(allocation)
         if not np.allclose(mixer[:, 0], 0.25):
             raise ConfigError(
-                f"{vehicle.name}: rotor_positions and rotor_directions must balance at equal thrust, "
-                f"got shares {mixer[:, 0].round(3).tolist()}"
+                f"{vehicle.name}: rotor_positions and rotor_directions must balance at equal "
+                f"thrust, got shares {mixer[:, 0].round(3).tolist()}"
             )
         return cls(
             mass=vehicle.mass,
             inertia=vehicle.inertia,
             rate_gain=vehicle.autopilot.rate_gain,
             max_rate=vehicle.autopilot.max_rate,
-            mixer=tuple(tuple(float(m) for m in row) for row in mixer),
+            mixer=tuple(tuple(float(m) for m in row) for row in mixer[:, 1:]),
             thrust_coefficient=motor.thrust_coefficient,
             min_thrust=motor.thrust_coefficient * motor.min_speed**2,
             max_thrust=motor.thrust_coefficient * motor.max_speed**2,

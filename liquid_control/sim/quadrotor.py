@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-
 from liquid_control.frames import namespace, quat_integrate, rotate_components, stack
 from liquid_control.sim import kernel
 from liquid_control.sim.params import Array, QuadrotorParams
@@ -63,8 +62,9 @@ def advance(
     """The state after ``dt`` s and the specific force of the step.
 
     ``rotor_speed_command`` ``(4, *batch)`` in rad/s and ``wind_world`` ``(3, *batch)`` in m/s are
-    held over the step of ``dt`` s, a float or ``(*batch)``. The specific force ``(3, *batch)``, m/s² in the body frame, is what an
-    ideal accelerometer at the centre of mass reads: all forces but gravity, over mass.
+    held over the step of ``dt`` s, a float or ``(*batch)``. The specific force ``(3, *batch)``,
+    m/s² in the body frame, is what an ideal accelerometer at the centre of mass reads: all forces
+    but gravity, over mass.
     """
     pos, quat, vel, ang_vel, rotor_speed = state
     q = tuple(quat)

@@ -13,7 +13,6 @@ import pybullet
 
 from liquid_control.config import VehicleConfig
 from liquid_control.frames import rotate_components
-from liquid_control.sim import kernel
 from liquid_control.sim.autopilot import failsafe_command
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.imu import Imu

@@ -33,7 +33,7 @@ def flight_progress() -> Iterator:
     with _progress(
         "{task.completed:5.1f} of {task.total:.1f} s  error {task.fields[cm]:5.1f} cm"
     ) as bar:
-        task = bar.add_task("flying", total=None, start=True, cm=0.0)
+        task = bar.add_task("flying", total=0.0, cm=0.0)
 
         def on_progress(time: float, duration: float, error: float) -> None:
             bar.update(task, total=duration, completed=time, cm=100 * error)

@@ -99,7 +99,6 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
 def _fly_here(
     request, scenario, vehicle, controller, parameters, duration, on_progress
 ) -> FlightLog:
-    world = World(scenario, vehicle, request.seed, name=Path(request.world).stem)
     loop = ControlLoop(controller, vehicle, parameters)
     metadata = getattr(controller, "metadata", None)
 
@@ -107,15 +106,16 @@ def _fly_here(
         error = world.setpoint().pos_world - world.state.pos_world
         on_progress(world.time_ns * 1e-9, duration, float((error @ error) ** 0.5))
 
-    return fly_here(
-        world,
-        loop,
-        policy_name=request.policy,
-        neuron_names=tuple(metadata.neuron_names) if metadata else (),
-        duration=duration,
-        real_time=request.real_time,
-        on_step=report,
-    )
+    with World(scenario, vehicle, request.seed) as world:
+        return fly_here(
+            world,
+            loop,
+            policy_name=request.policy,
+            neuron_names=tuple(metadata.neuron_names) if metadata else (),
+            duration=duration,
+            real_time=request.real_time,
+            on_step=report,
+        )
 
 
 def _criteria(scenario: WorldConfig) -> dict[str, float]:

@@ -16,7 +16,12 @@ import numpy as np
 from liquid_control.config import ConfigError, VehicleConfig
 from liquid_control.control.gate import Estimate, InputGate
 from liquid_control.control.geometric import GeometricController
-from liquid_control.control.observation import OBSERVATION_LAYOUT, Situation, observe
+from liquid_control.control.observation import (
+    OBSERVATION_LAYOUT,
+    Situation,
+    observe,
+    within_reach,
+)
 from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, Command, Layout, SensorFrame, Setpoint
@@ -146,19 +151,15 @@ class ControlLoop:
         return LoopStep(command, mode, reason, self._gate.faults, observation, policy_time)
 
     def _observe(self, estimate: Estimate, setpoint: Setpoint) -> np.ndarray:
-        error = setpoint.pos_world - estimate.pos_world
-        distance = float(np.sqrt(error @ error))
-        limit = self.parameters.max_pos_error
-        target = setpoint.pos_world
-        if distance > limit:
-            target = estimate.pos_world + error * (limit / distance)
         situation = Situation(
             pos_world=estimate.pos_world,
             quat_world_body=estimate.quat_world_body,
             vel_body=estimate.vel_body,
             ang_vel_body=estimate.ang_vel_body,
             specific_force_body=estimate.specific_force_body,
-            setpoint_pos_world=target,
+            setpoint_pos_world=within_reach(
+                setpoint.pos_world, estimate.pos_world, self.parameters.max_pos_error
+            ),
             setpoint_vel_world=setpoint.vel_world,
             setpoint_acc_world=setpoint.acc_world,
             setpoint_yaw=np.float64(setpoint.yaw),

@@ -68,6 +68,14 @@ _SLOTS: tuple[tuple[Slot, Callable[[Situation], Array]], ...] = (
 OBSERVATION_LAYOUT = Layout(tuple(slot for slot, _ in _SLOTS))
 
 
+def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> Array:
+    """The setpoint ``(3, *batch)``, or where the way to it is ``limit`` m from ``pos``."""
+    xp = namespace(pos)
+    x, y, z = error = setpoint_pos - pos
+    distance = (x * x + y * y + z * z + 1e-12) ** 0.5
+    return pos + error * (limit / xp.clip(distance, limit, None))
+
+
 def layout_of(names: tuple[str, ...]) -> Layout:
     """The layout of the named slots, in the given order. Raises `ValueError` for unknown names."""
     slots = {slot.name: slot for slot in OBSERVATION_LAYOUT.slots}

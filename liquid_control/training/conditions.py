@@ -220,7 +220,8 @@ def _noise_scale(random: RandomisationConfig, device: torch.device) -> Tensor:
 def draw_start(draw: Draw, batch: int, start: StartConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Offset from the setpoint (3, B), attitude (4, B), velocity (3, B), body rates (3, B)."""
     direction = draw.uniform(batch, high=2 * math.pi)
-    half = 0.5 * draw.uniform(batch, high=start.max_tilt)
+    tilted = draw.uniform(batch) < start.tilted_share
+    half = 0.5 * draw.uniform(batch, high=start.max_tilt) * tilted
     yaw = 0.5 * draw.uniform(batch, low=-math.pi, high=math.pi)
     tilt = torch.stack([half.sin() * direction.cos(), half.sin() * direction.sin()])
     # yaw about the world's z, then tilt about a horizontal axis of the body

@@ -63,7 +63,8 @@ class RandomisationConfig(StrictModel):
 class StartConfig(StrictModel):
     """Where episodes begin, around the setpoint."""
 
-    max_tilt: NonNegativeFloat  # rad, uniform
+    max_tilt: NonNegativeFloat  # rad, uniform, of the tilted episodes
+    tilted_share: Share  # of the episodes; the others start level
     position: NonNegativeFloat  # m, largest offset per axis
     velocity: NonNegativeFloat  # m/s, largest per axis
     ang_vel: NonNegativeFloat  # rad/s, largest per axis

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from liquid_control.config import load_vehicle
-from liquid_control.control.observation import Situation, layout_of, observe
+from liquid_control.control.observation import Situation, layout_of, observe, within_reach
 from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.zoo import build_cell
+from liquid_control.parameters import ControllerParameters
 from liquid_control.sim import quadrotor
 from liquid_control.sim.autopilot import rotor_speed_command
 from liquid_control.sim.params import QuadrotorParams, RateLoopParams
@@ -41,6 +42,8 @@ from liquid_control.training.conditions import (
 )
 from liquid_control.training.config import TrainingConfig
 
+MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
+STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
 SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
 COMMANDS_KEPT = 3  # the newest command and those that a delay may still apply
 
@@ -157,13 +160,14 @@ class GradientTrainer:
         position, velocity, attitude, gyro, accelerometer = noise.split(3)
         quat = quat_multiply(vehicle.quat_world_body, quat_from_rotation_vector(attitude))
         pos_world, vel_world, acc_world, yaw = setpoint
+        measured = vehicle.pos_world + position
         situation = Situation(
-            pos_world=vehicle.pos_world + position,
+            pos_world=measured,
             quat_world_body=quat,
             vel_body=rotate_inverse(vehicle.quat_world_body, vehicle.vel_world) + velocity,
             ang_vel_body=vehicle.ang_vel_body + gyro + bias[0],
             specific_force_body=specific_force + accelerometer + bias[1],
-            setpoint_pos_world=pos_world,
+            setpoint_pos_world=within_reach(pos_world, measured, MAX_POS_ERROR),
             setpoint_vel_world=vel_world,
             setpoint_acc_world=acc_world,
             setpoint_yaw=yaw,
@@ -257,6 +261,7 @@ class GradientTrainer:
             total = total + self._cost(vehicle, commands, target)
             miss = (vehicle.pos_world - target[0]).detach().square().sum(0)
             error = error + (miss * settled).mean()
+        self._strayed = (vehicle.pos_world - target[0]).detach().norm(dim=0) > STRAYED
         self.environments = Environments(
             QuadrotorState(*(part.detach() for part in vehicle)),
             force.detach(),
@@ -271,10 +276,9 @@ class GradientTrainer:
     def _restart_some(self) -> None:
         batch = self.config.optimiser.environments
         fresh = self._start(batch)
-        vehicle = self.environments.vehicle
-        lost = ~torch.stack([part.isfinite().all(0) for part in vehicle]).all(0)
-        far = vehicle.pos_world.abs().amax(0) > 20.0
-        again = (self.draw.uniform(batch) < self.config.optimiser.reset_share) | lost | far
+        lost = ~torch.stack([part.isfinite().all(0) for part in self.environments.vehicle]).all(0)
+        chosen = self.draw.uniform(batch) < self.config.optimiser.reset_share
+        again = chosen | lost | self._strayed
         self.environments = _choose(again, fresh, self.environments)
 
     def _learning_rate(self) -> float:

@@ -1,0 +1,189 @@
+"""The gradient trainer: it learns, resumes to the same weights, and refuses what doesn't fit."""
+
+import numpy as np
+import pytest
+import torch
+
+from liquid_control.config import ConfigError, load_yaml, read_yaml, share_dir
+from liquid_control.runtime.policy import load_policy
+from liquid_control.training.conditions import (
+    Draw,
+    draw_conditions,
+    draw_start,
+    draw_window,
+    start_process,
+)
+from liquid_control.training.config import TrainingConfig
+from liquid_control.training.gradient import GradientTrainer
+from liquid_control.training.run import train
+
+CONFIG = share_dir() / "config" / "training" / "hover_liquid.yaml"
+
+
+def small(**optimiser) -> TrainingConfig:
+    config = load_yaml(CONFIG, TrainingConfig)
+    settings = {"updates": 6, "environments": 16, "window": 8, "warmup": 1, **optimiser}
+    return config.model_copy(
+        update={
+            "optimiser": config.optimiser.model_copy(update=settings),
+            "network": {**config.network, "wiring": {**config.network["wiring"], "units": 16}},
+            "start": config.start.model_copy(update={"max_tilt": 0.3}),
+        }
+    )
+
+
+def write(config, path):
+    import yaml
+
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def flown_loss(policy, config, windows=8) -> float:
+    """Mean cost of a policy over the same windows of fresh environments."""
+    trainer = GradientTrainer(config, compiled=False)
+    trainer.policy.load_state_dict(policy.state_dict())
+    with torch.no_grad():
+        return float(np.mean([float(trainer._window()[0]) for _ in range(windows)]))
+
+
+def test_it_learns_to_stay():
+    config = small(updates=30, window=20, learning_rate=0.03)
+    trainer = GradientTrainer(config, compiled=False)
+    before = flown_loss(trainer.policy, config)
+    trainer.run(lambda progress: None)
+    assert flown_loss(trainer.policy, config) < 0.7 * before
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    """Policy, autopilot and rigid body in float64: the chain that is differentiated is exact."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        values = []
+        for step in (0.0, 1e-6, -1e-6):
+            trainer = GradientTrainer(small(), compiled=False)
+            for tensor in trainer.policy.buffers():
+                tensor.data = tensor.data.double()
+            trainer.policy.double()
+            bias = trainer.policy.cell.bias[-1]
+            bias.data[0] += step
+            loss, _, _ = trainer._window()
+            if not values:
+                loss.backward()
+                gradient = float(bias.grad[0])
+            values.append(float(loss.detach()))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert abs(gradient) > 1e-4
+    assert gradient == pytest.approx((values[1] - values[2]) / 2e-6, rel=1e-4)
+
+
+def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path):
+    file = write(small(), tmp_path / "run.yaml")
+    whole = train(file, tmp_path / "whole", compiled=False)
+
+    def cut(progress):
+        if progress.update == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(file, tmp_path / "cut", compiled=False, on_progress=cut)
+    seen = []
+    resumed = train(
+        file, tmp_path / "cut", compiled=False, on_progress=lambda p: seen.append(p.update)
+    )
+    assert seen == [4, 5, 6]
+    assert resumed.metadata.golden == whole.metadata.golden
+
+
+def test_the_artifact_flies_and_carries_its_record(tmp_path):
+    config = small(updates=2)
+    artifact = train(write(config, tmp_path / "run.yaml"), tmp_path / "out", compiled=False)
+    policy = load_policy(artifact.path)
+    command = policy.step(np.zeros(policy.observation_layout.size), 0.01)
+    assert np.isfinite(command).all()
+    record = policy.metadata.training
+    assert record["updates"] == 2
+    assert TrainingConfig.model_validate(record["config"]) == config
+    assert (tmp_path / "out" / "log.jsonl").is_file()
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+    train(write(small(updates=1), tmp_path / "a.yaml"), tmp_path / "out", compiled=False)
+    other = write(small(updates=2), tmp_path / "b.yaml")
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(other, tmp_path / "out", compiled=False)
+    train(other, tmp_path / "out", compiled=False, restart=True)
+    (tmp_path / "out" / "checkpoint.pt").write_bytes(b"garbage")
+    with pytest.raises(ConfigError, match="not a checkpoint"):
+        train(other, tmp_path / "out", compiled=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"network": {"kind": "magic"}}, "magic"),
+        ({"observation": {"pos_eror": 1.0}}, "pos_eror"),
+        ({"vehicle": "zeppelin"}, "zeppelin"),
+        ({"control_rate": -1}, "control_rate"),
+        ({"extra": 1}, "extra: unknown key"),
+    ],
+)
+def test_a_bad_configuration_is_named(tmp_path, change, reason):
+    import yaml
+
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump({**read_yaml(CONFIG), **change}))
+    with pytest.raises(ConfigError, match=reason):
+        train(path, tmp_path / "out", compiled=False)
+
+
+def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
+    config = load_yaml(CONFIG, TrainingConfig)
+    random, reference = config.randomisation, config.reference
+    draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"))
+    conditions = draw_conditions(draw, 4000, random, reference)
+    for values, (low, high) in (
+        (conditions.mass, random.mass),
+        (conditions.delay, random.delay),
+        (1 / conditions.period, random.control_rate),
+    ):
+        span = high - low
+        assert low <= values.min() < low + 0.05 * span
+        assert high - 0.05 * span < values.max() <= high * 1.0001
+    process = start_process(draw, 4000, random)
+    window, _ = draw_window(draw, 20, conditions, process, random, reference)
+    still = conditions.step_size == 0
+    moved = (window.setpoint_pos[1:] - window.setpoint_pos[:-1])[:, :, still]
+    mean_vel = 0.5 * (window.setpoint_vel[1:] + window.setpoint_vel[:-1])[:, :, still]
+    assert torch.allclose(moved, mean_vel * window.dt[:, None, still], atol=2e-4)
+    assert float(window.setpoint_vel.norm(dim=1).max()) <= reference.max_speed * 1.001
+    quat = draw_start(draw, 4000, config.start)[1]
+    assert torch.allclose(quat.norm(dim=0), torch.ones(4000), atol=1e-5)
+    up = 1 - 2 * (quat[0] ** 2 + quat[1] ** 2)
+    assert float(up.min()) < np.cos(0.95 * config.start.max_tilt)
+    assert float(up.min()) >= np.cos(config.start.max_tilt) - 1e-5
+
+
+def test_turbulence_has_the_strength_that_was_drawn():
+    config = load_yaml(CONFIG, TrainingConfig)
+    draw = Draw(torch.Generator().manual_seed(1), torch.device("cpu"))
+    conditions = draw_conditions(draw, 2000, config.randomisation, config.reference)
+    conditions = conditions._replace(
+        turbulence=torch.full((2000,), 1.5), gust_amplitude=torch.zeros(2000)
+    )
+    process = start_process(draw, 2000, config.randomisation)
+    for _ in range(8):
+        window, process = draw_window(
+            draw, 50, conditions, process, config.randomisation, config.reference
+        )
+    deviation = window.wind - conditions.wind_mean
+    assert float(deviation.std()) == pytest.approx(1.5, rel=0.05)

@@ -21,6 +21,7 @@ _CALLEES = (
     kernel.rotor_speed_command,
     kernel._room,
     kernel._speed,
+    kernel.unpack,
 )
 _compiled: list[Callable] = []
 

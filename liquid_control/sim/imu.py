@@ -117,7 +117,7 @@ class Imu:
         errors = config.misalignment * rng.standard_normal((2, 3, 3))
         for matrix in errors:
             np.fill_diagonal(matrix, config.scale_error * rng.standard_normal(3))
-        self._matrices = tuple(tuple(map(tuple, m.tolist())) for m in errors + np.eye(3))
+        self._matrices = (errors + np.eye(3)).ravel().tolist()
         self._ranges = (config.accelerometer_range, config.gyroscope_range)
         self._arm = config.lever_arm
         self._vibration = config.vibration
@@ -143,20 +143,26 @@ class Imu:
         if self._vibration:
             shake = self._shake(rotor_speeds)
             fx, fy, fz = fx + shake, fy + shake, fz + shake
-        n = iter(noise)
-        readings = []
-        for matrix, (x, y, z), limit in zip(
-            self._matrices, ((fx, fy, fz), ang_vel), self._ranges, strict=True
-        ):
-            readings.append(
-                np.array(
-                    [
-                        min(max(mx * x + my * y + mz * z + next(n), -limit), limit)
-                        for mx, my, mz in matrix
-                    ]
-                )
-            )
-        return readings[0], readings[1]
+        a0, a1, a2, a3, a4, a5, a6, a7, a8, g0, g1, g2, g3, g4, g5, g6, g7, g8 = self._matrices
+        wx, wy, wz = ang_vel
+        n0, n1, n2, n3, n4, n5 = noise
+        force = [
+            a0 * fx + a1 * fy + a2 * fz + n0,
+            a3 * fx + a4 * fy + a5 * fz + n1,
+            a6 * fx + a7 * fy + a8 * fz + n2,
+        ]
+        rates = [
+            g0 * wx + g1 * wy + g2 * wz + n3,
+            g3 * wx + g4 * wy + g5 * wz + n4,
+            g6 * wx + g7 * wy + g8 * wz + n5,
+        ]
+        return self._saturated(force, self._ranges[0]), self._saturated(rates, self._ranges[1])
+
+    @staticmethod
+    def _saturated(values: list[float], limit: float) -> np.ndarray:
+        if max(values) > limit or min(values) < -limit:
+            values = [min(max(v, -limit), limit) for v in values]
+        return np.array(values)
 
     def _shake(self, rotor_speeds: tuple[float, float, float, float]) -> float:
         """Imbalance of the rotors: a sine at each rotor's speed, aliased by the sampling."""

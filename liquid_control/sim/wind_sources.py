@@ -16,6 +16,7 @@ from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
 from liquid_control.sim import wind
 
 MIN_AIRSPEED = 1.0  # m/s; at rest in still air the frozen field would never pass
+AIRSPEED_RESOLUTION = 0.05  # share by which it may change before the filters are made anew
 NOISE_BLOCK = 256  # steps of noise drawn at once
 
 Vector = tuple[float, float, float]
@@ -92,11 +93,15 @@ class TurbulenceSource:
         self._sigma, self._length, self._rng = sigma, length, rng
         self._states = wind.turbulence_start(rng.standard_normal(wind.NOISE_SIZE).tolist())
         self._noise = iter(())
+        self._airspeed = 0.0
         self._turbulence = None
         self.axis_u = (1.0, 0.0)
 
     def begin(self, pos: Vector, airspeed: float, dt: float) -> None:
         airspeed = max(airspeed, MIN_AIRSPEED)
+        if abs(airspeed - self._airspeed) < AIRSPEED_RESOLUTION * self._airspeed:
+            return
+        self._airspeed = airspeed
         scales = tuple(length / airspeed for length in self._length)
         self._turbulence = wind.turbulence_coefficients(self._sigma, scales, dt)
 

@@ -16,6 +16,7 @@ from liquid_control.frames import rotate_components
 from liquid_control.sim.autopilot import failsafe_command
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.imu import Imu
+from liquid_control.sim.kernel import pack
 from liquid_control.sim.odometry import Odometry
 from liquid_control.sim.params import QuadrotorParams, RateLoopParams
 from liquid_control.sim.quadrotor import QuadrotorState
@@ -47,6 +48,7 @@ class World:
         self.duration = scenario.duration
         self._dt = 1.0 / scenario.physics_rate
         self._imu_stride = round(scenario.physics_rate / scenario.imu.update_rate)
+        self._imu_samples_per_period = round(scenario.imu.update_rate / scenario.control_rate)
         self._timeout_steps = math.ceil(vehicle.autopilot.command_timeout * scenario.control_rate)
         self._nominal = QuadrotorParams.from_vehicle(vehicle)
         self._loop = RateLoopParams.from_vehicle(vehicle)
@@ -107,6 +109,7 @@ class World:
 
     def _set_params(self, params: QuadrotorParams) -> None:
         self._params = params
+        self._packed = pack(params, self._loop)
         self._decay_up = math.exp(-self._dt / params.time_constant_up)
         self._decay_down = math.exp(-self._dt / params.time_constant_down)
 
@@ -172,8 +175,8 @@ class World:
         vel_before = self._twist[0]
         self._wind.begin(self._pose[0], vel_before)
         self.imu_samples = []
-        for _ in range(self.scenario.substeps):
-            self._step_physics()
+        for _ in range(self._imu_samples_per_period):
+            self._step_physics(self._imu_stride)
         self._tick += 1
         if not self.crashed:
             self._check_crash(vel_before)
@@ -201,47 +204,46 @@ class World:
         """True while the autopilot flies by itself, because the command stream has stopped."""
         return self._steps_without_command > self._timeout_steps
 
-    def _step_physics(self) -> None:
-        dt, client, body = self._dt, self._client, self._body
-        (pos, quat), (vel, ang_vel) = self._pose, self._twist
-        self._wind_velocity = self._wind.velocity(self._substep * dt, pos)
-        self._speeds, rates, f0, f1, f2, f3, drag, torque = self._wrench(
-            pos[2],
-            quat,
-            vel,
-            ang_vel,
-            self._wind_velocity,
+    def _step_physics(self, steps: int) -> None:
+        """``steps`` physics steps. The hot loop: names are bound once, arrays are avoided."""
+        dt, client, body, packed, command = (
+            self._dt,
+            self._client,
+            self._body,
+            self._packed,
             self._command,
-            self._armed,
-            self._speeds,
-            self._decay_up,
-            self._decay_down,
-            dt,
-            self._params,
-            self._loop,
         )
-        apply, link = pybullet.applyExternalForce, pybullet.LINK_FRAME
+        wrench, velocity = self._wrench, self._wind.velocity
+        apply, link, centre = pybullet.applyExternalForce, pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
         r0, r1, r2, r3 = self.vehicle.rotor_positions
-        apply(body, -1, f0, r0, link, physicsClientId=client)
-        apply(body, -1, f1, r1, link, physicsClientId=client)
-        apply(body, -1, f2, r2, link, physicsClientId=client)
-        apply(body, -1, f3, r3, link, physicsClientId=client)
-        apply(body, -1, drag, (0.0, 0.0, 0.0), link, physicsClientId=client)
-        pybullet.applyExternalTorque(body, -1, torque, link, physicsClientId=client)
-        pybullet.stepSimulation(physicsClientId=client)
-        self._pose = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
-        self._twist = pybullet.getBaseVelocity(body, physicsClientId=client)
-        self._substep += 1
-        self._update_imu(quat, vel, rates)
+        up, down, armed, speeds = self._decay_up, self._decay_down, self._armed, self._speeds
+        (pos, quat), (vel, ang_vel) = self._pose, self._twist
+        for substep in range(self._substep, self._substep + steps):
+            wind = velocity(substep * dt, pos)
+            speeds, rates, f0, f1, f2, f3, drag, torque = wrench(
+                pos, quat, vel, ang_vel, wind, command, armed, speeds, up, down, dt, packed
+            )
+            apply(body, -1, f0, r0, link, physicsClientId=client)
+            apply(body, -1, f1, r1, link, physicsClientId=client)
+            apply(body, -1, f2, r2, link, physicsClientId=client)
+            apply(body, -1, f3, r3, link, physicsClientId=client)
+            apply(body, -1, drag, centre, link, physicsClientId=client)
+            pybullet.applyExternalTorque(body, -1, torque, link, physicsClientId=client)
+            pybullet.stepSimulation(physicsClientId=client)
+            before, vel_before = quat, vel
+            pos, quat = pose = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+            vel, ang_vel = twist = pybullet.getBaseVelocity(body, physicsClientId=client)
+        self._pose, self._twist = pose, twist
+        self._speeds, self._wind_velocity = speeds, wind
+        self._substep += steps
+        self._measure_step(before, vel_before, rates)
 
-    def _update_imu(self, quat, vel, rates) -> None:
-        """Body rates after the step and, when one is due, an IMU sample of the step."""
+    def _measure_step(self, quat, vel, rates) -> None:
+        """An IMU sample of the last physics step, which began with these."""
         dt = self._dt
         (vx, vy, vz), (wx, wy, wz) = self._twist
         x, y, z, w = self._pose[1]
         self._ang_vel_body = after = rotate_components(-x, -y, -z, w, wx, wy, wz)
-        if self._substep % self._imu_stride:
-            return
         # the mean of the step from the change of velocity, contact forces included
         x, y, z, w = quat
         force = rotate_components(
@@ -253,7 +255,11 @@ class World:
             (vy - vel[1]) / dt,
             (vz - vel[2]) / dt + GRAVITY,
         )
-        ang_acc = tuple((a - b) / dt for a, b in zip(after, rates, strict=True))
+        ang_acc = (
+            (after[0] - rates[0]) / dt,
+            (after[1] - rates[1]) / dt,
+            (after[2] - rates[2]) / dt,
+        )
         self._measure_imu(force, after, ang_acc)
 
     def _measure_imu(self, force, rates, ang_acc) -> None:

@@ -44,13 +44,18 @@ def test_world_agrees_with_the_batched_dynamics(make_world, vehicle, rng):
     np.testing.assert_allclose(world.state.rotor_speed, state.rotor_speed, rtol=1e-4)
 
 
+def test_packing_keeps_every_parameter(vehicle):
+    params, loop = QuadrotorParams.from_vehicle(vehicle), RateLoopParams.from_vehicle(vehicle)
+    assert kernel.unpack(kernel.pack(params, loop)) == (params, loop)
+
+
 def test_compiled_kernel_is_the_plain_one(vehicle, rng):
     pytest.importorskip("numba")
     params, loop = QuadrotorParams.from_vehicle(vehicle), RateLoopParams.from_vehicle(vehicle)
     for _ in range(50):
         quat = rng.normal(size=4)
         numbers = (
-            rng.uniform(0, 2),
+            tuple(rng.uniform(0, 2, 3)),
             tuple(quat / np.linalg.norm(quat)),
             *(tuple(3 * rng.normal(size=3)) for _ in range(3)),
             tuple(rng.normal(size=4) * [5, 4, 4, 2] + [10, 0, 0, 0]),
@@ -59,9 +64,10 @@ def test_compiled_kernel_is_the_plain_one(vehicle, rng):
             0.95,
             0.9,
             0.002,
+            kernel.pack(params, loop),
         )
-        fast = compile_kernel()(*numbers, params, loop)
-        plain = kernel.vehicle_wrench(*numbers, params, loop)
+        fast = compile_kernel()(*numbers)
+        plain = kernel.vehicle_wrench(*numbers)
         for a, b in zip(fast, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 

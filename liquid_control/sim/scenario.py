@@ -20,7 +20,8 @@ from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat
 from liquid_control.sim.imu import ImuConfig
 from liquid_control.sim.odometry import OdometryConfig
 from liquid_control.sim.task import SegmentConfig, Vector
-from liquid_control.sim.wind_sources import Draw, WindSourceConfig, draw
+from liquid_control.sim.wind_field import WindSourceConfig
+from liquid_control.sim.wind_sources import Draw, draw
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 PositiveInt = Annotated[int, Field(gt=0)]

@@ -1,23 +1,22 @@
-"""Wind sources of a world: their YAML, what a seed picks of them, and their velocity in flight.
+"""Wind sources that are functions of time and place: steady, gusts, recordings, a fan.
 
-A world lists sources; the wind is their sum. Velocities are in the world frame (ENU), m/s.
-Directions are where the air moves *to*: ``toward_deg: 90`` blows north, ``-90`` is a north wind.
+Each has its YAML and `build`, which lets the seed pick what is left open and returns a `Source`.
+Velocities are in the world frame (ENU), m/s. Directions are where the air moves *to*:
+``toward_deg: 90`` blows north, ``-90`` is a north wind.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import field_validator, model_validator
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import ConfigError, PositiveFloat, StrictModel, find_file
 from liquid_control.sim import wind
-
-MIN_AIRSPEED = 1.0  # m/s; at rest in still air the frozen field would never pass
-AIRSPEED_RESOLUTION = 0.05  # share by which it may change before the filters are made anew
-NOISE_BLOCK = 256  # steps of noise drawn at once
 
 Vector = tuple[float, float, float]
 
@@ -48,72 +47,54 @@ def direction(toward_deg: float, upward_deg: float = 0.0) -> Vector:
     return math.cos(heading) * math.cos(up), math.sin(heading) * math.cos(up), math.sin(up)
 
 
+def scaled(factor: float, v: Vector) -> Vector:
+    """``factor · v``."""
+    return factor * v[0], factor * v[1], factor * v[2]
+
+
+class Flow(NamedTuple):
+    """What a source is told once per control period."""
+
+    pos_world: Vector  # m, of the vehicle
+    airspeed: float  # m/s, of the vehicle through the mean wind
+    axis_u: tuple[float, float]  # unit, horizontal direction of the mean wind
+    dt: float  # s, physics step
+
+
+class Source(NamedTuple):
+    """One wind of one flight."""
+
+    velocity: Callable[[float, Vector], Vector]  # of time (s) and position, once per physics step
+    mean: Vector = (0.0, 0.0, 0.0)
+    begin: Callable[[Flow], None] | None = None  # called before the steps of a control period
+
+
+class ShearConfig(StrictModel):
+    """Logarithmic profile over the ground (MIL-F-8785C, 3.7.3.2): ln(z/z0) / ln(z_ref/z0)."""
+
+    roughness: PositiveFloat  # m, z0; the standard has 0.15 ft near terminals, 2 ft elsewhere
+    reference_height: PositiveFloat  # m, where the wind has its nominal speed; 20 ft there
+
+    def share(self, height: float) -> float:
+        """Wind at ``height`` m over its nominal speed; zero at the roughness height."""
+        height = max(height, self.roughness)
+        return math.log(height / self.roughness) / math.log(self.reference_height / self.roughness)
+
+
 class SteadyConfig(StrictModel):
-    """Steady wind."""
+    """Steady wind, with an optional profile over height."""
 
     kind: Literal["steady"]
     speed: Draw  # m/s
     toward_deg: Draw
+    shear: ShearConfig | None = None
 
-    def build(self, rng: np.random.Generator, duration: float) -> Steady:
-        speed, heading = draw(self.speed, rng), draw(self.toward_deg, rng)
-        return Steady(tuple(speed * c for c in direction(heading)))
-
-
-class Steady:
-    """A constant velocity."""
-
-    def __init__(self, velocity: Vector):
-        self.mean = velocity
-
-    def begin(self, pos: Vector, airspeed: float, dt: float) -> None:
-        pass
-
-    def velocity(self, time: float, pos: Vector) -> Vector:
-        return self.mean
-
-
-class TurbulenceConfig(StrictModel):
-    """Dryden turbulence of a given strength and scale; `dryden` derives both from a standard."""
-
-    kind: Literal["turbulence"]
-    sigma: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]  # m/s, axes u, v, w
-    length: tuple[PositiveFloat, PositiveFloat, PositiveFloat]  # m
-
-    def build(self, rng: np.random.Generator, duration: float) -> TurbulenceSource:
-        return TurbulenceSource(self.sigma, self.length, rng)
-
-
-class TurbulenceSource:
-    """Dryden filters stepped with the physics; time scales follow the airspeed."""
-
-    mean = (0.0, 0.0, 0.0)
-
-    def __init__(self, sigma: Vector, length: Vector, rng: np.random.Generator):
-        self._sigma, self._length, self._rng = sigma, length, rng
-        self._states = wind.turbulence_start(rng.standard_normal(wind.NOISE_SIZE).tolist())
-        self._noise = iter(())
-        self._airspeed = 0.0
-        self._turbulence = None
-        self.axis_u = (1.0, 0.0)
-
-    def begin(self, pos: Vector, airspeed: float, dt: float) -> None:
-        airspeed = max(airspeed, MIN_AIRSPEED)
-        if abs(airspeed - self._airspeed) < AIRSPEED_RESOLUTION * self._airspeed:
-            return
-        self._airspeed = airspeed
-        scales = tuple(length / airspeed for length in self._length)
-        self._turbulence = wind.turbulence_coefficients(self._sigma, scales, dt)
-
-    def velocity(self, time: float, pos: Vector) -> Vector:
-        noise = next(self._noise, None)
-        if noise is None:
-            block = self._rng.standard_normal((NOISE_BLOCK, wind.NOISE_SIZE))
-            self._noise = iter(block.tolist())
-            noise = next(self._noise)
-        self._states, (u, v, w) = wind.turbulence_step(self._states, noise, self._turbulence)
-        cx, cy = self.axis_u
-        return cx * u - cy * v, cy * u + cx * v, w
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
+        velocity = scaled(draw(self.speed, rng), direction(draw(self.toward_deg, rng)))
+        shear = self.shear
+        if shear is None:
+            return Source(lambda time, pos: velocity, velocity)
+        return Source(lambda time, pos: scaled(shear.share(pos[2]), velocity), velocity)
 
 
 class CosineGustsConfig(StrictModel):
@@ -126,77 +107,134 @@ class CosineGustsConfig(StrictModel):
     rise_time: Draw  # s
     hold_time: Draw  # s
     first: Draw  # s, start of the first gust
-    mean_interval: PositiveFloat | None  # s; None for one gust only
+    mean_interval: PositiveFloat | None  # s; null for one gust only
 
-    def build(self, rng: np.random.Generator, duration: float) -> CosineGusts:
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
         gusts, start = [], draw(self.first, rng)
         while start < duration:
             toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
-            amplitude = draw(self.amplitude, rng)
-            rise, hold = draw(self.rise_time, rng), draw(self.hold_time, rng)
-            gusts.append((start, rise, hold, tuple(amplitude * c for c in toward)))
+            amplitude = scaled(draw(self.amplitude, rng), toward)
+            gusts.append((start, draw(self.rise_time, rng), draw(self.hold_time, rng), amplitude))
             if self.mean_interval is None:
                 break
             start += float(rng.exponential(self.mean_interval))
-        return CosineGusts(gusts)
+
+        def velocity(time: float, pos: Vector) -> Vector:
+            x = y = z = 0.0
+            for start, rise, hold, (gx, gy, gz) in gusts:
+                if start < time < start + 2 * rise + hold:
+                    share = float(wind.one_minus_cosine(time - start, rise, hold))
+                    x, y, z = x + share * gx, y + share * gy, z + share * gz
+            return x, y, z
+
+        return Source(velocity)
 
 
-class CosineGusts:
-    """Discrete gusts ``(start, rise, hold, amplitude)``; they may overlap."""
+class StepGustConfig(StrictModel):
+    """A gust that is there at once and gone at once."""
 
-    mean = (0.0, 0.0, 0.0)
+    kind: Literal["gust_step"]
+    amplitude: Draw  # m/s
+    toward_deg: Draw
+    upward_deg: Draw
+    start: Draw  # s
+    length: Draw  # s
 
-    def __init__(self, gusts: list[tuple[float, float, float, Vector]]):
-        self._gusts = gusts
-
-    def begin(self, pos: Vector, airspeed: float, dt: float) -> None:
-        pass
-
-    def velocity(self, time: float, pos: Vector) -> Vector:
-        x = y = z = 0.0
-        for start, rise, hold, (gx, gy, gz) in self._gusts:
-            if start < time < start + 2 * rise + hold:
-                share = float(wind.one_minus_cosine(time - start, rise, hold))
-                x, y, z = x + share * gx, y + share * gy, z + share * gz
-        return x, y, z
-
-
-WindSourceConfig = Annotated[
-    SteadyConfig | TurbulenceConfig | CosineGustsConfig, Field(discriminator="kind")
-]
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
+        toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
+        amplitude = scaled(draw(self.amplitude, rng), toward)
+        start = draw(self.start, rng)
+        end = start + draw(self.length, rng)
+        still = (0.0, 0.0, 0.0)
+        return Source(lambda time, pos: amplitude if start <= time < end else still)
 
 
-class Wind:
-    """Sum of the sources of a world, for one flight.
+class SeriesConfig(StrictModel):
+    """A recorded wind: a CSV file with the header ``time,east,north,up`` (s, m/s).
 
-    Each source draws from its own stream, so that adding one does not change the others. Call
-    `begin` once per control period, then `velocity` once per physics step.
+    Linear between the samples; repeated from the start when the flight is longer, beginning at a
+    phase that the seed picks where ``random_start`` is true.
     """
 
-    def __init__(self, configs, rng: np.random.Generator, duration: float, dt: float):
-        streams = rng.spawn(len(configs))
-        self._sources = [c.build(s, duration) for c, s in zip(configs, streams, strict=True)]
-        self._dt = dt
-        mean = [sum(source.mean[i] for source in self._sources) for i in range(3)]
-        self.mean = tuple(mean)
-        horizontal = math.hypot(mean[0], mean[1])
-        if horizontal > 0:
-            for source in self._sources:
-                if isinstance(source, TurbulenceSource):
-                    source.axis_u = (mean[0] / horizontal, mean[1] / horizontal)
+    kind: Literal["series"]
+    file: str
+    random_start: bool
 
-    def begin(self, pos: Vector, vel: Vector) -> None:
-        """Adapt to position and velocity (world frame) of the vehicle for the next steps."""
-        mx, my, mz = self.mean
-        vx, vy, vz = vel
-        airspeed = math.sqrt((vx - mx) ** 2 + (vy - my) ** 2 + (vz - mz) ** 2)
-        for source in self._sources:
-            source.begin(pos, airspeed, self._dt)
+    @field_validator("file")
+    @classmethod
+    def _readable(cls, name: str) -> str:
+        read_series(name)
+        return name
 
-    def velocity(self, time: float, pos: Vector) -> Vector:
-        """Wind at ``time`` s and ``pos``; advances the turbulence by one physics step."""
-        x = y = z = 0.0
-        for source in self._sources:
-            sx, sy, sz = source.velocity(time, pos)
-            x, y, z = x + sx, y + sy, z + sz
-        return x, y, z
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
+        table = read_series(self.file)
+        times, winds = table[:, 0].tolist(), table[:, 1:].tolist()
+        period = times[-1]
+        offset = float(rng.uniform(0, period)) if self.random_start else 0.0
+
+        def velocity(time: float, pos: Vector) -> Vector:
+            time = (time + offset) % period
+            i = min(bisect_right(times, time), len(times) - 1)
+            share = (time - times[i - 1]) / (times[i] - times[i - 1])
+            a, b = winds[i - 1], winds[i]
+            return (
+                a[0] + share * (b[0] - a[0]),
+                a[1] + share * (b[1] - a[1]),
+                a[2] + share * (b[2] - a[2]),
+            )
+
+        return Source(velocity)
+
+
+def read_series(name: str) -> np.ndarray:
+    """Rows (time, east, north, up) of a CSV below ``sim_worlds``; ConfigError if it is no series.
+
+    The times must start at 0 and increase.
+    """
+    path = find_file(name, "sim_worlds")
+    with path.open(encoding="utf-8") as file:
+        header = file.readline().strip()
+        if header != "time,east,north,up":
+            raise ConfigError(f"{path}: expected the header time,east,north,up, got {header!r}")
+        try:
+            table = np.loadtxt(file, delimiter=",", ndmin=2)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from None
+    if len(table) < 2 or not np.isfinite(table).all() or table[0, 0] != 0:
+        raise ConfigError(f"{path}: expected two finite rows or more, from time 0 on")
+    if np.any(np.diff(table[:, 0]) <= 0):
+        raise ConfigError(f"{path}: the times must increase")
+    return table
+
+
+class JetConfig(StrictModel):
+    """The free jet of a fan, to be walked or flown through.
+
+    Round turbulent jet (Pope, Turbulent Flows, 2000, section 5.1): the axis keeps the outlet speed
+    up to 6 diameters, then falls as 6 D / x; the profile is Gaussian around the axis, with a half
+    width of half a diameter at the outlet that grows by 0.1 per metre.
+    """
+
+    kind: Literal["jet"]
+    pos: Vector  # m, outlet
+    toward_deg: float
+    upward_deg: float
+    speed: Draw  # m/s at the outlet
+    diameter: PositiveFloat  # m
+
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
+        ax, ay, az = direction(self.toward_deg, self.upward_deg)
+        ox, oy, oz = self.pos
+        speed, diameter = draw(self.speed, rng), self.diameter
+
+        def velocity(time: float, pos: Vector) -> Vector:
+            dx, dy, dz = pos[0] - ox, pos[1] - oy, pos[2] - oz
+            along = dx * ax + dy * ay + dz * az
+            if along <= 0.0:
+                return 0.0, 0.0, 0.0
+            across = dx * dx + dy * dy + dz * dz - along * along
+            half_width = 0.5 * diameter + 0.1 * along
+            share = min(1.0, 6 * diameter / along) * 0.5 ** (across / half_width**2)
+            return speed * share * ax, speed * share * ay, speed * share * az
+
+        return Source(velocity)

@@ -22,7 +22,7 @@ from liquid_control.sim.params import QuadrotorParams, RateLoopParams
 from liquid_control.sim.quadrotor import QuadrotorState
 from liquid_control.sim.scenario import WorldConfig, draw_start
 from liquid_control.sim.task import Task
-from liquid_control.sim.wind_sources import Wind
+from liquid_control.sim.wind_field import Wind
 from liquid_control.structs import GRAVITY, Command, ImuSample, SensorFrame, Setpoint
 
 NANOSECONDS = 1_000_000_000

@@ -1,0 +1,75 @@
+"""The wind of a world: the sum of its sources."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from liquid_control.sim.turbulence import DrydenConfig, OrnsteinUhlenbeckConfig, TurbulenceConfig
+from liquid_control.sim.wind_sources import (
+    CosineGustsConfig,
+    Flow,
+    JetConfig,
+    SeriesConfig,
+    SteadyConfig,
+    StepGustConfig,
+    Vector,
+)
+
+WindSourceConfig = Annotated[
+    SteadyConfig
+    | TurbulenceConfig
+    | DrydenConfig
+    | OrnsteinUhlenbeckConfig
+    | CosineGustsConfig
+    | StepGustConfig
+    | SeriesConfig
+    | JetConfig,
+    Field(discriminator="kind"),
+]
+
+
+class Wind:
+    """The sources of one flight.
+
+    Each source draws from its own stream, so that adding one does not change the others. Call
+    `begin` once per control period, then `velocity` once per physics step of ``dt`` s.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[WindSourceConfig],
+        rng: np.random.Generator,
+        duration: float,
+        dt: float,
+    ):
+        streams = rng.spawn(len(configs))
+        self._sources = [c.build(s, duration) for c, s in zip(configs, streams, strict=True)]
+        self._velocities = [source.velocity for source in self._sources]
+        self._dt = dt
+        mx, my, mz = (sum(source.mean[i] for source in self._sources) for i in range(3))
+        self.mean = (mx, my, mz)
+        horizontal = math.hypot(mx, my)
+        self._axis_u = (mx / horizontal, my / horizontal) if horizontal > 0 else (1.0, 0.0)
+
+    def begin(self, pos: Vector, vel: Vector) -> None:
+        """Adapt to position and velocity (world frame) of the vehicle for the next steps."""
+        mx, my, mz = self.mean
+        vx, vy, vz = vel
+        airspeed = math.sqrt((vx - mx) ** 2 + (vy - my) ** 2 + (vz - mz) ** 2)
+        flow = Flow(pos, airspeed, self._axis_u, self._dt)
+        for source in self._sources:
+            if source.begin is not None:
+                source.begin(flow)
+
+    def velocity(self, time: float, pos: Vector) -> Vector:
+        """Wind at ``time`` s and ``pos``; advances the turbulence by one physics step."""
+        x = y = z = 0.0
+        for velocity in self._velocities:
+            sx, sy, sz = velocity(time, pos)
+            x, y, z = x + sx, y + sy, z + sz
+        return x, y, z

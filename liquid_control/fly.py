@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from liquid_control.config import find_file, load_vehicle
-from liquid_control.control.geometric import GeometricController
-from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.control.loop import ControlLoop
+from liquid_control.controllers import make_controller
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
 from liquid_control.parameters import ControllerParameters
-from liquid_control.runtime.policy import load_policy
+from liquid_control.session import OnProgress, fly_ros
 from liquid_control.sim.rollout import fly as fly_here
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
-
-GEOMETRIC = "geometric"
-
-OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, position error m
 
 
 @dataclass(frozen=True)
@@ -60,14 +55,6 @@ class FlightResult:
         }
 
 
-def make_controller(name: str, parameters: ControllerParameters) -> tuple[Controller, Any]:
-    """A controller by name, and the metadata of its artifact (``None`` for the geometric one)."""
-    if name == GEOMETRIC:
-        return GeometricController(parameters.backup), None
-    policy = load_policy(name)
-    return policy, policy.metadata
-
-
 def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> FlightResult:
     """Fly a request.
 
@@ -82,9 +69,15 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
     duration = scenario.duration if request.duration is None else request.duration
     files: list[Path] = []
     if request.ros:
-        from liquid_control.nodes.session import fly_ros
-
-        log, recording = fly_ros(request, duration, on_progress)
+        log, recording = fly_ros(
+            request.world,
+            request.policy,
+            seed=request.seed,
+            duration=duration,
+            real_time=request.real_time,
+            out_dir=request.out,
+            on_progress=on_progress,
+        )
         files += [recording] if recording else []
     else:
         log = _fly_here(request, scenario, vehicle, controller, parameters, duration, on_progress)

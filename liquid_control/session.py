@@ -5,6 +5,7 @@ Needs no launch package; ``launch/simulation.launch.py`` starts the same nodes w
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -19,19 +21,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from liquid_control.config import ConfigError, missing_packages
 from liquid_control.evaluation.recording import read_flight
 from liquid_control.sim.scenario import load_world
 from liquid_control.structs import FlightLog
 
+OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, position error m
+
+_PACKAGES = ("rclpy", "pybullet", "mcap_ros2")
 _START_TIMEOUT = 30.0  # s of wall time until the first step
 _STOP_TIMEOUT = 10.0  # s of wall time to end after a signal
 _POLL = 0.02  # s
+_INTERRUPTED = 130  # exit status after SIGINT
 # Domains whose ports stay below the ephemeral ones; the rule is in the RTPS specification, 9.6.1
 _DOMAINS = range(1, 102)
 _PORT_BASE, _DOMAIN_GAIN = 7400, 250
 
 
-class FlightFailed(RuntimeError):
+class FlightFailed(ConfigError):
     """A node ended, or never began; the message says which and what it said last."""
 
 
@@ -49,23 +56,26 @@ def free_domain() -> int:
 
 
 @dataclass
-class _Node:
+class RunningNode:
+    """A node's process and the file that holds what it logs."""
+
     name: str
     process: subprocess.Popen
     log: Path
 
     def last_words(self) -> str:
+        """The last line of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "nothing in its log"
 
 
-class _Session:
+class Session:
     """The processes of one flight; on leaving the block all have ended."""
 
     def __init__(self, log_dir: Path):
         self._log_dir = log_dir
         log_dir.mkdir(parents=True, exist_ok=True)
-        self.nodes: dict[str, _Node] = {}
+        self.nodes: dict[str, RunningNode] = {}
         self._environment = os.environ | {
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
@@ -76,7 +86,7 @@ class _Session:
             "OPENBLAS_NUM_THREADS": "1",
         }
 
-    def start(self, name: str, parameters: dict[str, Any]) -> _Node:
+    def start(self, name: str, parameters: dict[str, Any]) -> RunningNode:
         """Start ``liquid_control.nodes.<name>`` with these ROS parameters."""
         command = [sys.executable, "-m", f"liquid_control.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
@@ -92,15 +102,15 @@ class _Session:
                 # Ctrl-C reaches this process alone; it ends the others in order.
                 start_new_session=True,
             )
-        self.nodes[name] = _Node(name, process, log)
+        self.nodes[name] = RunningNode(name, process, log)
         return self.nodes[name]
 
-    def check(self, *names: str) -> None:
-        """Raise `FlightFailed` if one of these has ended."""
+    def check(self, *names: str, well: tuple[int, ...] = ()) -> None:
+        """Raise `FlightFailed` if one of these has ended with a status other than ``well``."""
         for name in names:
             node = self.nodes[name]
             status = node.process.poll()
-            if status is not None:
+            if status is not None and status not in well:
                 raise FlightFailed(f"{name} ended with status {status}: {node.last_words()}")
 
     def stop(self, name: str) -> None:
@@ -115,7 +125,7 @@ class _Session:
                 process.wait()
         process.stdout.close()
 
-    def __enter__(self) -> _Session:
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_) -> None:
@@ -130,29 +140,45 @@ def fly_ros(
     seed: int = 0,
     duration: float | None = None,
     real_time: bool = False,
-    out_dir: str | Path,
-    vehicle: str | None = None,
-    on_progress: Callable[[dict[str, Any]], None] | None = None,
-) -> tuple[FlightLog, Path]:
+    out_dir: str | Path | None = None,
+    on_progress: OnProgress = lambda *_: None,
+) -> tuple[FlightLog, Path | None]:
     """One flight through real topics: the log, as recorded, and the path of its MCAP file.
 
     Args:
-        world, policy, vehicle: names or paths.
+        world, policy: names or paths.
         duration: simulated seconds; the world's own if ``None``.
         real_time: at the pace of the clock; otherwise in lockstep, as fast as it goes.
-        out_dir: gets ``flight.mcap`` and ``log/<node>.log``.
-        on_progress: called with ``time, duration, error, crashed`` about ten times a second.
+        out_dir: gets ``flight.mcap`` and ``log/<node>.log``; if ``None``, nothing is kept.
+        on_progress: called about ten times a second, in this thread.
 
     Raises:
-        ConfigError: for a world, policy or vehicle that can't be flown.
+        ConfigError: for a world that can't be read, or missing packages.
         FlightFailed: if a node dies or the flight does not begin.
     """
-    out_dir = Path(out_dir)
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise missing_packages("sim,ros,report", missing)
+    with tempfile.TemporaryDirectory() as nowhere:
+        folder = Path(nowhere if out_dir is None else out_dir)
+        recording = _fly(world, policy, seed, duration, real_time, folder, on_progress)
+        return read_flight(recording), None if out_dir is None else recording
+
+
+def _fly(
+    world: str,
+    policy: str,
+    seed: int,
+    duration: float | None,
+    real_time: bool,
+    out_dir: Path,
+    on_progress: OnProgress,
+) -> Path:
     recording = out_dir / "flight.mcap"
     scenario = load_world(world)
     lockstep = not real_time
-    common = {"vehicle": vehicle or scenario.vehicle, "lockstep": lockstep}
-    with _Session(out_dir / "log") as session:
+    common = {"vehicle": scenario.vehicle, "lockstep": lockstep}
+    with Session(out_dir / "log") as session:
         session.start("recorder", {"path": str(recording), "wait_for_controller": True})
         session.start(
             "controller",
@@ -176,21 +202,16 @@ def fly_ros(
         )
         progress = _Progress(simulator.process.stdout, on_progress)
         _watch(session, simulator.process, progress)
-        session.stop("controller")
         session.stop("recorder")
-        for name in ("controller", "recorder"):
-            status = session.nodes[name].process.returncode
-            if status not in (0, 130):
-                raise FlightFailed(
-                    f"{name} ended with status {status}: {session.nodes[name].last_words()}"
-                )
-    return read_flight(recording), recording
+        session.stop("controller")
+        session.check("recorder", "controller", well=(0, _INTERRUPTED))
+    return recording
 
 
 class _Progress:
     """Reads the simulator's lines in a thread, so that its pipe never fills."""
 
-    def __init__(self, stream: IO[bytes], on_progress: Callable[[dict[str, Any]], None] | None):
+    def __init__(self, stream: IO[bytes], on_progress: OnProgress):
         self.newest: dict[str, Any] | None = None
         self._stream, self._on_progress = stream, on_progress
         self._reported: dict[str, Any] | None = None
@@ -205,16 +226,17 @@ class _Progress:
         """Hand on the newest line, in the caller's thread."""
         if self.newest is not self._reported:
             self._reported = self.newest
-            if self._on_progress is not None:
-                self._on_progress(self.newest)
+            line = self.newest
+            self._on_progress(line["time"], line["duration"], line["error"])
 
 
-def _watch(session: _Session, simulator: subprocess.Popen, progress: _Progress) -> None:
+def _watch(session: Session, simulator: subprocess.Popen, progress: _Progress) -> None:
     """Return when the flight is over; raise if it can't be."""
     give_up = time.monotonic() + _START_TIMEOUT
     while simulator.poll() is None:
         progress.report()
-        session.check("controller", "recorder")
+        session.check("controller")
+        session.check("recorder", well=(0,))  # it leaves just before the simulator does
         if progress.newest is None and time.monotonic() > give_up:
             words = session.nodes["simulator"].last_words()
             raise FlightFailed(f"no step within {_START_TIMEOUT:g} s; simulator: {words}")

@@ -14,10 +14,11 @@ from liquid_control.structs import FlightLog
 
 TRUTH, SETPOINT, WIND = "/ground_truth/odom", "/setpoint/trajectory", "/wind"
 ROTOR_SPEEDS, COMMAND = "/rotor_speeds", "/cmd/rates_thrust"
-NEURONS, TIMING = "/controller/neurons", "/controller/timing"
+NEURONS, STEP = "/controller/neurons", "/controller/step"
 DIAGNOSTICS = "/diagnostics"
+POLICY_US = "policy_us"  # a value of STEP
 _TOPICS = (
-    TRUTH, SETPOINT, WIND, ROTOR_SPEEDS, COMMAND, NEURONS, TIMING, DIAGNOSTICS
+    TRUTH, SETPOINT, WIND, ROTOR_SPEEDS, COMMAND, NEURONS, STEP, DIAGNOSTICS
 )  # fmt: skip
 
 
@@ -39,7 +40,6 @@ _READ: dict[str, Callable[[Any], tuple[float, ...]]] = {
     ROTOR_SPEEDS: lambda m: tuple(m.velocity),
     COMMAND: lambda m: (m.twist.linear.z, *_xyz(m.twist.angular)),
     NEURONS: lambda m: tuple(m.data),
-    TIMING: lambda m: tuple(m.data),
 }
 
 
@@ -48,6 +48,11 @@ def _stamp(message: Any) -> int:
     if hasattr(message, "layout"):
         return int(message.layout.dim[0].label.split()[1])
     return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+
+
+def _names(message: Any) -> tuple[str, ...]:
+    """The names of a labelled row's values."""
+    return tuple(message.layout.dim[1].label.split())
 
 
 class _Recording:
@@ -60,9 +65,11 @@ class _Recording:
             from mcap_ros2.decoder import DecoderFactory
         except ModuleNotFoundError:
             raise missing_packages("report", ["mcap-ros2-support"]) from None
-        self.rows: dict[str, dict[int, tuple[float, ...]]] = {topic: {} for topic in _READ}
-        self.labels: dict[str, tuple[str, ...]] = {}
-        self.modes: list[tuple[int, str]] = []
+        names = (*_READ, POLICY_US)
+        self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
+        self._modes: dict[int, str] = {}
+        self.neuron_names: tuple[str, ...] = ()
+        self.late: list[int] = []  # a stamp for each step that began late
         self.controller: dict[str, str] = {}
         self.flight: dict[str, str] = {}
         try:
@@ -78,24 +85,53 @@ class _Recording:
     def _take(self, topic: str, message: Any) -> None:
         if topic == DIAGNOSTICS:
             self._take_diagnostics(message)
-            return
-        self.rows[topic].setdefault(_stamp(message), _READ[topic](message))
-        if hasattr(message, "layout") and topic not in self.labels:
-            self.labels[topic] = tuple(message.layout.dim[1].label.split())
+        elif topic == STEP:
+            self._take_step(message)
+        else:
+            self._rows[topic].setdefault(_stamp(message), _READ[topic](message))
+            if topic == NEURONS:
+                self.neuron_names = _names(message)
+
+    def _take_step(self, message: Any) -> None:
+        stamp = _stamp(message)
+        values = dict(zip(_names(message), message.data, strict=True))
+        (modes,) = (name for name in values if name.startswith("mode:"))
+        mode = modes.removeprefix("mode:").split("|")[int(values[modes])]
+        self._modes.setdefault(stamp, mode)
+        self._rows[POLICY_US].setdefault(stamp, (values["policy_us"],))
+        if values["missed_ticks"]:
+            self.late.append(stamp)
 
     def _take_diagnostics(self, message: Any) -> None:
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             if status.name.endswith("control loop"):
                 self.controller = values
-                if "mode" in values:
-                    self.modes.append((_stamp(message), values["mode"]))
             elif status.name.endswith("flight"):
                 self.flight = values
 
+    def stamps(self) -> np.ndarray:
+        """Of every step that the world sent, ns."""
+        return np.array(sorted(self._rows[TRUTH]))
+
+    def modes(self, stamps: np.ndarray) -> np.ndarray:
+        """The mode at each stamp: the newest; silent before the first."""
+        times = np.array(sorted(self._modes))
+        names = np.array(["silent", *(self._modes[time] for time in times.tolist())])
+        return names[np.searchsorted(times, stamps, side="right")]
+
+    def held_column(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray:
+        """As `column`, but a row lasts until the next: in real time not every step is answered."""
+        times = np.array(sorted(self._rows[topic]))
+        if not len(times):
+            return np.full((len(stamps), size), np.nan)
+        rows = self.column(topic, times, size)
+        newest = np.searchsorted(times, stamps, side="right") - 1
+        return np.where((newest >= 0)[:, None], rows[newest], np.nan)
+
     def column(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray:
         """``(N, size)``: the row of each stamp; NaN where there is none."""
-        rows = self.rows[topic]
+        rows = self._rows[topic]
         gap = (np.nan,) * size
         return np.array([rows.get(stamp, gap) for stamp in stamps.tolist()], float).reshape(
             len(stamps), size
@@ -110,19 +146,21 @@ def read_flight(path: str | Path) -> FlightLog:
     """
     path = Path(path)
     recording = _Recording(path)
-    if not recording.rows[TRUTH] or not recording.flight or not recording.controller:
+    stamps = recording.stamps()
+    if not len(stamps) or not recording.flight or not recording.controller:
         raise ConfigError(
             f"{path}: holds no flight: expected {TRUTH} and the status of simulator and "
             f"controller on {DIAGNOSTICS}"
         )
-    stamps = np.array(sorted(recording.rows[TRUTH]))
+    steps = int(recording.flight["steps"])
+    if recording.flight["state"] == "over" and len(stamps) != steps:
+        raise ConfigError(f"{path}: holds {len(stamps)} of the {steps} steps of the flight")
     truth = recording.column(TRUTH, stamps, 13)
     pos, quat, vel_body, ang_vel = np.split(truth, (3, 7, 10), axis=1)
-    neuron_names = recording.labels.get(NEURONS, ())
-    timing = dict(
-        zip(recording.labels.get(TIMING, ()), zip(*recording.rows[TIMING].values()), strict=False)
-    )
-    missed = np.array(timing.get("missed_ticks", ()))
+    neuron_names = recording.neuron_names
+    mode = recording.modes(stamps)
+    command = recording.held_column(COMMAND, stamps, 4)
+    command[mode == "silent"] = np.nan
     flight, controller = recording.flight, recording.controller
     return FlightLog(
         time=stamps * 1e-9,
@@ -133,10 +171,10 @@ def read_flight(path: str | Path) -> FlightLog:
         setpoint_pos_world=recording.column(SETPOINT, stamps, 3),
         wind_world=recording.column(WIND, stamps, 3),
         rotor_speed=recording.column(ROTOR_SPEEDS, stamps, 4),
-        command=recording.column(COMMAND, stamps, 4),
-        mode=_modes(recording.modes, stamps),
-        neurons=recording.column(NEURONS, stamps, len(neuron_names)),
-        step_us=recording.column(TIMING, stamps, len(recording.labels.get(TIMING, ())))[:, 0],
+        command=command,
+        mode=mode,
+        neurons=recording.held_column(NEURONS, stamps, len(neuron_names)),
+        step_us=recording.column(POLICY_US, stamps, 1)[:, 0],
         neuron_names=neuron_names,
         world=flight["world"],
         policy=controller["policy"],
@@ -145,13 +183,6 @@ def read_flight(path: str | Path) -> FlightLog:
         control_rate=float(controller["control_rate"]),
         crashed=flight["crashed"] == "True",
         crash_reason=flight["crash_reason"],
-        late_ticks=int((missed > 0).sum()),
+        # After the last stamp the controller may tick on, answering it again.
+        late_ticks=sum(stamp < stamps[-1] for stamp in recording.late),
     )
-
-
-def _modes(switches: list[tuple[int, str]], stamps: np.ndarray) -> np.ndarray:
-    """The mode at each stamp: that of the last word at or before it; silent before the first."""
-    switches = sorted(switches, key=lambda switch: switch[0])
-    times = np.array([stamp for stamp, _ in switches])
-    names = np.array(["silent", *(mode for _, mode in switches)])
-    return names[np.searchsorted(times, stamps, side="right")]

@@ -32,9 +32,9 @@ from liquid_control.config import (
     read_yaml,
 )
 from liquid_control.control.loop import ControlLoop
+from liquid_control.controllers import GEOMETRIC, make_controller
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, position_error
 from liquid_control.evaluation.provenance import package_version
-from liquid_control.fly import GEOMETRIC, make_controller
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import WorldConfig

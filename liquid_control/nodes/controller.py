@@ -17,12 +17,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from rclpy.context import Context
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from liquid_control.config import ConfigError, load_vehicle
-from liquid_control.control.loop import Controller, ControlLoop, LoopStep
+from liquid_control.control.loop import ControlLoop, LoopStep
+from liquid_control.control.supervisor import Mode
+from liquid_control.controllers import make_controller
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
 from liquid_control.nodes.inbox import Inbox
@@ -31,10 +35,13 @@ from liquid_control.nodes.parameters import declare_parameters, on_parameters
 from liquid_control.nodes.process import Finish, run
 from liquid_control.nodes.rate import FixedRate, RosSleeper, Tick, sleep_until_steady
 from liquid_control.parameters import ControllerParameters
-from liquid_control.runtime.policy import load_policy
 from liquid_control.structs import GRAVITY, Command, SensorFrame
 
-TIMING_NAMES = ("policy_us", "lateness_us", "missed_ticks")
+_MODES = tuple(Mode)
+_STEP_NAMES = (
+    *("policy_us", "lateness_us", "missed_ticks"),
+    "mode:" + "|".join(mode.value for mode in _MODES),
+)
 _DIAGNOSTICS_PERIOD = 0.5  # s
 _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 
@@ -44,12 +51,14 @@ class ControllerNode(LifecycleNode):
 
     Args:
         finish: told when the node can't go on.
-        make_policy: gives the controller of a name; the policy artifact by default.
+        context: of rclpy.
     """
 
-    def __init__(self, finish: Finish, make_policy: Callable[[str], Controller] = load_policy):
-        super().__init__("controller", automatically_declare_parameters_from_overrides=True)
-        self._finish, self._make_policy = finish, make_policy
+    def __init__(self, finish: Finish, context: Context | None = None):
+        super().__init__(
+            "controller", context=context, automatically_declare_parameters_from_overrides=True
+        )
+        self._finish = finish
         self._config = declare_parameters(self, ControllerParameters)
         on_parameters(self, ControllerParameters, self._set_parameters)
         self._loop: ControlLoop | None = None
@@ -83,17 +92,14 @@ class ControllerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         parameters = self._config
         try:
-            policy = self._make_policy(parameters.policy)
+            policy, metadata = make_controller(parameters.policy, parameters)
             self._loop = ControlLoop(policy, load_vehicle(parameters.vehicle), parameters)
         except ConfigError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
-        metadata = getattr(policy, "metadata", None)
-        self._neuron_names = tuple(
-            metadata.neuron_names if metadata else map(str, range(len(policy.neurons)))
-        )
+        self._neuron_names = tuple(metadata.neuron_names) if metadata else ()
         sending = interface.sending_qos(parameters.lockstep)
-        self._command, self._silent, self._neurons, self._timing = (
+        self._command, self._silent, self._neurons, self._step_row = (
             self.create_publisher(topic.type, topic.name, sending)
             for topic in interface.FROM_CONTROLLER
         )
@@ -120,7 +126,7 @@ class ControllerNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._loop = None
-        for publisher in (self._command, self._silent, self._neurons, self._timing):
+        for publisher in (self._command, self._silent, self._neurons, self._step_row):
             self.destroy_publisher(publisher)
         return super().on_cleanup(state)
 
@@ -137,8 +143,8 @@ class ControllerNode(LifecycleNode):
         self._stopped.set()
         self._thread.join()
         self._thread = None
-        neutral = Command(GRAVITY, [0.0, 0.0, 0.0])
-        self._command.publish(conversions.command_to_msg(neutral, self._inputs.stamp))
+        neutral = Command(GRAVITY, np.zeros(3))
+        self._command.publish(conversions.command_to_msg(neutral, self._inputs.stamp or 0))
         self._publish_diagnostics()
         self._inbox.close()
 
@@ -186,23 +192,25 @@ class ControllerNode(LifecycleNode):
         step = self._loop.step(frame, inputs.setpoint, tick.dt)
         self._publish(step, tick)
         step_time = time.perf_counter() - start
-        switched = self._diagnostics.record(inputs.stamp, frame, step, tick, step_time)
+        switched = self._diagnostics.record(inputs.stamp or 0, frame, step, tick, step_time)
         if switched:
             self._publish_diagnostics()
 
     def _publish(self, step: LoopStep, tick: Tick) -> None:
         stamp = self._inputs.stamp
-        if self._neurons.get_subscription_count():
-            neurons = self._loop.policy.neurons
-            self._neurons.publish(conversions.labelled_row(stamp, self._neuron_names, neurons))
-        if self._timing.get_subscription_count():
-            row = (step.policy_time * 1e6, tick.lateness * 1e6, tick.missed)
-            self._timing.publish(conversions.labelled_row(stamp, TIMING_NAMES, row))
-        # Last: in lockstep it moves the world on.
         if step.command is not None:
             self._command.publish(conversions.command_to_msg(step.command, stamp))
         elif self._config.lockstep:
             self._silent.publish(conversions.header_to_msg(stamp, step.reason))
+        if stamp is None:
+            return
+        if self._neurons.get_subscription_count():
+            neurons = self._loop.policy.neurons
+            self._neurons.publish(conversions.labelled_row(stamp, self._neuron_names, neurons))
+        if self._step_row.get_subscription_count():
+            mode = _MODES.index(step.mode)
+            row = (step.policy_time * 1e6, tick.lateness * 1e6, tick.missed, mode)
+            self._step_row.publish(conversions.labelled_row(stamp, _STEP_NAMES, row))
 
     # Parameters and diagnostics
 

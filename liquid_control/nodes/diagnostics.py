@@ -12,11 +12,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from liquid_control.control.loop import LoopStep
 from liquid_control.control.supervisor import Mode
 from liquid_control.nodes.conversions import header_to_msg
-from liquid_control.nodes.interface import CONTROL_LOOP
+from liquid_control.nodes.interface import CONTROL_LOOP, FLIGHT
 from liquid_control.nodes.rate import Tick
 from liquid_control.structs import SensorFrame
 
 ACTIVE, INACTIVE = "active", "inactive"  # value of "state" in the status of a controller
+OVER = "over"  # the same of a simulator
 
 _LEVEL = {
     Mode.POLICY: DiagnosticStatus.OK,
@@ -37,9 +38,18 @@ def status_to_msg(
 
 def is_active_controller(message: DiagnosticArray) -> bool:
     """Whether this is the word of a controller that is ready to step."""
+    return _says(message, CONTROL_LOOP, ACTIVE)
+
+
+def is_flight_over(message: DiagnosticArray) -> bool:
+    """Whether this is the last word of a simulator."""
+    return _says(message, FLIGHT, OVER)
+
+
+def _says(message: DiagnosticArray, name: str, state: str) -> bool:
     return any(
-        status.name.endswith(CONTROL_LOOP)
-        and any(pair.key == "state" and pair.value == ACTIVE for pair in status.values)
+        status.name.endswith(name)
+        and any(pair.key == "state" and pair.value == state for pair in status.values)
         for status in message.status
     )
 

@@ -46,7 +46,8 @@ class Inputs:
         self._imu_arrival = self._odometry_arrival = 0.0
         self._setpoint: Setpoint | None = None
         self._step_messages: list[Any] = [None, None, None]
-        self.stamp = 0  # ns, of the newest IMU sample: the one that a command answers
+        # ns, of the newest IMU sample: the one that a command answers; None before the first
+        self.stamp: int | None = None
 
     @property
     def setpoint(self) -> Setpoint:

@@ -9,7 +9,7 @@ common_interfaces are used.
 | cmd/rates_thrust | of the IMU sample it answers | body rates and collective thrust / mass |
 | cmd/silent | as above | lockstep only: no command for this stamp, and why |
 | ground_truth/odom, wind, rotor_speeds | of the state | what the simulated world knows |
-| controller/neurons, controller/timing | as the command, in the first label | one row a step |
+| controller/neurons, controller/step | as the command, in the first label | one row a step |
 
 *Lockstep.* For step k the simulator sends one message on each of imu/data, odom and
 setpoint/trajectory (odom repeats the older sample where none is new). The controller steps once it
@@ -50,14 +50,14 @@ SETPOINT_TRAJECTORY = Topic("setpoint/trajectory", MultiDOFJointTrajectory)
 COMMAND = Topic("cmd/rates_thrust", TwistStamped)
 SILENT = Topic("cmd/silent", Header)
 NEURONS = Topic("controller/neurons", Float32MultiArray)
-TIMING = Topic("controller/timing", Float32MultiArray)
+STEP = Topic("controller/step", Float32MultiArray)
 GROUND_TRUTH = Topic("ground_truth/odom", Odometry)
 WIND = Topic("wind", Vector3Stamped)
 ROTOR_SPEEDS = Topic("rotor_speeds", JointState)
 CLOCK = Topic("/clock", Clock)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray)
 
-FROM_CONTROLLER = (COMMAND, SILENT, NEURONS, TIMING)
+FROM_CONTROLLER = (COMMAND, SILENT, NEURONS, STEP)
 FOR_CONTROLLER = (IMU, ODOMETRY, SETPOINT_TRAJECTORY)
 FROM_SIMULATOR = (*FOR_CONTROLLER, GROUND_TRUTH, WIND, ROTOR_SPEEDS, CLOCK)
 

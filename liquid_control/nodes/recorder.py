@@ -10,27 +10,31 @@ MCAP: https://mcap.dev/spec, ROS 2 profile https://mcap.dev/spec/registry.
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mcap.writer import Writer
+from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from liquid_control.config import ConfigError
 from liquid_control.nodes import interface
-from liquid_control.nodes.diagnostics import is_active_controller
+from liquid_control.nodes.diagnostics import is_active_controller, is_flight_over
 from liquid_control.nodes.inbox import Inbox, Reader
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import Finish, run
 from liquid_control.parameters import RecorderParameters
 
 _POLL = 0.1  # s, how soon the waiting thread sees that it should stop
+_LINGER = 0.1  # s that words on their way are given after the end of a flight
 _STAMPED = ("std_msgs/Header", "builtin_interfaces/Time")
 _CDR_HEADER = 4  # bytes before the first field
 _STAMP = struct.Struct("<iI")  # sec, nanosec
@@ -118,10 +122,13 @@ class McapFile:
 
 
 class RecorderNode(Node):
-    """See the module. Stops on a signal; the file is whole then."""
+    """See the module. Stops when a simulator says that the flight is over, or on a signal; the
+    file is whole then."""
 
-    def __init__(self, finish: Finish):
-        super().__init__("recorder", automatically_declare_parameters_from_overrides=True)
+    def __init__(self, finish: Finish, context: Context | None = None):
+        super().__init__(
+            "recorder", context=context, automatically_declare_parameters_from_overrides=True
+        )
         self._finish = finish
         config = declare_parameters(self, RecorderParameters)
         path = Path(config.path)
@@ -135,7 +142,7 @@ class RecorderNode(Node):
         self._readers: list[tuple[interface.Topic, Reader]] = []
         # Diagnostics last: who is heard there has discovered the ones before.
         self._subscribe(*interface.FROM_CONTROLLER, interface.DIAGNOSTICS)
-        self._waiting = config.wait_for_controller
+        self._waiting, self._leave_at = config.wait_for_controller, math.inf
         if not self._waiting:
             self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
         self._stopped = threading.Event()
@@ -150,8 +157,9 @@ class RecorderNode(Node):
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._file.close()
-        self._stream.close()
+        if not self._stream.closed:
+            self._file.close()
+            self._stream.close()
 
     def _subscribe(self, *topics: interface.Topic) -> None:
         qos = interface.recording_qos()
@@ -164,6 +172,9 @@ class RecorderNode(Node):
             while not self._stopped.is_set():
                 self._inbox.wait(_POLL)
                 self._drain()
+                if time.monotonic() > self._leave_at:
+                    self._finish.set()
+                    return
             self._drain()
         except BaseException:
             self._finish.set(1)
@@ -173,17 +184,20 @@ class RecorderNode(Node):
         for topic, reader in tuple(self._readers):
             while (taken := reader.take()) is not None:
                 self._file.add(topic, taken[0])
-                if self._waiting and topic is interface.DIAGNOSTICS:
+                if topic is interface.DIAGNOSTICS:
                     self._hear(taken[0])
 
     def _hear(self, data: bytes) -> None:
-        if is_active_controller(deserialize_message(data, interface.DIAGNOSTICS.type)):
+        message = deserialize_message(data, interface.DIAGNOSTICS.type)
+        if is_flight_over(message):
+            self._leave_at = time.monotonic() + _LINGER
+        if self._waiting and is_active_controller(message):
             self._waiting = False
             self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The executable: record until interrupted."""
+    """The executable: record until the flight is over, or until interrupted."""
     return run(RecorderNode, args)
 
 

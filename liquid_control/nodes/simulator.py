@@ -15,13 +15,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.duration import Duration
 from rclpy.node import Node
 
 from liquid_control.config import load_vehicle
 from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
-from liquid_control.nodes.diagnostics import is_active_controller, status_to_msg
+from liquid_control.nodes.diagnostics import OVER, is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import Finish, run
@@ -35,6 +34,7 @@ _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 _REPORT_PERIOD = 5.0  # s between words on what is waited for
 _DIAGNOSTICS_PERIOD = 0.5  # s
 _PROGRESS_PERIOD = 0.1  # s
+_FAREWELL = 2.0  # s, the longest wait for recorders at the end
 
 
 class SimulatorNode(Node):
@@ -47,10 +47,11 @@ class SimulatorNode(Node):
         scenario = load_world(config.world)
         vehicle = load_vehicle(config.vehicle or scenario.vehicle)
         self._world = World(scenario, vehicle, config.seed)
+        self._world.step(None)  # warm up: the first step compiles; the flight begins with a reset
         self._duration = config.duration or self._world.duration
         self._stopped = threading.Event()
         self._heard = threading.Event()
-        self._unanswered = self._late = 0
+        self._steps = self._unanswered = self._late = 0
         self._given_up = self._over = False
         self._sent_odometry: OdometrySample | None = None
         self._progress_at = 0.0
@@ -113,17 +114,18 @@ class SimulatorNode(Node):
 
     def _fly(self) -> None:
         world = self._world
+        frame = world.reset()
         rate = None
         if not self._config.lockstep:
             period = round(1e9 / world.control_rate)
             rate = FixedRate(period, time.monotonic_ns, sleep_until_steady)
-        frame = world.reset()
         for _ in range(round(self._duration * world.control_rate)):
             if rate is not None:
                 self._late += rate.wait().missed > 0
             if self._stopped.is_set():
                 return
             self._publish(frame)
+            self._steps += 1
             self._report_progress()
             frame = world.step(self._command_for(frame))
             if world.crashed:
@@ -207,7 +209,7 @@ class SimulatorNode(Node):
 
     def _publish_diagnostics(self) -> None:
         world, config = self._world, self._config
-        state = "over" if self._over else "flying" if self._thread.is_alive() else "waiting"
+        state = OVER if self._over else "flying" if self._thread.is_alive() else "waiting"
         level = DiagnosticStatus.ERROR if world.crashed else DiagnosticStatus.OK
         values = {
             "state": state,
@@ -215,6 +217,7 @@ class SimulatorNode(Node):
             "vehicle": world.vehicle.name,
             "seed": world.seed,
             "lockstep": config.lockstep,
+            "steps": self._steps,
             "crashed": world.crashed,
             "crash_reason": world.crash_reason,
             "unanswered_steps": self._unanswered,
@@ -242,13 +245,23 @@ class SimulatorNode(Node):
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 
+    def _wait_for_recorders(self) -> None:
+        """Recorders leave once they have heard the end; what was sent last must reach them.
+
+        `Publisher.wait_for_all_acked` would wait for a heartbeat, which comes every 3 s.
+        """
+        give_up = time.monotonic() + _FAREWELL
+        wind = self._senders[interface.WIND]
+        while self._config.subscribers > 1 and wind.get_subscription_count():
+            if self._stopped.wait(0.01) or time.monotonic() > give_up:
+                return
+
     def _end(self) -> None:
         world = self._world
         self._over = True
         self._report_progress(force=True)
         self._publish_diagnostics()
-        for publisher in (*self._senders.values(), self._diagnostics_publisher):
-            publisher.wait_for_all_acked(Duration(seconds=2))
+        self._wait_for_recorders()
         if world.crashed:
             time_s = world.time_ns * 1e-9
             self.get_logger().error(f"crashed after {time_s:.2f} s: {world.crash_reason}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,50 @@ def policy(tmp_path_factory):
     path = tmp_path_factory.mktemp("policy") / "linear.onnx"
     write_artifact(path, model.SerializeToString(), metadata)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_domain():
+    """A ROS domain that only these tests use, on this machine alone."""
+    pytest.importorskip("rclpy")
+    from liquid_control.session import free_domain
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+        yield
+
+
+@pytest.fixture
+def spinning():
+    """``spinning(make_node, *arguments)`` gives a node that a thread spins, with ROS arguments."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    executors, nodes, threads, contexts = [], [], [], []
+
+    def spin(make_node, *arguments: str):
+        context = rclpy.Context()
+        rclpy.init(args=["--ros-args", *arguments], context=context)
+        contexts.append(context)
+        executor = SingleThreadedExecutor(context=context)
+        executors.append(executor)
+        node = make_node(context)
+        nodes.append(node)
+        executor.add_node(node)
+        threads.append(threading.Thread(target=executor.spin, daemon=True))
+        threads[-1].start()
+        return node
+
+    yield spin
+    for node in nodes:
+        if hasattr(node, "stop"):
+            node.stop()
+    for executor, thread in zip(executors, threads):
+        executor.shutdown()
+        thread.join()
+    for node in nodes:
+        node.destroy_node()
+    for context in contexts:
+        rclpy.shutdown(context=context)

@@ -1,0 +1,222 @@
+"""The controller node against a hand-fed simulator, in lockstep, so that each step is known."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from waiting import wait_until
+
+from liquid_control.nodes import conversions, interface
+from liquid_control.nodes.controller import ControllerNode
+from liquid_control.nodes.process import Finish
+from liquid_control.structs import GRAVITY, ImuSample, OdometrySample, Setpoint
+
+pytestmark = pytest.mark.ros
+PERIOD = 10_000_000
+LEVEL = np.array([0.0, 0, 0, 1])
+REST = np.array([0.0, 0, GRAVITY])
+
+
+class Feeder(Node):
+    """Sends sensor messages of step k and hears every answer."""
+
+    def __init__(self, context):
+        super().__init__("feeder", context=context)
+        qos = interface.sending_qos(lockstep=True)
+        self.senders = {
+            t: self.create_publisher(t.type, t.name, qos) for t in interface.FOR_CONTROLLER
+        }
+        self.heard = {t: [] for t in (interface.COMMAND, interface.SILENT, interface.DIAGNOSTICS)}
+        for topic, messages in self.heard.items():
+            self.create_subscription(topic.type, topic.name, messages.append, interface.event_qos())
+
+    def send(self, k, force=REST, pos=(0.0, 0.0, 1.0), frame=None):
+        stamp = k * PERIOD
+        imu = conversions.imu_to_msg(ImuSample(stamp, np.zeros(3), np.asarray(force, float)))
+        odometry = conversions.odometry_to_msg(
+            OdometrySample(stamp, np.asarray(pos, float), LEVEL, np.zeros(3), np.zeros(3))
+        )
+        if frame is not None:
+            odometry.header.frame_id = frame
+        setpoint = conversions.setpoint_to_msg(Setpoint(np.array([0.0, 0, 1])), stamp)
+        for topic, message in zip(interface.FOR_CONTROLLER, (imu, odometry, setpoint)):
+            self.senders[topic].publish(message)
+
+    def answer(self, k):
+        """Topic and message that answer step k."""
+
+        def find():
+            for message in self.heard[interface.COMMAND]:
+                if conversions.stamp_from_msg(message.header.stamp) == k * PERIOD:
+                    return interface.COMMAND, message
+            for message in self.heard[interface.SILENT]:
+                if conversions.stamp_from_msg(message.stamp) == k * PERIOD:
+                    return interface.SILENT, message
+            return None
+
+        return wait_until(find)
+
+    def status(self):
+        """Message and values of the newest status of the control loop."""
+        status = self.heard[interface.DIAGNOSTICS][-1].status[0]
+        return status.message, {pair.key: pair.value for pair in status.values}
+
+    def call(self, kind, service, request):
+        client = self.create_client(kind, service)
+        assert client.wait_for_service(5.0)
+        future = client.call_async(request)
+        wait_until(future.done)
+        return future.result()
+
+
+@pytest.fixture
+def feeder(spinning):
+    return spinning(Feeder)
+
+
+@pytest.fixture
+def start(spinning, feeder):
+    """Start a controller, geometric, in lockstep, and wait until both sides hear each other."""
+
+    def run(autostart=True):
+        node = spinning(
+            lambda context: ControllerNode(Finish(), context=context),
+            *(
+                "-p",
+                "policy:=geometric",
+                "-p",
+                "lockstep:=true",
+                "-p",
+                f"autostart:={str(autostart).lower()}",
+            ),
+        )
+        node.start()
+        if autostart:
+            wait_until(lambda: all(s.get_subscription_count() for s in feeder.senders.values()))
+            wait_until(lambda: feeder.heard[interface.DIAGNOSTICS])
+        return node
+
+    return run
+
+
+def test_hover_at_the_setpoint_is_hover_thrust(start, feeder):
+    start()
+    feeder.send(0)
+    topic, message = feeder.answer(0)
+    assert topic is interface.COMMAND
+    command = conversions.command_from_msg(message)
+    assert command.thrust == pytest.approx(GRAVITY)
+    np.testing.assert_allclose(command.ang_vel_body, 0, atol=1e-12)
+
+
+def test_each_step_is_answered_exactly_once(start, feeder):
+    start()
+    for k in range(30):
+        feeder.send(k)
+        feeder.answer(k)
+    stamps = [m.header.stamp for m in feeder.heard[interface.COMMAND]]
+    assert [conversions.stamp_from_msg(s) for s in stamps] == [k * PERIOD for k in range(30)]
+
+
+def test_imu_that_is_not_finite_ends_the_command_stream(start, feeder):
+    """IMU limit 20 ms: dead reckoning for two steps, then silence, which names its reason."""
+    start()
+    for k in range(3):
+        feeder.send(k)
+        assert feeder.answer(k)[0] is interface.COMMAND
+    kinds = []
+    for k in range(3, 8):
+        feeder.send(k, force=[np.nan, 0, GRAVITY])
+        topic, message = feeder.answer(k)
+        kinds.append(topic)
+        if topic is interface.COMMAND:
+            conversions.command_from_msg(message)  # finite
+    assert kinds == [interface.COMMAND] * 2 + [interface.SILENT] * 3
+    assert "IMU" in message.frame_id
+    text, values = wait_until(lambda: feeder.status() if "IMU" in feeder.status()[0] else None)
+    assert "limit 20 ms" in text
+    assert values["mode"] == "silent"
+    assert int(values["refused imu"]) >= 1
+    feeder.send(8)
+    assert feeder.answer(8)[0] is interface.COMMAND
+
+
+def test_odometry_in_another_frame_is_refused_and_the_vehicle_descends(start, feeder):
+    start()
+    feeder.send(0)
+    feeder.answer(0)
+    for k in range(1, 14):
+        feeder.send(k, frame="odom_ned")
+        feeder.answer(k)
+    text, values = wait_until(
+        lambda: feeder.status() if feeder.status()[1].get("mode") == "descend" else None
+    )
+    assert "odometry" in text
+    assert "odom_ned" in values["last refused"]
+
+
+def test_parameter_is_set_and_a_bad_one_refused_over_the_service(start, feeder):
+    start()
+
+    def set_parameter(value):
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter("backup.position_gain", value=value).to_parameter_msg()]
+        )
+        return feeder.call(
+            SetParametersAtomically, "controller/set_parameters_atomically", request
+        ).result
+
+    assert set_parameter(5.0).successful
+    refused = set_parameter(500.0)
+    assert not refused.successful
+    assert "50" in refused.reason
+
+
+def test_lifecycle_without_autostart(start, feeder):
+    """Nothing is sent until active; deactivate sends one neutral command; active again: reset."""
+    start(autostart=False)
+
+    def change(transition):
+        request = ChangeState.Request(transition=Transition(id=transition))
+        assert feeder.call(ChangeState, "controller/change_state", request).success
+
+    def state():
+        return feeder.call(GetState, "controller/get_state", GetState.Request()).current_state.id
+
+    assert state() == State.PRIMARY_STATE_UNCONFIGURED
+    change(Transition.TRANSITION_CONFIGURE)
+    change(Transition.TRANSITION_ACTIVATE)
+    assert state() == State.PRIMARY_STATE_ACTIVE
+    wait_until(lambda: all(s.get_subscription_count() for s in feeder.senders.values()))
+    feeder.send(0, pos=(0.3, 0, 1))
+    assert feeder.answer(0)[1].twist.angular.y != 0
+    change(Transition.TRANSITION_DEACTIVATE)
+    commands = feeder.heard[interface.COMMAND]
+    wait_until(lambda: len(commands) == 2)
+    neutral = conversions.command_from_msg(commands[-1])
+    assert neutral.thrust == pytest.approx(GRAVITY)
+    np.testing.assert_array_equal(neutral.ang_vel_body, 0)
+    wait_until(lambda: not any(s.get_subscription_count() for s in feeder.senders.values()))
+    change(Transition.TRANSITION_ACTIVATE)
+    wait_until(lambda: all(s.get_subscription_count() for s in feeder.senders.values()))
+    feeder.send(0)  # an older stamp: only a reset loop takes it
+    wait_until(lambda: len(commands) == 3)
+    change(Transition.TRANSITION_DEACTIVATE)
+    change(Transition.TRANSITION_CLEANUP)
+    assert state() == State.PRIMARY_STATE_UNCONFIGURED
+
+
+def test_bad_policy_can_not_be_configured(spinning):
+    finish = Finish()
+    node = spinning(
+        lambda context: ControllerNode(finish, context=context),
+        *("-p", "policy:=no_such_policy", "-p", "autostart:=true"),
+    )
+    node.start()
+    assert finish.wait() == 2

@@ -1,0 +1,202 @@
+"""Whole flights: processes of their own, real topics."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("pybullet")
+pytest.importorskip("mcap_ros2")
+
+from waiting import wait_until
+
+from liquid_control.config import ConfigError, load_vehicle
+from liquid_control.control.loop import ControlLoop
+from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.policy import load_policy
+from liquid_control.session import FlightFailed, Session, fly_ros
+from liquid_control.sim.rollout import fly
+from liquid_control.sim.scenario import load_world
+from liquid_control.sim.world import World
+from liquid_control.structs import FlightLog
+
+pytestmark = pytest.mark.ros
+MEASURED = {"step_us", "policy"}  # differ from run to run, or in how they are named
+
+
+def assert_same_flight(a: FlightLog, b: FlightLog):
+    for field in dataclasses.fields(FlightLog):
+        x, y = getattr(a, field.name), getattr(b, field.name)
+        if field.name in MEASURED:
+            continue
+        if field.name == "vel_world":  # travels in the body frame
+            np.testing.assert_allclose(x, y, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(x, y, err_msg=field.name)
+
+
+@pytest.fixture(scope="module")
+def lockstep(policy, tmp_path_factory):
+    """A flight of 2 s through ROS in lockstep, and its MCAP file."""
+    out = tmp_path_factory.mktemp("lockstep")
+    lines = []
+    log, path = fly_ros(
+        "demo",
+        str(policy),
+        seed=5,
+        duration=2.0,
+        out_dir=out,
+        on_progress=lambda *line: lines.append(line),
+    )
+    return log, path, lines
+
+
+def test_lockstep_flight_is_the_flight_without_ros_bit_for_bit(lockstep, policy):
+    log, _, _ = lockstep
+    scenario, vehicle = load_world("demo"), load_vehicle("crazyflie")
+    loop = ControlLoop(load_policy(policy), vehicle, ControllerParameters())
+    with World(scenario, vehicle, 5) as world:
+        expected = fly(world, loop, policy_name="linear", neuron_names=("thrust",), duration=2.0)
+    assert len(log.time) == 200
+    assert np.isfinite(log.command).all()
+    assert_same_flight(log, expected)
+
+
+def test_same_seed_is_the_same_flight(lockstep, policy, tmp_path):
+    again, _ = fly_ros("demo", str(policy), seed=5, duration=2.0, out_dir=tmp_path)
+    assert_same_flight(lockstep[0], again)
+
+
+def test_progress_is_reported_to_the_end(lockstep):
+    _, _, lines = lockstep
+    times = [time for time, _, _ in lines]
+    assert times == sorted(times)
+    assert times[0] < 1.0
+    assert times[-1] == pytest.approx(2.0)
+
+
+def test_log_of_a_ros_flight_says_what_flew(lockstep):
+    log, _, _ = lockstep
+    assert (log.world, log.vehicle, log.seed, log.control_rate) == ("demo", "crazyflie", 5, 100.0)
+    assert log.policy.endswith("linear.onnx")
+    assert set(log.mode) == {"policy"}
+    assert log.neurons.shape == (200, 1)
+    assert (log.step_us > 0).all()
+
+
+def test_recording_holds_every_topic_of_every_step(lockstep):
+    from mcap.reader import make_reader
+
+    with lockstep[1].open("rb") as stream:
+        summary = make_reader(stream).get_summary()
+    names = {channel.id: channel.topic for channel in summary.channels.values()}
+    counts = {names[i]: n for i, n in summary.statistics.channel_message_counts.items()}
+    for topic in (
+        *("/clock", "/imu/data", "/odom", "/setpoint/trajectory", "/ground_truth/odom", "/wind"),
+        *("/rotor_speeds", "/cmd/rates_thrust", "/controller/neurons", "/controller/step"),
+    ):
+        assert counts[topic] == 200, topic
+
+
+def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):
+    """Odometry at 50 Hz, 20 ms late: the first steps have none, later ones repeat a sample."""
+    import yaml
+
+    from liquid_control.config import share_dir
+
+    data = yaml.safe_load((share_dir() / "sim_worlds" / "hover_calm.yaml").read_text())
+    odometry = yaml.safe_load((share_dir() / "sim_worlds" / "sensors" / "mocap.yaml").read_text())
+    data["odometry"] = odometry | {"update_rate": 50.0, "delay": 0.02, "dropout": 0.1}
+    world_file = tmp_path / "slow_odometry.yaml"
+    world_file.write_text(yaml.safe_dump(data))
+    log, _ = fly_ros(str(world_file), str(policy), seed=2, duration=1.0, out_dir=tmp_path / "out")
+    scenario, vehicle = load_world(world_file), load_vehicle("crazyflie")
+    loop = ControlLoop(load_policy(policy), vehicle, ControllerParameters())
+    with World(scenario, vehicle, 2) as world:
+        expected = fly(world, loop, policy_name="", neuron_names=("thrust",), duration=1.0)
+    assert np.isnan(log.command[0]).all()
+    np.testing.assert_array_equal(log.command, expected.command)
+    np.testing.assert_array_equal(log.pos_world, expected.pos_world)
+    np.testing.assert_array_equal(log.mode, expected.mode)
+
+
+def test_real_time_flight_keeps_its_rate(policy, tmp_path):
+    log, _ = fly_ros("hover_calm", str(policy), duration=5.0, real_time=True, out_dir=tmp_path)
+    assert not log.crashed
+    assert len(log.time) == 500
+    # A busy machine may delay ticks, and each is counted; most must come.
+    assert np.isfinite(log.command[:, 0]).mean() > 0.9
+    assert log.late_ticks <= 50
+    error = np.linalg.norm(log.pos_world - log.setpoint_pos_world, axis=1)
+    assert error[300:].max() < 0.3
+
+
+@pytest.mark.slow
+def test_real_time_flight_of_60_s_misses_no_tick(policy, tmp_path):
+    """Only meaningful on an idle machine."""
+    log, _ = fly_ros("hover_calm", str(policy), duration=60.0, real_time=True, out_dir=tmp_path)
+    assert not log.crashed
+    assert log.late_ticks == 0
+    assert np.nanpercentile(log.step_us, 99) < 100
+
+
+def test_world_flies_on_without_a_killed_controller(policy, tmp_path):
+    """The autopilot's failsafe lets the vehicle down; the simulator says what happened."""
+    common = {"lockstep": True, "vehicle": "crazyflie"}
+    with Session(tmp_path) as session:
+        controller = session.start(
+            "controller", {**common, "policy": str(policy), "autostart": True}
+        )
+        simulator = session.start(
+            "simulator",
+            {
+                **common,
+                "world": "hover_calm",
+                "duration": 6.0,
+                "answer_timeout": 0.5,
+                "progress": True,
+            },
+        )
+        lines = []
+
+        def time_now():
+            lines.append(json.loads(simulator.process.stdout.readline()))
+            return lines[-1]["time"]
+
+        wait_until(lambda: time_now() > 1.5, timeout=20)
+        controller.process.kill()
+        rest = simulator.process.communicate(timeout=60)[0].decode().splitlines()
+    last = json.loads(rest[-1])
+    assert "no answer to step" in simulator.log.read_text()
+    assert last["crashed"] or last["time"] == pytest.approx(6.0)
+    assert last["error"] > 0.5  # it no longer holds its place
+    assert simulator.process.returncode == int(last["crashed"])
+
+
+def test_controller_that_can_not_start_is_one_clear_error(tmp_path):
+    with pytest.raises(FlightFailed, match=r"controller ended with status 2: .*no_such_policy"):
+        fly_ros("hover_calm", "no_such_policy", out_dir=tmp_path)
+
+
+def test_unknown_world_is_one_clear_error(policy, tmp_path):
+    with pytest.raises(ConfigError, match="no_such_world"):
+        fly_ros("no_such_world", str(policy), out_dir=tmp_path)
+
+
+def test_simulator_refuses_an_unknown_world_with_status_2():
+    command = [sys.executable, "-m", "liquid_control.nodes.simulator"]
+    done = subprocess.run(
+        [*command, "--ros-args", "-p", "world:=no_such_world"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if "FATAL" in line or "ERROR" in line]
+    assert len(errors) == 1
+    assert "no such file: no_such_world" in errors[0]
+    assert "Traceback" not in done.stderr

@@ -65,6 +65,18 @@ def tilt(log: FlightLog) -> np.ndarray:
     return np.arccos(np.clip(1 - 2 * (x * x + y * y), -1, 1))
 
 
+def neuron_activity(log: FlightLog) -> np.ndarray:
+    """How far each neuron is from its median, ``(N, M)`` in [-1, 1] of its usual largest.
+
+    Neurons that hardly move in this flight stay near zero.
+    """
+    if not log.neurons.size:
+        return np.zeros(log.neurons.shape)
+    deviation = log.neurons - np.median(log.neurons, axis=0)
+    largest = np.percentile(np.abs(deviation), 99, axis=0)
+    return np.clip(deviation / np.maximum(largest, max(0.05 * largest.max(), 1e-9)), -1, 1)
+
+
 def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:
     """All metrics of a flight.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import missing_packages
-from liquid_control.evaluation.metrics import flight_metrics, position_error
+from liquid_control.evaluation.metrics import flight_metrics, neuron_activity, position_error
 from liquid_control.structs import FlightLog
 
 try:
@@ -130,11 +130,11 @@ def _draw_wind(axes, log: FlightLog) -> None:
 
 
 def _draw_neurons(axes, log: FlightLog, layers: Sequence[tuple[str, Sequence[int]]]) -> None:
-    scaled = log.neurons / np.maximum(np.abs(log.neurons).max(axis=0), 1e-9)
+    activity = neuron_activity(log)
     rows, ticks, gap = [], [], np.full((1, len(log.time)), np.nan)
     for name, ids in layers:
         ticks.append((sum(map(len, rows)) + (len(ids) - 1) / 2, name))
-        rows += [scaled[:, list(ids)].T, gap]
+        rows += [activity[:, list(ids)].T, gap]
     image = np.concatenate(rows[:-1])
     axes.imshow(
         image,

@@ -10,7 +10,13 @@ import numpy as np
 
 from liquid_control.evaluation import figures
 from liquid_control.evaluation.circuit import circuit_svg, layers
-from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
+from liquid_control.evaluation.metrics import (
+    Check,
+    FlightMetrics,
+    flight_metrics,
+    judge,
+    neuron_activity,
+)
 from liquid_control.evaluation.page import (
     Page,
     badge,
@@ -149,12 +155,12 @@ def _add_neurons(page: Page, log: FlightLog, metadata: PolicyMetadata | None) ->
     page.add_section(
         "Neuron activity",
         *parts,
-        note="State of each neuron, relative to its largest in this flight.",
+        note="How far each neuron is from its median in this flight, relative to its largest.",
     )
     if metadata is None or metadata.wiring is None:
         return
     stride = max(1, round(log.control_rate / _REPLAY_RATE))
-    rows = figures.activity(log)[::stride].tolist()
+    rows = figures.percent(neuron_activity(log))[::stride].tolist()
     page.data("activity", {"period": stride / log.control_rate, "activity": rows})
     synapses = len(metadata.wiring.sensory_synapses) + len(metadata.wiring.synapses)
     legend = (

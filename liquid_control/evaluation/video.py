@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import ConfigError, VehicleConfig, missing_packages
-from liquid_control.evaluation.metrics import position_error
+from liquid_control.evaluation.metrics import neuron_activity, position_error
 from liquid_control.frames import matrix_from_quat, quat_normalize
 from liquid_control.structs import FlightLog
 
@@ -128,7 +128,7 @@ class Renderer:
         rng = np.random.default_rng(0)
         self._streaks = rng.uniform(-1, 1, (STREAKS, 3)) * self._box
         self._time = log.time[0]
-        self._range = np.maximum(np.abs(log.neurons).max(axis=0, initial=1e-9), 1e-9)
+        self._activity = neuron_activity(log)
         self._fonts = {s: ImageFont.load_default(s * SUPERSAMPLING) for s in (10, 12, 20)}
         self._sky = self._draw_sky()
 
@@ -301,7 +301,7 @@ class Renderer:
         s = SUPERSAMPLING
         width, height = self._canvas
         left, right = 0.41 * width, width - 14 * s
-        values = self.log.neurons[k] / self._range
+        values = self._activity[k]
         most = max(len(ids) for _, ids in self._layers)
         row = 44 * s / len(self._layers)
         for r, (name, ids) in enumerate(self._layers):

@@ -4,7 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from liquid_control.evaluation.metrics import flight_metrics, position_error, tilt
+from liquid_control.evaluation.metrics import (
+    flight_metrics,
+    neuron_activity,
+    position_error,
+    tilt,
+)
 
 
 def _with_error(log, error):
@@ -91,3 +96,13 @@ def test_empty_log_is_refused(log):
 def test_position_error_is_the_distance(log):
     error = np.tile([0.3, 0.0, -0.4], (len(log.time), 1))
     assert np.allclose(position_error(_with_error(log, error)), 0.5)
+
+
+def test_neuron_activity_is_the_deviation_from_rest(log):
+    wave = np.sin(2 * np.pi * log.time)
+    neurons = np.stack([0.9 + 0.1 * wave, 0.9 + 1e-6 * wave, -wave], axis=1)
+    activity = neuron_activity(dataclasses.replace(log, neurons=neurons))
+    assert np.allclose(activity[:, 0], wave, atol=0.01)
+    assert np.abs(activity[:, 1]).max() < 0.001  # hardly moves
+    assert np.allclose(activity[:, 2], -wave, atol=0.01)
+    assert np.abs(activity).max() <= 1

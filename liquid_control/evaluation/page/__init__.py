@@ -169,5 +169,5 @@ def media(path: str | Path, caption: str) -> str:
     kind = _MEDIA[path.suffix]
     source = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     if kind.startswith("video"):
-        return f'<video controls autoplay muted loop playsinline src="{source}"></video>'
+        return f'<video controls muted loop playsinline src="{source}"></video>'
     return f'<img alt="{escape(caption)}" src="{source}">'

@@ -118,6 +118,8 @@ class ControllerNode(LifecycleNode):
         self._thread = threading.Thread(target=self._guard, args=(work,), name="control")
         self._thread.start()
         self._publish_diagnostics()
+        pace = "in lockstep" if self._config.lockstep else f"at {self._config.control_rate:g} Hz"
+        self.get_logger().info(f"active: {self._config.policy} {pace}")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

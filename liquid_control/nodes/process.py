@@ -45,17 +45,25 @@ class RunnableNode(Protocol):
         """End the work; publishers still work."""
 
 
-def run(make_node: Callable[[Finish], Node], args: Sequence[str] | None = None) -> int:
+INTERRUPTED = 130  # exit status of what Ctrl-C cut short
+
+
+def run(
+    make_node: Callable[[Finish], Node],
+    args: Sequence[str] | None = None,
+    interrupted: int = 0,
+) -> int:
     """Run a node until it finishes or is interrupted; gives the exit status.
 
-    0: well; 1: the flight or the node failed; 2: refused what it was asked to do; 130: Ctrl-C.
+    0: well; 1: the flight or the node failed; 2: refused what it was asked to do; ``interrupted``:
+    after SIGINT or SIGTERM.
 
     rclpy's own signal handlers are left out: they would shut the context down before the node
     could send its last words.
     """
     finish = Finish()
-    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
-        signal.signal(number, lambda *_, status=status: finish.set(status))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: finish.set(interrupted))
     # A waiting control thread gets the interpreter back after this time at most; default 5 ms.
     sys.setswitchinterval(5e-4)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

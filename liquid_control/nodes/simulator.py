@@ -23,7 +23,7 @@ from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import OVER, is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
 from liquid_control.nodes.parameters import declare_parameters
-from liquid_control.nodes.process import Finish, run
+from liquid_control.nodes.process import INTERRUPTED, Finish, run
 from liquid_control.nodes.rate import FixedRate, sleep_until_steady
 from liquid_control.parameters import SimulatorParameters
 from liquid_control.sim.scenario import load_world
@@ -114,6 +114,8 @@ class SimulatorNode(Node):
 
     def _fly(self) -> None:
         world = self._world
+        pace = "in lockstep" if self._config.lockstep else "in real time"
+        self.get_logger().info(f"flying {world.name}, seed {world.seed}, {pace}")
         frame = world.reset()
         rate = None
         if not self._config.lockstep:
@@ -262,15 +264,17 @@ class SimulatorNode(Node):
         self._report_progress(force=True)
         self._publish_diagnostics()
         self._wait_for_recorders()
+        time_s = world.time_ns * 1e-9
         if world.crashed:
-            time_s = world.time_ns * 1e-9
             self.get_logger().error(f"crashed after {time_s:.2f} s: {world.crash_reason}")
+        else:
+            self.get_logger().info(f"flew {time_s:.2f} s")
         self._finish.set(1 if world.crashed else 0)
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """The executable: one flight."""
-    return run(SimulatorNode, args)
+    return run(SimulatorNode, args, interrupted=INTERRUPTED)
 
 
 if __name__ == "__main__":

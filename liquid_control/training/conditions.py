@@ -147,6 +147,19 @@ def _next_gust(draw: Draw, batch: int, random: RandomisationConfig):
     )
 
 
+class StepInputs(NamedTuple):
+    """What one control step takes from its window."""
+
+    dt: Tensor  # (B) s
+    wind: Tensor  # (3, B) m/s
+    pos: Tensor  # (3, B) m, setpoint at the start of the step
+    vel: Tensor  # (3, B) m/s
+    acc: Tensor  # (3, B) m/s²
+    next_pos: Tensor  # (3, B) m, setpoint at its end
+    next_vel: Tensor  # (3, B) m/s
+    noise: Tensor  # (15, B)
+
+
 class Window(NamedTuple):
     """All that T steps need, drawn ahead."""
 
@@ -156,6 +169,19 @@ class Window(NamedTuple):
     setpoint_vel: Tensor  # (T + 1, 3, B) m/s
     setpoint_acc: Tensor  # (T + 1, 3, B) m/s²
     noise: Tensor  # (T, 15, B): position, velocity, attitude, gyro, accelerometer
+
+    def at(self, k: int) -> StepInputs:
+        """Step ``k``."""
+        return StepInputs(
+            self.dt[k],
+            self.wind[k],
+            self.setpoint_pos[k],
+            self.setpoint_vel[k],
+            self.setpoint_acc[k],
+            self.setpoint_pos[k + 1],
+            self.setpoint_vel[k + 1],
+            self.noise[k],
+        )
 
 
 def draw_window(

@@ -34,6 +34,7 @@ from liquid_control.training.conditions import (
     Conditions,
     Draw,
     Process,
+    StepInputs,
     draw_conditions,
     draw_start,
     draw_window,
@@ -48,13 +49,19 @@ SETTLED = 3.0  # s after the start of an episode; the error is reported from the
 COMMANDS_KEPT = 3  # the newest command and those that a delay may still apply
 
 
-class Environments(NamedTuple):
-    """All that lives from window to window."""
+class Flight(NamedTuple):
+    """What a control step moves on."""
 
     vehicle: QuadrotorState
     specific_force: Tensor  # (3, B) m/s²
     commands: Tensor  # (COMMANDS_KEPT, 4, B), newest first
     policy_state: Tensor  # (B, M)
+
+
+class Environments(NamedTuple):
+    """All that lives from window to window."""
+
+    flight: Flight
     conditions: Conditions
     process: Process
 
@@ -119,9 +126,7 @@ class GradientTrainer:
         if compiled is None:
             compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
         compile_ = torch.compile if compiled else lambda f: f
-        self._decide = compile_(self._decide_eager)
-        self._move = compile_(self._move_eager)
-        self._cost = compile_(self._cost_eager)
+        self._step = compile_(self._step_eager)
         self.environments = self._start(settings.environments)
 
     def _start(self, batch: int) -> Environments:
@@ -135,71 +140,83 @@ class GradientTrainer:
         hover[:, 0] = GRAVITY
         up = torch.zeros(3, batch, device=self.device)
         up[2] = GRAVITY
-        return Environments(
+        flight = Flight(
             vehicle=rest._replace(vel_world=vel, ang_vel_body=ang_vel),
             specific_force=up,
             commands=hover,
             policy_state=self.policy.initial_state(batch),
+        )
+        return Environments(
+            flight=flight,
             conditions=conditions,
             process=start_process(draw, batch, config.randomisation),
         )
 
-    def _decide_eager(
+    def _step_eager(
         self,
-        vehicle: QuadrotorState,
-        specific_force: Tensor,
-        previous_command: Tensor,
-        policy_state: Tensor,
-        setpoint: tuple[Tensor, Tensor, Tensor, Tensor],
-        noise: Tensor,
-        bias: tuple[Tensor, Tensor],
-        dt: Tensor,
+        flight: Flight,
+        now: StepInputs,
+        conditions: Conditions,
+        weights: tuple[Tensor, ...],
+    ) -> tuple[Flight, Tensor, Tensor]:
+        """One control step: the flight after it, its mean cost, and the squared error (B) in m²."""
+        command, policy_state = self._decide(flight, now, conditions, weights)
+        commands = torch.cat([command[None], flight.commands[:-1]])
+        params = vehicle_of(conditions, self.nominal)
+        vehicle, force = flight.vehicle, flight.specific_force
+        physics_steps = self.config.optimiser.physics_steps
+        step = now.dt / physics_steps
+        for i in range(physics_steps):
+            # how many periods old the command is that the delay lets act in this physics step
+            age = ((conditions.delay - i * step) / now.dt).ceil().clamp(0.0, COMMANDS_KEPT - 1)
+            acting = sum(commands[k] * (age == k) for k in range(COMMANDS_KEPT))
+            speeds = rotor_speed_command(
+                acting[0], acting[1:], vehicle.ang_vel_body, self.rate_loop
+            )
+            vehicle, force = quadrotor.advance(vehicle, speeds, now.wind, params, step)
+        cost = self._cost(vehicle, commands, now, conditions.yaw)
+        miss = (vehicle.pos_world - now.next_pos).square().sum(0)
+        return Flight(vehicle, force, commands, policy_state), cost, miss.detach()
+
+    def _decide(
+        self,
+        flight: Flight,
+        now: StepInputs,
+        conditions: Conditions,
         weights: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor]:
         """Command (4, B) and next network state from noisy measurements."""
-        position, velocity, attitude, gyro, accelerometer = noise.split(3)
+        vehicle = flight.vehicle
+        position, velocity, attitude, gyro, accelerometer = now.noise.split(3)
         quat = quat_multiply(vehicle.quat_world_body, quat_from_rotation_vector(attitude))
-        pos_world, vel_world, acc_world, yaw = setpoint
         measured = vehicle.pos_world + position
         situation = Situation(
             pos_world=measured,
             quat_world_body=quat,
             vel_body=rotate_inverse(vehicle.quat_world_body, vehicle.vel_world) + velocity,
-            ang_vel_body=vehicle.ang_vel_body + gyro + bias[0],
-            specific_force_body=specific_force + accelerometer + bias[1],
-            setpoint_pos_world=within_reach(pos_world, measured, MAX_POS_ERROR),
-            setpoint_vel_world=vel_world,
-            setpoint_acc_world=acc_world,
-            setpoint_yaw=yaw,
-            previous_command=previous_command,
+            ang_vel_body=vehicle.ang_vel_body + gyro + conditions.gyro_bias,
+            specific_force_body=(
+                flight.specific_force + accelerometer + conditions.accelerometer_bias
+            ),
+            setpoint_pos_world=within_reach(now.pos, measured, MAX_POS_ERROR),
+            setpoint_vel_world=now.vel,
+            setpoint_acc_world=now.acc,
+            setpoint_yaw=conditions.yaw,
+            previous_command=flight.commands[0],
         )
         observation = observe(situation, self.layout)
-        command, policy_state = self.policy.step(observation.T, dt[:, None], policy_state, weights)
+        command, policy_state = self.policy.step(
+            observation.T, now.dt[:, None], flight.policy_state, weights
+        )
         return command.T, policy_state
 
-    def _move_eager(
-        self,
-        vehicle: QuadrotorState,
-        commands: Tensor,
-        age: Tensor,
-        wind_world: Tensor,
-        params: QuadrotorParams,
-        dt: Tensor,
-    ) -> tuple[QuadrotorState, Tensor]:
-        """Vehicle and specific force after a physics step of ``dt`` (B), with the command that is
-        ``age`` (B) control periods old."""
-        command = sum(commands[i] * (age == i) for i in range(COMMANDS_KEPT))
-        speeds = rotor_speed_command(command[0], command[1:], vehicle.ang_vel_body, self.rate_loop)
-        return quadrotor.advance(vehicle, speeds, wind_world, params, dt)
-
-    def _cost_eager(
-        self, vehicle: QuadrotorState, commands: Tensor, target: tuple[Tensor, Tensor, Tensor]
+    def _cost(
+        self, vehicle: QuadrotorState, commands: Tensor, now: StepInputs, yaw: Tensor
     ) -> Tensor:
         """Mean cost of the batch at the end of a control step."""
         loss = self.config.loss
-        pos_world, vel_world, yaw = target
-        pos_error = (vehicle.pos_world - pos_world).square().sum(0)
-        vel_error = (vehicle.vel_world - vel_world).square().sum(0)
+        pos_error = (vehicle.pos_world - now.next_pos).square().sum(0)
+        vel_error = (vehicle.vel_world - now.next_vel).square().sum(0)
         x, y, z, w = vehicle.quat_world_body
         up = 1 - 2 * (x * x + y * y)
         forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
@@ -228,55 +245,27 @@ class GradientTrainer:
             config.randomisation,
             config.reference,
         )
-        params = vehicle_of(conditions, self.nominal)
-        bias = (conditions.gyro_bias, conditions.accelerometer_bias)
         weights = self.policy.weights()
         # One graph serves every step: even the first one's inputs ask for a gradient.
-        vehicle, force, commands, policy_state = _with_gradient(envs[:4])
-        physics_steps = config.optimiser.physics_steps
+        flight = _with_gradient(envs.flight)
         total = torch.zeros((), device=self.device)
         settled = (envs.process.time > SETTLED).float()
         error = torch.zeros((), device=self.device)
-        for k in range(config.optimiser.window):
-            setpoint = (window.setpoint_pos[k], window.setpoint_vel[k], window.setpoint_acc[k])
-            command, policy_state = self._decide(
-                vehicle,
-                force,
-                commands[0],
-                policy_state,
-                (*setpoint, conditions.yaw),
-                window.noise[k],
-                bias,
-                window.dt[k],
-                weights,
-            )
-            commands = torch.cat([command[None], commands[:-1]])
-            target = (window.setpoint_pos[k + 1], window.setpoint_vel[k + 1], conditions.yaw)
-            step = window.dt[k] / physics_steps
-            for i in range(physics_steps):
-                # how many periods old the command is that the delay lets act in this step
-                age = ((conditions.delay - i * step) / window.dt[k]).ceil()
-                age = age.clamp(0.0, COMMANDS_KEPT - 1)
-                vehicle, force = self._move(vehicle, commands, age, window.wind[k], params, step)
-            total = total + self._cost(vehicle, commands, target)
-            miss = (vehicle.pos_world - target[0]).detach().square().sum(0)
-            error = error + (miss * settled).mean()
-        self._strayed = (vehicle.pos_world - target[0]).detach().norm(dim=0) > STRAYED
-        self.environments = Environments(
-            QuadrotorState(*(part.detach() for part in vehicle)),
-            force.detach(),
-            commands.detach(),
-            policy_state.detach(),
-            conditions,
-            process,
-        )
         steps = config.optimiser.window
+        for k in range(steps):
+            flight, cost, miss = self._step(flight, window.at(k), conditions, weights)
+            total = total + cost
+            error = error + (miss * settled).mean()
+        self._strayed = miss > STRAYED**2
+        self.environments = Environments(_detached(flight), conditions, process)
         return total / steps, error / steps, settled.mean()
 
     def _restart_some(self) -> None:
         batch = self.config.optimiser.environments
         fresh = self._start(batch)
-        lost = ~torch.stack([part.isfinite().all(0) for part in self.environments.vehicle]).all(0)
+        lost = ~torch.stack(
+            [part.isfinite().all(0) for part in self.environments.flight.vehicle]
+        ).all(0)
         chosen = self.draw.uniform(batch) < self.config.optimiser.reset_share
         again = chosen | lost | self._strayed
         self.environments = _choose(again, fresh, self.environments)
@@ -349,8 +338,13 @@ def _choose(where: Tensor, new, old):
 def _with_gradient(tree):
     if isinstance(tree, Tensor):
         return tree.detach().requires_grad_()
-    parts = [_with_gradient(part) for part in tree]
-    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+    return type(tree)(*(_with_gradient(part) for part in tree))
+
+
+def _detached(tree):
+    if isinstance(tree, Tensor):
+        return tree.detach()
+    return type(tree)(*(_detached(part) for part in tree))
 
 
 def _leaves(tree) -> list[Tensor]:

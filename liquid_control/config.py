@@ -138,6 +138,7 @@ def quantity(unit: str):
 Triple = tuple[float, float, float]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveTriple = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 NonNegativeTriple = tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
 
@@ -155,12 +156,38 @@ class MotorConfig(StrictModel):
 
 
 class DragConfig(StrictModel):
-    """Drag in the air velocity v_a of the body frame: −(linear + quadratic |v_a|) v_a per axis,
-    and rotor drag −rotor Ω_i v_i of the air velocity v_i at each rotor."""
+    """Aerodynamics in the air velocity: v_a of the body, v_i of rotor i, both in the body frame.
+
+    Body drag −(linear + quadratic |v_a|) v_a per axis; per rotor, drag −rotor Ω_i v_i, thrust from
+    translational lift · (v_ix² + v_iy²), and the torque flapping Ω_i (v_a × z).
+    """
 
     linear: Annotated[NonNegativeTriple, quantity("N/(m/s)")]
     quadratic: Annotated[NonNegativeTriple, quantity("N/(m/s)^2")]
     rotor: Annotated[NonNegativeTriple, quantity("N/(rad/s*m/s)")]
+    translational_lift: Annotated[NonNegativeFloat, quantity("N/(m/s)^2")]
+    flapping: Annotated[NonNegativeFloat, quantity("N*m/(rad/s*m/s)")]
+
+
+class BatteryConfig(StrictModel):
+    """A cell stack whose voltage falls with charge and load, and the rotors that drain it."""
+
+    capacity: Annotated[PositiveFloat, quantity("C")]
+    full_voltage: Annotated[PositiveFloat, quantity("V")]  # open circuit, fully charged
+    empty_voltage: Annotated[PositiveFloat, quantity("V")]  # open circuit, no charge left
+    resistance: Annotated[NonNegativeFloat, quantity("ohm")]
+    rated_voltage: Annotated[PositiveFloat, quantity("V")]  # rotors reach the speed commanded
+    power_coefficient: Annotated[PositiveFloat, quantity("W/(rad/s)^3")]  # electrical, per rotor
+
+
+class TolerancesConfig(StrictModel):
+    """How far vehicles of one kind differ: half widths as a share of the nominal value."""
+
+    mass: Annotated[Share, quantity("1")]
+    inertia: Annotated[Share, quantity("1")]
+    thrust: Annotated[Share, quantity("1")]  # per rotor
+    drag: Annotated[Share, quantity("1")]
+    time_constant: Annotated[Share, quantity("1")]
 
 
 class AutopilotConfig(StrictModel):
@@ -189,6 +216,8 @@ class VehicleConfig(StrictModel):
     motor: MotorConfig
     drag: DragConfig
     autopilot: AutopilotConfig
+    battery: BatteryConfig
+    tolerances: TolerancesConfig
 
     @model_validator(mode="after")
     def _check(self):

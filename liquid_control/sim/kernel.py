@@ -4,15 +4,16 @@ Symbols, SI units, body FLU:
 
     v_a = Rᵀ(v − wind)                          air velocity of the body, m/s
     v_i = v_a + ω × r_i                         air velocity at rotor i
-    F_i = g_i η_i k_f Ω_i² ẑ − Ω_i D_r v_i      thrust and rotor drag of rotor i, N
+    F_i = [g_i η_i k_f Ω_i² + k_h (v_ix² + v_iy²)] ẑ − Ω_i D_r v_i      force of rotor i, N
     F_b = −(D_l + D_q |v_a|) v_a                body drag, N
-    τ   = Σ r_i × F_i − Σ d_i η_i k_m Ω_i² ẑ − ω × h − ḣ,   h = J_r Σ d_i Ω_i ẑ
+    τ   = Σ r_i × F_i + τ_i − ω × h − ḣ,   h = J_r Σ d_i Ω_i ẑ
+    τ_i = −d_i η_i k_m Ω_i² ẑ + k_β Ω_i v_a × ẑ     reaction and blade flapping torque, N m
     Ω⁺  = Ω_t + (Ω − Ω_t) e^(−dt/τ_m)           motor lag, exact for a target held over the step
     g_i = 1 + c (R_p / 4 z_i)²                  ground effect at rotor height z_i
 
 Sources: Mahony, Kumar, Corke, "Multirotor aerial vehicles", IEEE RAM 2012 (thrust, reaction
-torque, rotor drag); Shi et al., "Neural Lander", ICRA 2019, and Cheeseman and Bennett, ARC R&M
-3021, 1955 (ground effect, leading term); field values in ``config/vehicle``.
+torque, rotor drag, flapping); Folk, Paulos, Kumar, "RotorPy", 2023 (translational lift); Cheeseman
+and Bennett, ARC R&M 3021, 1955 (ground effect, leading term); field values in ``config/vehicle``.
 
 Every function takes and returns plain components and uses nothing but arithmetic, so the same
 source serves floats (compiled by numba or not), NumPy arrays and torch tensors, and no second
@@ -93,29 +94,36 @@ def rotor_force(
     )
     ratio = p.rotor_radius / (4 * maximum(rotor_height, MIN_GROUND_HEIGHT * p.rotor_radius))
     gain = 1.0 + p.ground_effect * ratio * ratio
+    vx, vy, vz = ax + wy * rz - wz * ry, ay + wz * rx - wx * rz, az + wx * ry - wy * rx
     return (
-        -speed * kx * (ax + wy * rz - wz * ry),
-        -speed * ky * (ay + wz * rx - wx * rz),
+        -speed * kx * vx,
+        -speed * ky * vy,
         gain * efficiency * p.thrust_coefficient * speed * speed
-        - speed * kz * (az + wx * ry - wy * rx),
+        + p.translational_lift * (vx * vx + vy * vy)
+        - speed * kz * vz,
     )
 
 
 def rotor_torque(
-    speeds: Quad, accelerations: Quad, ang_vel_body: Triple, p: QuadrotorParams
+    speeds: Quad, accelerations: Quad, ang_vel_body: Triple, air_vel: Triple, p: QuadrotorParams
 ) -> Triple:
-    """Reaction and gyroscopic torque of the four rotors on the body, body frame, N m."""
+    """Reaction, flapping and gyroscopic torque of the four rotors, body frame, N m.
+
+    Flapping raises the side that meets the air, and takes the body's air velocity for all rotors.
+    """
     s0, s1, s2, s3 = speeds
     a0, a1, a2, a3 = accelerations
     d0, d1, d2, d3 = p.rotor_direction
     e0, e1, e2, e3 = p.efficiency
     wx, wy, _ = ang_vel_body
+    ax, ay, _ = air_vel
+    flap = p.flapping * (s0 + s1 + s2 + s3)
     momentum = p.rotor_inertia * (d0 * s0 + d1 * s1 + d2 * s2 + d3 * s3)
     spin_up = p.rotor_inertia * (d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3)
     reaction = p.torque_coefficient * (
         d0 * e0 * s0 * s0 + d1 * e1 * s1 * s1 + d2 * e2 * s2 * s2 + d3 * e3 * s3 * s3
     )
-    return -wy * momentum, wx * momentum, -reaction - spin_up
+    return -wy * momentum + flap * ay, wx * momentum - flap * ax, -reaction - spin_up
 
 
 def moment(position: Triple, force: Triple) -> Triple:
@@ -222,21 +230,23 @@ def unpack(a: np.ndarray) -> tuple[QuadrotorParams, RateLoopParams]:
         (a[37], a[38], a[39]),
         a[40],
         a[41],
+        a[42],
+        a[43],
     )
     loop = RateLoopParams(
-        a[42],
-        (a[43], a[44], a[45]),
-        (a[46], a[47], a[48]),
-        (a[49], a[50], a[51]),
+        a[44],
+        (a[45], a[46], a[47]),
+        (a[48], a[49], a[50]),
+        (a[51], a[52], a[53]),
         (
-            (a[52], a[53], a[54]),
-            (a[55], a[56], a[57]),
-            (a[58], a[59], a[60]),
-            (a[61], a[62], a[63]),
+            (a[54], a[55], a[56]),
+            (a[57], a[58], a[59]),
+            (a[60], a[61], a[62]),
+            (a[63], a[64], a[65]),
         ),
-        a[64],
-        a[65],
         a[66],
+        a[67],
+        a[68],
     )
     return p, loop
 
@@ -280,6 +290,7 @@ def vehicle_wrench(
         (n0, n1, n2, n3),
         ((n0 - s0) / dt, (n1 - s1) / dt, (n2 - s2) / dt, (n3 - s3) / dt),
         w,
+        air,
         p,
     )
     return (

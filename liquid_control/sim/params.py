@@ -35,6 +35,8 @@ class QuadrotorParams(NamedTuple):
     drag_linear: Triple  # N/(m/s)
     drag_quadratic: Triple  # N/(m/s)²
     drag_rotor: Triple  # N/(rad/s m/s)
+    translational_lift: Array  # N/(m/s)², per rotor
+    flapping: Array  # N m/(rad/s m/s)
     ground_effect: Array  # coefficient c, 0 is none
     rotor_radius: Array  # m
 
@@ -58,6 +60,8 @@ class QuadrotorParams(NamedTuple):
             drag_linear=drag.linear,
             drag_quadratic=drag.quadratic,
             drag_rotor=drag.rotor,
+            translational_lift=drag.translational_lift,
+            flapping=drag.flapping,
             ground_effect=vehicle.ground_effect,
             rotor_radius=vehicle.rotor_radius,
         )

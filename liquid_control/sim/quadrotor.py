@@ -84,7 +84,9 @@ def advance(
     )
     fx, fy, fz = kernel.add3(kernel.body_drag(air_vel, params), *forces)
     moments = (kernel.moment(r, f) for r, f in zip(positions, forces, strict=True))
-    tx, ty, tz = kernel.add3(kernel.rotor_torque(speeds, accelerations, w, params), *moments)
+    tx, ty, tz = kernel.add3(
+        kernel.rotor_torque(speeds, accelerations, w, air_vel, params), *moments
+    )
 
     sx, sy, sz = fx / params.mass, fy / params.mass, fz / params.mass
     ax, ay, az = rotate_components(*q, sx, sy, sz)

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="liquid-control", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_fly, _add_train, _add_policy, _add_worlds):
+    for add in (_add_fly, _add_train, _add_evaluate, _add_policy, _add_worlds):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -140,6 +140,70 @@ def _summary(artifact) -> dict:
         "network": artifact.metadata.network,
         **{key: record[key] for key in ("updates", "seconds", "loss", "training_rmse_m")},
     }
+
+
+def _add_evaluate(commands) -> None:
+    parser = commands.add_parser(
+        "evaluate", help="compare policies over a suite of conditions; resumes what it finds"
+    )
+    parser.add_argument("suite", help="suite file, or name of a shipped one")
+    parser.add_argument("--out", type=Path, required=True, help="folder of rows and results")
+    parser.add_argument("--quick", action="store_true", help="the suite's short form")
+    parser.add_argument("--flights", type=int, help="flights a cell; default: the suite's")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME=FILE[,FILE...]",
+        help="add a policy, one file a training seed",
+    )
+    parser.add_argument(
+        "--condition", action="append", metavar="NAME", help="only this one (repeat for more)"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--ray", metavar="ADDRESS", help="fly on a Ray cluster, e.g. auto")
+    parser.add_argument("--no-film", action="store_true", help="no film of the worst flight")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from liquid_control.evaluation.suite import load_suite, run_suite
+    from liquid_control.evaluation.suite_report import write_suite_report
+    from liquid_control.evaluation.summary import Summary, write_results
+
+    suite = load_suite(
+        options.suite,
+        quick=options.quick,
+        flights=options.flights,
+        policies=dict(map(_named_files, options.policy)),
+        conditions=options.condition,
+    )
+    workers = {"jobs": options.jobs, "ray_address": options.ray}
+    if options.json:
+        rows = run_suite(suite, options.out, **workers)
+    else:
+        from liquid_control.display import evaluation_progress
+
+        with evaluation_progress() as on_progress:
+            rows = run_suite(suite, options.out, on_progress=on_progress, **workers)
+    summary = Summary(suite, rows)
+    files = write_results(summary, options.out)
+    files.append(write_suite_report(summary, options.out, film=not options.no_film))
+    if options.json:
+        print(files[0].read_text(encoding="utf-8"), end="")
+    else:
+        from liquid_control.display import show_evaluation
+
+        show_evaluation(summary, files)
+    return 0
+
+
+def _named_files(text: str) -> tuple[str, list[str]]:
+    name, _, files = text.partition("=")
+    if not name or not files:
+        raise ConfigError(f"--policy {text}: expected NAME=FILE[,FILE...]")
+    return name, files.split(",")
 
 
 def _add_policy(commands) -> None:

@@ -68,6 +68,40 @@ def training_progress() -> Iterator:
         yield on_start, on_progress
 
 
+@contextmanager
+def evaluation_progress() -> Iterator:
+    """A bar over flights; yields the function to call with flights done and in total."""
+    with _progress("{task.completed:.0f} of {task.total:.0f} flights") as bar:
+        task = bar.add_task("evaluating", total=0)
+
+        def on_progress(done: int, total: int) -> None:
+            bar.update(task, total=total, completed=done)
+
+        yield on_progress
+
+
+def show_evaluation(summary, files: list[Path]) -> None:
+    """Position error of each policy in each condition."""
+    table = Table(title="position error, RMSE in cm [95 % interval]")
+    table.add_column("condition")
+    for policy in summary.policies:
+        table.add_column(policy, justify="right")
+    for condition in summary.conditions:
+        cells = []
+        for policy in summary.policies:
+            interval = summary.mean(policy, condition, "rmse_m")
+            events, flights = summary.crashes(policy, condition)
+            cell = "-"
+            if interval.mean is not None:
+                mean, low, high = (100 * v for v in (interval.mean, interval.low, interval.high))
+                cell = f"{mean:.2f} \\[{low:.2f}, {high:.2f}]"
+            cells.append(cell + (f" [red]{events}/{flights} crashed" if events else ""))
+        table.add_row(condition, *cells)
+    _CONSOLE.print(table)
+    for path in files:
+        _CONSOLE.print(f"  {path}", highlight=False)
+
+
 def show_flight(result) -> None:
     """The table at the end of a flight."""
     metrics = result.metrics

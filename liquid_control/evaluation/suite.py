@@ -66,8 +66,9 @@ class QuickConfig(StrictModel):
 class SuiteConfig(StrictModel):
     """A suite file.
 
-    `policies` maps a name to one artifact (or expert) per training seed; the names in `baselines`
-    are what all others are compared with. Flight k flies seed ``first_seed + k`` in every cell.
+    `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
+    expert) per training seed; the names in `baselines` are what all others are compared with.
+    Flight k flies seed ``first_seed + k`` in every cell.
     """
 
     description: str
@@ -75,6 +76,7 @@ class SuiteConfig(StrictModel):
     flights: PositiveInt
     after: PositiveFloat  # s; error statistics are over later times
     quick: QuickConfig
+    changes: dict[str, Any]
     policies: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
     baselines: tuple[str, ...]
     conditions: Annotated[dict[str, Condition], Field(min_length=1)]
@@ -118,7 +120,8 @@ def load_suite(
 
     Args:
         quick: its short form.
-        flights, policies, conditions: in place of the suite's own.
+        flights, conditions: in place of the suite's own.
+        policies: added to the suite's, or in place of those of the same name.
 
     Raises:
         ConfigError: for a broken file, and for an unknown policy, world or condition.
@@ -126,8 +129,8 @@ def load_suite(
     path = find_file(name, "config/suites")
     config = load_yaml(path, SuiteConfig)
     if policies:
-        chosen = {key: tuple(files) for key, files in policies.items()}
-        config = config.model_copy(update={"policies": chosen})
+        added = {key: tuple(files) for key, files in policies.items()}
+        config = config.model_copy(update={"policies": {**config.policies, **added}})
     names = tuple(conditions or (config.quick.conditions if quick else config.conditions))
     for kind, wanted, known in (
         ("condition", names, config.conditions),
@@ -136,7 +139,7 @@ def load_suite(
         unknown = set(wanted) - set(known)
         if unknown:
             raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
-    worlds = {name: _resolve(path, name, config.conditions[name]) for name in names}
+    worlds = {name: _resolve(path, config, name) for name in names}
     cells = tuple(
         Cell(policy, k, artifact, name, world, _cell_key(artifact, world))
         for policy, files in config.policies.items()
@@ -150,13 +153,13 @@ def _artifact(name: str) -> str:
     return name if name == GEOMETRIC else str(find_file(name, "config/policies"))
 
 
-def _resolve(suite: Path, name: str, condition: Condition) -> WorldConfig:
+def _resolve(path: Path, config: SuiteConfig, name: str) -> WorldConfig:
+    condition = config.conditions[name]
     world = read_yaml(find_file(condition.world, "sim_worlds"))
-    source = f"{suite}: condition {name}"
-    changed = _merge(world, condition.changes)
-    return parse(
-        {**changed, "name": name, "description": condition.description}, WorldConfig, source
-    )
+    for changes in (config.changes, condition.changes):
+        world = _merge(world, changes)
+    names = {"name": name, "description": condition.description}
+    return parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
 
 
 def _merge(base: Any, changes: Any) -> Any:

@@ -1,0 +1,205 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from liquid_control.config import ConfigError
+from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.suite import ROWS_FILE, fly_one, load_suite, run_suite
+from liquid_control.evaluation.suite_report import write_suite_report
+from liquid_control.evaluation.summary import Summary, markdown, write_results
+
+SUITE = {
+    "description": "Test.",
+    "first_seed": 7,
+    "flights": 4,
+    "after": 0.5,
+    "quick": {"flights": 2, "conditions": ["calm"]},
+    "changes": {"duration": 1.5},
+    "policies": {"expert": ["geometric"], "twin": ["geometric", "geometric"]},
+    "baselines": ["expert"],
+    "conditions": {
+        "calm": {"description": "Still air.", "world": "hover_calm", "changes": {}},
+        "late": {
+            "description": "Odometry 30 ms late, more noise.",
+            "world": "hover_gusts",
+            "changes": {"odometry": {"delay": 0.03, "position_noise": 0.01}},
+        },
+    },
+}
+
+
+def _write(folder, **changes) -> Path:
+    path = folder / "suite.yaml"
+    path.write_text(yaml.safe_dump({**SUITE, **changes}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A suite that was flown in one go: the suite, its rows and its folder."""
+    folder = tmp_path_factory.mktemp("suite")
+    suite = load_suite(_write(folder))
+    return suite, run_suite(suite, folder), folder
+
+
+def _figures(rows):
+    """Rows without what the clock decides."""
+    return [{k: v for k, v in row.items() if not k.startswith("step_us")} for row in rows]
+
+
+def test_changes_reach_the_world_and_nothing_else(tmp_path):
+    cells = {cell.condition: cell for cell in load_suite(_write(tmp_path)).cells}
+    calm, late = cells["calm"].scenario, cells["late"].scenario
+    assert (late.odometry.delay, late.odometry.position_noise) == (0.03, 0.01)
+    assert late.odometry.velocity_noise == calm.odometry.velocity_noise > 0
+    assert late.duration == calm.duration == 1.5
+    assert len(late.wind) > len(calm.wind) == 0
+    assert late.name == "late"
+
+
+def test_quick_form_and_choices(tmp_path):
+    path = _write(tmp_path)
+    quick = load_suite(path, quick=True)
+    assert (quick.flights, {cell.condition for cell in quick.cells}) == (2, {"calm"})
+    chosen = load_suite(path, flights=9, conditions=["late"], policies={"twin": ["geometric"]})
+    assert (len(chosen.cells), len(chosen.seeds)) == (2, 9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"baselines": ["nobody"]}, r"unknown baseline \['nobody'\], expected \['expert'"),
+        ({"policies": {"a": ["no_such_policy"]}}, "no such file: no_such_policy"),
+        ({"flights": 0}, "flights: .* got 0"),
+        ({"changes": {"duration": -1}}, "condition calm: duration"),
+        ({"changes": {"durration": 1}}, "condition calm: durration: unknown key"),
+    ],
+)
+def test_a_broken_suite_is_refused(tmp_path, change, message):
+    with pytest.raises(ConfigError, match=message):
+        load_suite(_write(tmp_path, **{"baselines": [], **change}))
+
+
+def test_every_cell_flies_the_same_seeds(finished):
+    suite, rows, _ = finished
+    assert len(rows) == 3 * 2 * 4
+    assert {row["seed"] for row in rows} == set(suite.seeds) == {7, 8, 9, 10}
+    one = [row for row in rows if row["policy"] == "expert" and row["condition"] == "late"]
+    assert len({row["rmse_m"] for row in one}) == 4
+    assert all(len(row["error_mm"]) == pytest.approx(1.5 * 5, abs=1) for row in one)
+
+
+def test_a_flight_can_be_flown_again_from_its_row(finished):
+    suite, rows, _ = finished
+    cell = next(c for c in suite.cells if c.key == rows[-1]["cell"])
+    log = fly_one(cell, rows[-1]["seed"])
+    assert flight_metrics(log, after=0.5).rmse_m == rows[-1]["rmse_m"]
+
+
+def test_processes_change_nothing(finished, tmp_path):
+    suite, rows, _ = finished
+    assert _figures(run_suite(suite, tmp_path, jobs=2)) == _figures(rows)
+
+
+def test_a_run_cut_short_goes_on_where_it_was(finished, tmp_path):
+    suite, rows, folder = finished
+    lines = (folder / ROWS_FILE).read_text().splitlines(keepends=True)
+    (tmp_path / ROWS_FILE).write_text("".join(lines[:5]) + lines[5][:40])
+    seen = []
+    again = run_suite(suite, tmp_path, on_progress=lambda done, total: seen.append((done, total)))
+    # All policies of this suite are one controller, so its cells are flown once for all.
+    assert (seen[0], seen[-1]) == ((5, 8), (8, 8))
+    assert _figures(again) == _figures(rows)
+    kept = (tmp_path / ROWS_FILE).read_text().splitlines(keepends=True)
+    assert kept[:5] == lines[:5]
+    assert len(kept) == len(lines)
+
+
+def test_a_changed_condition_is_flown_anew(finished, tmp_path):
+    suite = finished[0]
+    conditions = json.loads(json.dumps(SUITE["conditions"]))
+    conditions["late"]["changes"]["odometry"]["delay"] = 0.0
+    changed = load_suite(_write(tmp_path, conditions=conditions))
+    keys = {c.condition: c.key for c in suite.cells}, {c.condition: c.key for c in changed.cells}
+    assert keys[0]["calm"] == keys[1]["calm"]
+    assert keys[0]["late"] != keys[1]["late"]
+
+
+def test_foreign_rows_are_refused(finished, tmp_path):
+    (tmp_path / ROWS_FILE).write_text('{"no": "flight"}\n')
+    with pytest.raises(ConfigError, match="not a file of flights"):
+        run_suite(finished[0], tmp_path)
+
+
+def test_results_are_strict_json_with_intervals_and_differences(finished, tmp_path):
+    suite, rows, _ = finished
+    summary = Summary(suite, rows)
+    files = write_results(summary, tmp_path)
+    results = json.loads(files[0].read_text(), parse_constant=lambda name: pytest.fail(name))
+    entry = results["metrics"]["rmse_m"]["late"]["twin"]
+    assert entry["low"] < entry["mean"] < entry["high"]
+    assert results["crashes"]["calm"]["twin"]["flights"] == 8
+    # Both are the same controller, so flights pair off exactly.
+    difference = results["differences"]["expert"]["rmse_m"]["late"]["twin"]
+    assert difference == pytest.approx({"mean": 0, "low": 0, "high": 0}, abs=1e-12)
+    lines = files[1].read_text().splitlines()
+    assert len(lines) == 1 + 2 * 2 * (len(results["metrics"]) + 1)
+    assert f"{100 * entry['mean']:.2f}" in markdown(summary)
+
+
+def test_crashed_flights_are_counted_not_averaged(finished):
+    suite, rows, _ = finished
+    rows = [dict(row) for row in rows]
+    first = next(row for row in rows if row["policy"] == "twin")
+    first.update(crashed=True, rmse_m=99.0)
+    summary = Summary(suite, rows)
+    assert summary.crashes("twin", "calm") == (1, 8)
+    assert summary.mean("twin", "calm", "rmse_m").high < 1
+
+
+def test_report_of_a_suite(finished, tmp_path):
+    suite, rows, _ = finished
+    path = write_suite_report(Summary(suite, rows), tmp_path, film=False)
+    text = path.read_text(encoding="utf-8")
+    for expected in ("Against expert", "no clear difference in 2 of 2", "Worst flight", "late"):
+        assert expected in text
+    assert len(text) < 6e6
+
+
+def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):
+    suite = _write(tmp_path, flights=200, changes={"duration": 4.0})
+    command = [sys.executable, "-m", "liquid_control.cli", "evaluate", str(suite)]
+    command += ["--out", str(tmp_path), "--jobs", "2", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    rows = tmp_path / ROWS_FILE
+    deadline = time.monotonic() + 60
+    while not (rows.exists() and rows.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not out
+    count = len(rows.read_text().splitlines())
+    assert 0 < count < 1200
+    flown = []
+    small = load_suite(_write(tmp_path, flights=10, changes={"duration": 4.0}))
+    run_suite(small, tmp_path, on_progress=lambda done, total: flown.append(done))
+    assert flown[0] > 0
+
+
+@pytest.mark.slow
+def test_ray_changes_nothing(finished, tmp_path):
+    ray = pytest.importorskip("ray")
+    suite, rows, _ = finished
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        assert _figures(run_suite(suite, tmp_path, ray_address="auto")) == _figures(rows)
+    finally:
+        ray.shutdown()

@@ -14,6 +14,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
@@ -122,6 +123,10 @@ class GradientTrainer:
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
         generator = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = Draw(generator, self.device)
+        # Tensors, not numbers: the compiled graph is the same for other weights.
+        self._loss = SimpleNamespace(
+            **{name: torch.tensor(weight, device=self.device) for name, weight in config.loss}
+        )
         self.update = 0
         if compiled is None:
             compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
@@ -214,7 +219,6 @@ class GradientTrainer:
         self, vehicle: QuadrotorState, commands: Tensor, now: StepInputs, yaw: Tensor
     ) -> Tensor:
         """Mean cost of the batch at the end of a control step."""
-        loss = self.config.loss
         pos_error = (vehicle.pos_world - now.next_pos).square().sum(0)
         vel_error = (vehicle.vel_world - now.next_vel).square().sum(0)
         x, y, z, w = vehicle.quat_world_body
@@ -223,6 +227,7 @@ class GradientTrainer:
         scaled = (commands[:2] - self.policy.command_offset[:, None]) / (
             self.policy.command_scale[:, None]
         )
+        loss = self._loss
         return (
             loss.position * (pos_error + loss.position_smoothing**2).sqrt()
             + loss.velocity * (vel_error + 0.01).sqrt()

@@ -112,16 +112,19 @@ class Session:
             if status is not None and status not in well:
                 raise FlightFailed(f"{name} ended with status {status}: {node.last_words()}")
 
-    def stop(self, name: str) -> None:
-        """Interrupt a node and wait for its end."""
+    def stop(self, name: str, patience: float = 0.0) -> None:
+        """Wait ``patience`` s for a node's own end, then interrupt it, then kill it."""
         process = self.nodes[name].process
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+        for seconds, end in (
+            (patience, lambda: process.send_signal(signal.SIGINT)),
+            (_STOP_TIMEOUT, process.kill),
+        ):
             try:
-                process.wait(_STOP_TIMEOUT)
+                process.wait(seconds)
+                break
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                end()
+        process.wait()
         process.stdout.close()
 
     def __enter__(self) -> Session:
@@ -201,7 +204,7 @@ def _fly(
         )
         progress = _Progress(simulator.process.stdout, on_progress)
         _watch(session, simulator.process, progress)
-        session.stop("recorder")
+        session.stop("recorder", patience=_STOP_TIMEOUT)  # it has heard the end of the flight
         session.stop("controller")
         session.check("recorder", "controller", well=(0,))
     return recording

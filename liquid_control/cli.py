@@ -114,16 +114,16 @@ def _train(options: argparse.Namespace) -> int:
         "restart": options.restart,
     }
     if options.json:
-        artifact = train(config, options.out, **settings)
-        print(json.dumps({"policy": str(artifact.path), **_summary(artifact)}, allow_nan=False))
+        result = train(config, options.out, **settings)
+        print(json.dumps(_training_summary(result), allow_nan=False))
     else:
-        from liquid_control.display import show_policy, training_progress
+        from liquid_control.display import show_trained, training_progress
 
         with training_progress() as (on_start, on_progress):
-            artifact = train(
+            result = train(
                 config, options.out, on_start=on_start, on_progress=on_progress, **settings
             )
-        show_policy(artifact.path, artifact.metadata)
+        show_trained(result)
     return 0
 
 
@@ -133,11 +133,17 @@ def _import_train() -> Callable:
     return train
 
 
-def _summary(artifact) -> dict:
-    record = artifact.metadata.training
+def _training_summary(result: Path) -> dict:
+    if result.suffix == ".yaml":
+        return {"policy": str(result)}
+    from liquid_control.runtime.artifact import load_artifact
+
+    metadata = load_artifact(result).metadata
+    record = metadata.training
     return {
-        "weights": artifact.metadata.weights,
-        "network": artifact.metadata.network,
+        "policy": str(result),
+        "weights": metadata.weights,
+        "network": metadata.network,
         **{key: record[key] for key in ("updates", "seconds", "loss", "training_rmse_m")},
     }
 

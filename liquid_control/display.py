@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 
 _CONSOLE = Console()
 
@@ -134,6 +134,14 @@ def show_flight(result) -> None:
 
 def _number(value: float | None, factor: float) -> str:
     return "-" if value is None else f"{value * factor:.2f}"
+
+
+def show_trained(result: Path) -> None:
+    """What a training run made: a policy, or a file of gains."""
+    if result.suffix == ".onnx":
+        show_policy(result, load_artifact(result).metadata)
+    else:
+        _CONSOLE.print(f"{result}\n{result.read_text()}", highlight=False)
 
 
 def show_policy(path: Path, metadata: PolicyMetadata) -> None:

@@ -72,6 +72,9 @@ class BackupParameters(StrictModel):
     position_gain: float = _parameter(7.0, "position error to acceleration", "1/s^2", ge=0, le=50)
     velocity_gain: float = _parameter(4.5, "velocity error to acceleration", "1/s", ge=0, le=30)
     integral_gain: float = _parameter(3.0, "integral of position error", "1/s^3", ge=0, le=30)
+    observer_gain: float = _parameter(
+        0.0, "bandwidth of the acceleration disturbance observer; 0: none", "1/s", ge=0, le=100
+    )
     tilt_gain: float = _parameter(10.0, "tilt error to body rate", "1/s", gt=0, le=50)
     yaw_gain: float = _parameter(3.0, "heading error to yaw rate", "1/s", ge=0, le=20)
     max_tilt: float = _parameter(0.8, "largest commanded tilt", "rad", gt=0.05, le=1.4)

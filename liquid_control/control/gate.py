@@ -27,7 +27,7 @@ class Estimate:
 
 
 def _finite(*arrays: np.ndarray) -> bool:
-    return all(np.isfinite(a).all() for a in arrays)
+    return bool(np.isfinite(np.concatenate(arrays)).all())
 
 
 class InputGate:

@@ -189,7 +189,7 @@ class ControlLoop:
 
     def _limit(self, wanted: np.ndarray, dt: float) -> Command:
         step = self._slew * dt
-        sent = np.clip(wanted, self._previous - step, self._previous + step)
-        sent = np.clip(sent, self._low, self._high)
+        sent = np.minimum(np.maximum(wanted, self._previous - step), self._previous + step)
+        sent = np.minimum(np.maximum(sent, self._low), self._high)
         self._previous = sent
         return Command(thrust=float(sent[_THRUST][0]), ang_vel_body=sent[_ANG_VEL])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from liquid_control.frames import Array, namespace, rotate_inverse, stack
+from liquid_control.frames import Array, components, namespace, rotate_inverse, stack
 from liquid_control.structs import Layout, Slot
 
 
@@ -43,8 +43,8 @@ def _acc_setpoint(s: Situation) -> Array:
 
 
 def _up(s: Situation) -> Array:
-    x, y, z, w = s.quat_world_body
-    return stack(x, 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y))
+    x, y, z, w = components(s.quat_world_body)
+    return stack(s.quat_world_body, 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y))
 
 
 def _heading(s: Situation) -> Array:
@@ -66,14 +66,14 @@ _SLOTS: tuple[tuple[Slot, Callable[[Situation], Array]], ...] = (
 )
 
 OBSERVATION_LAYOUT = Layout(tuple(slot for slot, _ in _SLOTS))
+_FUNCTIONS = {slot.name: function for slot, function in _SLOTS}
 
 
 def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> Array:
     """The setpoint ``(3, *batch)``, or where the way to it is ``limit`` m from ``pos``."""
-    xp = namespace(pos)
     x, y, z = error = setpoint_pos - pos
     distance = (x * x + y * y + z * z + 1e-12) ** 0.5
-    return pos + error * (limit / xp.clip(distance, limit, None))
+    return pos + error * (limit / distance.clip(limit))
 
 
 def layout_of(names: tuple[str, ...]) -> Layout:
@@ -87,7 +87,6 @@ def layout_of(names: tuple[str, ...]) -> Layout:
 
 def observe(situation: Situation, layout: Layout = OBSERVATION_LAYOUT) -> Array:
     """The observation ``(layout.size, *batch)`` in SI units."""
-    functions = {slot.name: function for slot, function in _SLOTS}
-    parts = [functions[name](situation) for name in layout.names]
+    parts = [_FUNCTIONS[name](situation) for name in layout.names]
     xp = namespace(parts[0])
     return xp.concatenate(parts) if xp.__name__ == "numpy" else xp.cat(parts)

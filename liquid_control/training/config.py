@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import (
+    ConfigError,
+    NonNegativeFloat,
+    PositiveFloat,
+    StrictModel,
+    find_file,
+    parse,
+    read_yaml,
+)
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -121,3 +130,31 @@ class TrainingConfig(StrictModel):
     randomisation: RandomisationConfig
     loss: LossConfig
     optimiser: OptimiserConfig
+
+
+def load_training(name: str | Path) -> TrainingConfig:
+    """A training configuration by path or by name (``config/training/<name>.yaml``).
+
+    A file may say ``extends: <name>``: it then takes all of that file but the keys it gives
+    itself; nested keys are merged, ``network`` and ``observation`` are replaced whole.
+    """
+    path = find_file(name, "config/training")
+    return parse(_read(path, ()), TrainingConfig, path)
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> Any:
+    data = read_yaml(path)
+    if not isinstance(data, dict) or "extends" not in data:
+        return data
+    if path in seen:
+        raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, seen))}")
+    base = _read(find_file(data.pop("extends"), "config/training"), (*seen, path))
+    return _merge(base, data, whole=("network", "observation"))
+
+
+def _merge(base: dict, over: dict, whole: tuple[str, ...] = ()) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both and key not in whole else value
+    return merged

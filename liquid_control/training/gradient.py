@@ -20,8 +20,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from liquid_control.config import load_vehicle
-from liquid_control.control.observation import Situation, layout_of, observe, within_reach
+from liquid_control.config import VehicleConfig, load_vehicle
+from liquid_control.control.observation import (
+    OBSERVATION_LAYOUT,
+    Situation,
+    layout_of,
+    observe,
+    within_reach,
+)
 from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.zoo import build_cell
@@ -43,6 +49,7 @@ from liquid_control.training.conditions import (
     vehicle_of,
 )
 from liquid_control.training.config import TrainingConfig
+from liquid_control.training.expert import Expert
 
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
@@ -67,22 +74,39 @@ class Environments(NamedTuple):
     process: Process
 
 
-def make_policy(config: TrainingConfig) -> Policy:
-    """A fresh policy of the configured network, sized by the observation and the vehicle."""
-    vehicle = load_vehicle(config.vehicle)
+def command_scaling(vehicle: VehicleConfig) -> tuple[Tensor, Tensor]:
+    """Offset and scale (4), SI, that bring commands of the vehicle to [-1, 1]."""
+    return (
+        torch.tensor([GRAVITY, 0.0, 0.0, 0.0]),
+        torch.tensor([vehicle.max_thrust - GRAVITY, *vehicle.autopilot.max_rate]),
+    )
+
+
+def make_policy(config: TrainingConfig) -> Policy | Expert:
+    """A fresh policy of the configured network, sized by the observation and the vehicle.
+
+    Raises:
+        ValueError: if the configuration does not describe one.
+    """
     layout = layout_of(tuple(config.observation))
     network = dict(config.network)
+    if network.get("kind") == "geometric":
+        if layout != OBSERVATION_LAYOUT:
+            raise ValueError(f"a geometric controller observes {OBSERVATION_LAYOUT.names}")
+        del network["kind"]
+        return Expert(**network)
     if "wiring" in network:
         network["wiring"] = {**network["wiring"], "sensory": layout.size, "motor": 4}
     else:
         network.update(input_size=layout.size, output_size=4)
     cell = build_cell(network, torch.Generator().manual_seed(config.seed))
     scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
+    offset, command_scale = command_scaling(load_vehicle(config.vehicle))
     return Policy(
         cell,
         observation_scale=torch.tensor(scale),
-        command_offset=torch.tensor([GRAVITY, 0.0, 0.0, 0.0]),
-        command_scale=torch.tensor([vehicle.max_thrust - GRAVITY, *vehicle.autopilot.max_rate]),
+        command_offset=offset,
+        command_scale=command_scale,
     )
 
 
@@ -114,6 +138,9 @@ class GradientTrainer:
         vehicle = load_vehicle(config.vehicle)
         self.layout = layout_of(tuple(config.observation))
         self.policy = make_policy(config).to(self.device)
+        self._command_offset, self._command_scale = (
+            part[:, None].to(self.device) for part in command_scaling(vehicle)
+        )
         self.nominal = QuadrotorParams.from_vehicle(vehicle)
         rate_loop = RateLoopParams.from_vehicle(vehicle)
         # The speed of a rotor is the root of its thrust, whose gradient is infinite at zero.
@@ -224,9 +251,7 @@ class GradientTrainer:
         x, y, z, w = vehicle.quat_world_body
         up = 1 - 2 * (x * x + y * y)
         forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
-        scaled = (commands[:2] - self.policy.command_offset[:, None]) / (
-            self.policy.command_scale[:, None]
-        )
+        scaled = (commands[:2] - self._command_offset) / self._command_scale
         loss = self._loss
         return (
             loss.position * (pos_error + loss.position_smoothing**2).sqrt()

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
-from liquid_control.config import ConfigError, load_yaml
+from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.nn.export import export_policy
-from liquid_control.runtime.artifact import Artifact
 from liquid_control.structs import COMMAND_LAYOUT
-from liquid_control.training.config import TrainingConfig
+from liquid_control.training.config import TrainingConfig, load_training
+from liquid_control.training.expert import Expert
 from liquid_control.training.gradient import GradientTrainer, Progress
 
 CHECKPOINT_EVERY = 20.0  # s
@@ -37,8 +38,10 @@ def train(
     restart: bool = False,
     on_start: Callable[[GradientTrainer], None] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> Artifact:
-    """Train, or go on with, the run that ``config_file`` describes; write ``out/policy.onnx``.
+) -> Path:
+    """Train, or go on with, the run that ``config_file`` describes.
+
+    Returns the result: ``out/policy.onnx``, or ``out/gains.yaml`` where an expert is tuned.
 
     Args:
         device: of the tensors; CUDA if torch sees one, else the CPU.
@@ -48,7 +51,7 @@ def train(
     Raises:
         ConfigError: for a bad configuration, and for a checkpoint of another configuration.
     """
-    config = load_yaml(config_file, TrainingConfig)
+    config = load_training(config_file)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -126,7 +129,7 @@ class _Run:
         os.replace(partial, self.log)
         self._saved = time.monotonic()
 
-    def export(self) -> Artifact:
+    def export(self) -> Path:
         trainer, config = self.trainer, self.config
         tail = [row["rmse_m"] for row in self.rows[-10:] if row["rmse_m"] is not None]
         record = {
@@ -137,18 +140,34 @@ class _Run:
             "training_rmse_m": float(np.mean(tail)) if tail else None,
             "provenance": provenance(),
         }
+        if isinstance(trainer.policy, Expert):
+            return _write_gains(self.out / "gains.yaml", trainer.policy, record)
         cell = trainer.policy.cell
-        return export_policy(
+        path = self.out / "policy.onnx"
+        export_policy(
             trainer.policy.cpu(),
-            self.out / "policy.onnx",
+            path,
             observation=trainer.layout,
             command=COMMAND_LAYOUT,
             control_period=1.0 / config.control_rate,
-            network="_".join(str(part) for part in _network_name(cell.config())),
+            network="_".join(_network_name(cell.config())),
             vehicle=config.vehicle,
             training=record,
             rng=np.random.default_rng(config.seed),
         )
+        return path
+
+
+def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
+    text = (
+        f"# Gains of the geometric controller, tuned in {record['updates']} updates of "
+        f"{record['config']['optimiser']['environments']} environments.\n"
+        "# Units and ranges: see BackupParameters in liquid_control/parameters.py.\n"
+    )
+    partial = path.with_suffix(".partial")
+    partial.write_text(text + yaml.safe_dump(expert.gains().model_dump(), sort_keys=False))
+    os.replace(partial, path)
+    return path
 
 
 def _network_name(cell: dict[str, Any]) -> list[str]:

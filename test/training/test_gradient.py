@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from liquid_control.config import ConfigError, load_yaml, read_yaml, share_dir
+from liquid_control.controllers import make_controller
+from liquid_control.parameters import BackupParameters, ControllerParameters
+from liquid_control.runtime.artifact import load_artifact
 from liquid_control.runtime.policy import load_policy
 from liquid_control.training.conditions import (
     Draw,
@@ -13,7 +16,7 @@ from liquid_control.training.conditions import (
     draw_window,
     start_process,
 )
-from liquid_control.training.config import TrainingConfig
+from liquid_control.training.config import TrainingConfig, load_training
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.run import train
 
@@ -35,7 +38,7 @@ def small(**optimiser) -> TrainingConfig:
 def write(config, path):
     import yaml
 
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return path
 
 
@@ -97,13 +100,14 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path):
         file, tmp_path / "cut", compiled=False, on_progress=lambda p: seen.append(p.update)
     )
     assert seen == [4, 5, 6]
-    assert resumed.metadata.golden == whole.metadata.golden
+    assert load_artifact(resumed).metadata.golden == load_artifact(whole).metadata.golden
 
 
 def test_the_artifact_flies_and_carries_its_record(tmp_path):
     config = small(updates=2)
-    artifact = train(write(config, tmp_path / "run.yaml"), tmp_path / "out", compiled=False)
-    policy = load_policy(artifact.path)
+    policy = load_policy(
+        train(write(config, tmp_path / "run.yaml"), tmp_path / "out", compiled=False)
+    )
     command = policy.step(np.zeros(policy.observation_layout.size), 0.01)
     assert np.isfinite(command).all()
     record = policy.metadata.training
@@ -127,6 +131,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     ("change", "reason"),
     [
         ({"network": {"kind": "magic"}}, "magic"),
+        ({"network": {"kind": "geometric"}, "observation": {"up": 1.0}}, "geometric"),
+        ({"extends": "nothing"}, "nothing"),
         ({"observation": {"pos_eror": 1.0}}, "pos_eror"),
         ({"vehicle": "zeppelin"}, "zeppelin"),
         ({"control_rate": -1}, "control_rate"),
@@ -183,3 +189,27 @@ def test_turbulence_has_the_strength_that_was_drawn():
         )
     deviation = window.wind - conditions.wind_mean
     assert float(deviation.std()) == pytest.approx(1.5, rel=0.05)
+
+
+def test_an_expert_is_tuned_to_gains_that_fly(tmp_path):
+    config = small(updates=3).model_copy(
+        update={"network": {"kind": "geometric", "integral": True, "observer": True}}
+    )
+    result = train(write(config, tmp_path / "run.yaml"), tmp_path / "out", compiled=False)
+    controller, _ = make_controller(str(result), ControllerParameters())
+    assert controller.gains.position_gain != BackupParameters().position_gain
+    assert controller.gains.observer_gain > 0
+
+
+def test_a_file_extends_another_and_replaces_what_it_gives(tmp_path):
+    path = tmp_path / "other.yaml"
+    path.write_text("extends: hover_liquid\nseed: 9\nnetwork: {kind: gru}\nloss: {yaml: 1}\n")
+    with pytest.raises(ConfigError, match=r"loss\.yaml: unknown key"):
+        load_training(path)
+    path.write_text("extends: hover_liquid\nseed: 9\nnetwork: {kind: gru}\nloss: {yaw: 2.0}\n")
+    config, base = load_training(path), load_training("hover_liquid")
+    assert (config.seed, config.network, config.loss.yaw) == (9, {"kind": "gru"}, 2.0)
+    assert config.randomisation == base.randomisation
+    path.write_text(f"extends: {path}\n")
+    with pytest.raises(ConfigError, match="extends itself"):
+        load_training(path)

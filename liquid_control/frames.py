@@ -30,6 +30,15 @@ def stack(like: Array, *components: Array) -> Array:
     return np.array(components) if xp is np else xp.stack(components)
 
 
+def components(a: Array):
+    """What ``x, y, z = ...`` takes apart.
+
+    For one vehicle in NumPy as Python floats: the same arithmetic, bit for bit, in a third of the
+    time of NumPy's scalars.
+    """
+    return a.tolist() if type(a) is np.ndarray and a.ndim == 1 else a
+
+
 def quat_multiply(a: Array, b: Array) -> Array:
     """Hamilton product ``a ⊗ b`` of quaternions ``(4, *batch)``."""
     ax, ay, az, aw = a
@@ -51,7 +60,7 @@ def quat_conjugate(q: Array) -> Array:
 
 def quat_normalize(q: Array) -> Array:
     """``q / |q|`` for ``(4, *batch)``; a zero quaternion gives NaN."""
-    x, y, z, w = q
+    x, y, z, w = components(q)
     return q / (x * x + y * y + z * z + w * w) ** 0.5
 
 
@@ -68,14 +77,14 @@ def rotate_components(x: Array, y: Array, z: Array, w: Array, vx: Array, vy: Arr
 
 def rotate(q: Array, v: Array) -> Array:
     """``R(q) v``: with ``quat_world_body``, body vector ``(3, *batch)`` to world."""
-    x, y, z, w = q
-    return stack(v, *rotate_components(x, y, z, w, *v))
+    x, y, z, w = components(q)
+    return stack(v, *rotate_components(x, y, z, w, *components(v)))
 
 
 def rotate_inverse(q: Array, v: Array) -> Array:
     """``R(q)ᵀ v``: with ``quat_world_body``, world vector ``(3, *batch)`` to body."""
-    x, y, z, w = q
-    return stack(v, *rotate_components(-x, -y, -z, w, *v))
+    x, y, z, w = components(q)
+    return stack(v, *rotate_components(-x, -y, -z, w, *components(v)))
 
 
 def matrix_from_quat(q: Array) -> Array:

@@ -44,7 +44,9 @@ def _acc_setpoint(s: Situation) -> Array:
 
 def _up(s: Situation) -> Array:
     x, y, z, w = components(s.quat_world_body)
-    return stack(s.quat_world_body, 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y))
+    return stack(
+        s.quat_world_body, 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)
+    )
 
 
 def _heading(s: Situation) -> Array:

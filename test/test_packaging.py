@@ -1,0 +1,161 @@
+"""What users install: the package by colcon and by pip, with the share data found in both."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NODES = {"controller", "recorder", "simulator"}
+FIND = (
+    "import liquid_control, liquid_control.config as c; print(liquid_control.__file__); "
+    "print(c.share_dir()); print(c.load_vehicle('crazyflie').name)"
+)
+
+
+def run(*command, **keywords) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **keywords)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """The files of the repository without what is built or ignored, in a colcon workspace."""
+    target = tmp_path_factory.mktemp("workspace") / "src" / "liquid_control"
+    names = ("liquid_control", "config", "sim_worlds", "launch", "resource", "scripts")
+    for name in names:
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("package.xml", "setup.py", "setup.cfg", "pyproject.toml"):
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def share_files(folder: Path) -> set[str]:
+    files = {"package.xml"}
+    for pattern in ("config/**/*", "sim_worlds/**/*", "launch/*.py"):
+        files |= {str(p.relative_to(folder)) for p in folder.glob(pattern) if p.is_file()}
+    return files
+
+
+def environment(**changes) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | changes
+
+
+@pytest.fixture(scope="module")
+def colcon_install(checkout):
+    """The install folder of a colcon build."""
+    colcon = shutil.which("colcon") or shutil.which("colcon", path=Path(sys.executable).parent)
+    if colcon is None:
+        pytest.skip("colcon is not installed")
+    workspace = checkout.parents[1]
+    path = f"{Path(colcon).parent}{os.pathsep}{os.environ['PATH']}"
+    keywords = {"cwd": workspace, "env": environment(PATH=path)}
+    # A package.xml that does not validate would be listed as (python), without an error.
+    assert "(ros.ament_python)" in run(colcon, "list", **keywords)
+    run(colcon, "build", **keywords)
+    return workspace / "install"
+
+
+def test_colcon_workspace_holds_executables_share_and_marker(colcon_install):
+    prefix = colcon_install / "liquid_control"
+    executables = {p.name for p in (prefix / "lib" / "liquid_control").iterdir()}
+    assert executables == NODES
+    assert all(os.access(prefix / "lib/liquid_control" / name, os.X_OK) for name in NODES)
+    share = prefix / "share" / "liquid_control"
+    assert share_files(ROOT) <= share_files(share)
+    assert (prefix / "share/ament_index/resource_index/packages/liquid_control").is_file()
+
+
+def test_sourced_colcon_workspace_runs(colcon_install, tmp_path):
+    """Console script on the PATH, package and share data from the workspace, nodes start."""
+    script = f"""
+        source {colcon_install}/setup.bash
+        echo "$AMENT_PREFIX_PATH"; which liquid-control
+        {sys.executable} -c "{FIND}"
+        liquid-control --help > help.txt
+    """
+    lines = run("bash", "-ec", script, cwd=tmp_path, env=environment()).splitlines()
+    prefix = str(colcon_install / "liquid_control")
+    assert lines[0].split(":")[0] == prefix
+    assert lines[1] == f"{prefix}/bin/liquid-control"
+    assert lines[2].startswith(prefix)
+    assert lines[3] == f"{prefix}/share/liquid_control"
+    assert lines[4] == "crazyflie"
+
+
+@pytest.mark.ros
+def test_node_of_a_sourced_workspace_starts(colcon_install, tmp_path):
+    pytest.importorskip("rclpy")
+    node = colcon_install / "liquid_control/lib/liquid_control/controller"
+    bin_dir = Path(sys.executable).parent
+    script = f"""
+        source {colcon_install}/setup.bash
+        PATH={bin_dir}:$PATH {node} --ros-args -p autostart:=true -p policy:=no_such_policy
+    """
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=60, env=environment()
+    )
+    assert done.returncode == 2
+    assert "no such file: no_such_policy" in done.stderr
+
+
+def test_pip_install_holds_console_script_and_share(checkout, tmp_path):
+    """Not editable, into a prefix of its own; needs no network."""
+    prefix = tmp_path / "prefix"
+    flags = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location")
+    run(*pip, *flags, "--prefix", prefix, checkout, env=environment())
+    (site,) = prefix.glob("lib/python*/site-packages")
+    scripts = {p.name for p in (prefix / "bin").iterdir()}
+    assert scripts == {"liquid-control"}
+    assert {p.name for p in (prefix / "lib/liquid_control").iterdir()} == NODES
+    found = environment(PYTHONPATH=str(site))
+    lines = run(sys.executable, "-c", FIND, cwd=tmp_path, env=found).splitlines()
+    assert lines[0].startswith(str(site))
+    assert lines[1] == str(prefix / "share" / "liquid_control")
+    assert lines[2] == "crazyflie"
+    assert share_files(ROOT) <= share_files(Path(lines[1]))
+    run(prefix / "bin" / "liquid-control", "--help", cwd=tmp_path, env=found)
+
+
+def test_package_xml_is_valid_and_agrees_with_setup():
+    catkin_pkg = pytest.importorskip("catkin_pkg.package")
+    package = catkin_pkg.parse_package(ROOT)  # raises where the format is not kept
+    assert package.package_format == 3
+    assert package.licenses == ["Apache-2.0"]
+    text = (ROOT / "setup.py").read_text()
+    assert f'version="{package.version}"' in text
+    (maintainer,) = package.maintainers
+    assert f'maintainer_email="{maintainer.email}"' in text
+
+
+def test_every_ros_package_that_is_imported_is_declared():
+    """Messages and clients: in package.xml for rosdep, in setup.py's extra for pip."""
+    source = "\n".join(p.read_text() for p in (ROOT / "liquid_control/nodes").glob("*.py"))
+    imported = set(re.findall(r"^from (\w+)\.(?:msg|srv) import", source, re.MULTILINE))
+    assert imported >= {"sensor_msgs", "nav_msgs", "std_msgs"}
+    declared = (ROOT / "package.xml").read_text()
+    setup = (ROOT / "setup.py").read_text()
+    for name in imported:
+        assert f"<exec_depend>{name}</exec_depend>" in declared, name
+        assert f'"ros-{name.replace("_", "-")}"' in setup, name
+
+
+def test_launch_file_describes_a_flight():
+    """Where the launch system is installed; its processes are described, not started."""
+    pytest.importorskip("launch_ros")
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("sim", ROOT / "launch/simulation.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    entities = module.generate_launch_description().entities
+    names = {a.name for a in entities if hasattr(a, "default_value")}
+    assert names >= {"world", "policy", "seed", "lockstep", "record"}
+    executables = {e.node_executable for e in entities if hasattr(e, "node_executable")}
+    assert executables == NODES

@@ -79,7 +79,7 @@ class Baseline(Cell):
         if kind == "lstm":
             self.bias.data[units : 2 * units] = 1.0
         if kind == "gru_decay":
-            self.decay = nn.Parameter(torch.zeros(2, units))
+            self.decay = nn.Parameter(torch.full((2, units), 0.01))
         if kind == "ct_gru":
             self.weight_candidate = matrix(units, fan, 1.5)
             self.bias_candidate = nn.Parameter(torch.zeros(units))
@@ -258,10 +258,11 @@ class Readout(Cell):
     ) -> Tensor:
         return self.cell.advance(input_BF, state_BH, dt_B1, weights[:-2])
 
-    def compiled_states(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
-        return self.cell.compiled_states(
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
+        result = self.cell.compiled_sequence(
             input_BTF, state_BH, dt_BT1, weights[:-2], observed_BT, reset_BT
         )
+        return result and (F.linear(result[0], *weights[-2:]), result[1])
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return F.linear(self.cell.output(state, weights[:-2]), *weights[-2:])

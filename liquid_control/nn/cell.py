@@ -61,7 +61,7 @@ class Cell(nn.Module):
         """Plain values from which :func:`liquid_control.nn.zoo.build_cell` rebuilds the cell."""
         raise NotImplementedError
 
-    def compiled_states(
+    def compiled_sequence(
         self,
         input_BTF: Tensor,
         state_BH: Tensor,
@@ -69,8 +69,8 @@ class Cell(nn.Module):
         weights: Weights,
         observed_BT: Tensor | None,
         reset_BT: Tensor | None,
-    ) -> Tensor | None:
-        """States (B, T, H) from a fused kernel, or None where there is none for these tensors."""
+    ) -> tuple[Tensor, Tensor] | None:
+        """(output_BTO, last state_BH) from a compiled kernel; None if none takes these."""
         return None
 
     def step(

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liquid_control.nn.cell import Cell, Weights, fan_in, gather_sources
+from liquid_control.nn.compiled import compiled_for, masks_TB
 from liquid_control.nn.wiring import Wiring, wiring_from_config
 
 # heads of each mode: (those that carry polarity, those that do not)
@@ -91,6 +92,7 @@ class CfC(Cell):
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
         self.unit_output = mode in ("closed", "ctrnn", "default")
+        self._structure = None  # of the compiled kernel, built at its first use
         self.layers = wiring.layers(own_state=mode in GATED)
         self.weight, self.bias = nn.ParameterList(), nn.ParameterList()
         for index, layer in enumerate(self.layers):
@@ -220,6 +222,34 @@ class CfC(Cell):
             constants = [value[neurons] for value in weights[2 * len(self.layers) :]]
             fresh.append(_UPDATES[self.mode](heads, state_BH[:, neurons], t_B1, *constants))
         return torch.cat(fresh, dim=1)
+
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
+        if not compiled_for(input_BTF, state_BH, dt_BT1, *weights):
+            return None
+        from liquid_control.nn.kernel_cfc import CfCSequence, build_structure
+
+        if self._structure is None:
+            exists = [
+                (getattr(self, f"sign{k}").ne(0) | getattr(self, f"free{k}").ne(0)).numpy()
+                for k in range(len(self.layers))
+            ]
+            self._structure = build_structure(self.mode, self.input_size, self.layers, exists)
+        structure, synapses = self._structure
+        count = 2 * len(self.layers)
+        values = [w.flatten()[index] for w, index in zip(weights[:count:2], synapses)]
+        constants = (*weights[count:], *(state_BH.new_zeros(self.state_size),) * 2)[:2]
+        output_TOB, state_HB = CfCSequence.apply(
+            structure,
+            self.output_size,
+            *masks_TB(observed_BT, reset_BT),
+            torch.cat(values),
+            torch.cat(weights[1:count:2]),
+            torch.stack(constants),
+            input_BTF.contiguous(),
+            state_BH.T.contiguous(),
+            (dt_BT1[:, :, 0].T / self.nominal_dt).contiguous(),
+        )
+        return output_TOB.permute(2, 0, 1), state_HB.T
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :]

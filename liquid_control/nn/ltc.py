@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liquid_control.nn.cell import Cell, Weights
+from liquid_control.nn.compiled import compiled_for, masks_TB
 from liquid_control.nn.wiring import Wiring, wiring_from_config
 
 SOLVERS = ("fused", "euler", "rk4")
@@ -72,6 +73,7 @@ class LTC(Cell):
         self.positive, self.polarity = positive, polarity
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
+        self._indices: list[np.ndarray] = []  # source and target of each synapse, for the kernel
         # synapses sorted by target; sensory ones and those between neurons apart, since the
         # former act once a step and the latter once a substep
         for block, matrix in (
@@ -79,6 +81,7 @@ class LTC(Cell):
             ("neural", wiring.adjacency),
         ):
             target, source = np.nonzero(matrix.T)
+            self._indices += [source, target]
             sign = torch.tensor(matrix[source, target], dtype=torch.float32)
             self.register_buffer(f"{block}_sign", sign, persistent=False)
             position, padded = _padded(target, source, wiring.units)
@@ -230,6 +233,26 @@ class LTC(Cell):
                 k4 = slope(v_BN + d_B1 * k3)
                 v_BN = v_BN + d_B1 / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
         return v_BN
+
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
+        gleak, gleak_vleak, cm, input_w, input_b, output_w, output_b = weights[8:]
+        if self.solver != "fused" or not compiled_for(input_BTF, state_BH, dt_BT1, *weights):
+            return None
+        from liquid_control.nn.kernel_ltc import LTCSequence
+
+        motor_TOB, state_HB = LTCSequence.apply(
+            self._indices,
+            self.unfolds,
+            self.output_size,
+            *masks_TB(observed_BT, reset_BT),
+            torch.stack(self.synapses("sensory")),
+            torch.stack(self.synapses("neural")),
+            torch.stack([gleak, gleak_vleak, cm]),
+            (input_BTF * input_w + input_b).contiguous(),
+            state_BH.T.contiguous(),
+            (dt_BT1[:, :, 0].T / (self.nominal_dt * self.unfolds)).contiguous(),
+        )
+        return motor_TOB.permute(2, 0, 1) * output_w + output_b, state_HB.T
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :] * weights[-2] + weights[-1]

@@ -34,23 +34,20 @@ def run_sequence(
     if observed_BT is not None:
         dt_BT1 = _elapsed(dt_BT1, observed_BT, reset_BT)
         input_BTF = torch.where(observed_BT[:, :, None], input_BTF, 0.0)
-    states_BTH = None
     if compiled:
-        states_BTH = cell.compiled_states(
-            input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT
-        )
-    if states_BTH is None:
-        states = []
-        for t in range(input_BTF.shape[1]):
-            if reset_BT is not None:
-                state_BH = torch.where(reset_BT[:, t, None], 0.0, state_BH)
-            new_BH = cell.advance(input_BTF[:, t], state_BH, dt_BT1[:, t], weights)
-            if observed_BT is not None:
-                new_BH = torch.where(observed_BT[:, t, None], new_BH, state_BH)
-            state_BH = new_BH
-            states.append(state_BH)
-        states_BTH = torch.stack(states, dim=1)
-    return cell.output(states_BTH, weights), states_BTH[:, -1]
+        result = cell.compiled_sequence(input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT)
+        if result is not None:
+            return result
+    states = []
+    for t in range(input_BTF.shape[1]):
+        if reset_BT is not None:
+            state_BH = torch.where(reset_BT[:, t, None], 0.0, state_BH)
+        new_BH = cell.advance(input_BTF[:, t], state_BH, dt_BT1[:, t], weights)
+        if observed_BT is not None:
+            new_BH = torch.where(observed_BT[:, t, None], new_BH, state_BH)
+        state_BH = new_BH
+        states.append(state_BH)
+    return cell.output(torch.stack(states, dim=1), weights), state_BH
 
 
 def _elapsed(dt_BT1: Tensor, observed_BT: Tensor, reset_BT: Tensor | None) -> Tensor:

@@ -1,0 +1,63 @@
+"""Whether the compiled CPU kernels serve a call, and what they need in their layout.
+
+The kernels need numba, and tensors of one floating type on the CPU. Everywhere else (GPU, no numba,
+torch.compile, function transforms) the cells run in plain torch and compute the same.
+"""
+
+import importlib.util
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@cache
+def _numba_is_installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+def compiled_for(*tensors: Tensor) -> bool:
+    """Whether a kernel can take these tensors."""
+    dtype = tensors[0].dtype
+    return (
+        _numba_is_installed()
+        and dtype in (torch.float32, torch.float64)
+        and all(tensor.dtype == dtype and tensor.device.type == "cpu" for tensor in tensors)
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+class Scratch:
+    """A large array for one call, handed to a later call once autograd has let go of this one.
+
+    Memory fresh from the system costs a page fault every 4 KiB, which is more than the arithmetic
+    on it.
+    """
+
+    _free: ClassVar[list[np.ndarray]] = []
+    _kept = 4
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        size = int(np.prod(shape)) * dtype.itemsize
+        fitting = (k for k, array in enumerate(self._free) if size <= array.nbytes <= 2 * size)
+        k = next(fitting, None)
+        self._bytes = np.empty(size, np.uint8) if k is None else self._free.pop(k)
+        self.array = self._bytes[:size].view(dtype).reshape(shape)
+
+    def __del__(self) -> None:
+        self._free.append(self._bytes)
+        del self._free[: -self._kept]
+
+
+def masks_TB(observed_BT: Tensor | None, reset_BT: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    """(T, B) bool arrays: samples that are missing, beginnings of a sequence; empty if there are
+    none.
+    """
+    missing = None if observed_BT is None else ~observed_BT
+    return tuple(
+        np.empty((0, 0), bool) if mask is None else np.ascontiguousarray(mask.numpy().T)
+        for mask in (missing, reset_BT)
+    )

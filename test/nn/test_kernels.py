@@ -1,0 +1,99 @@
+"""The compiled kernels compute what torch computes, gradients included."""
+
+import numpy as np
+import pytest
+import torch
+from networks import MODES, WIRING_NAMES, make_cell, random_inputs
+
+from liquid_control.nn.compiled import Scratch
+from liquid_control.nn.sequence import run_sequence
+
+pytest.importorskip("numba")
+from liquid_control.nn import kernel_cfc, kernel_ltc, kernel_math
+
+NAMES = [*(f"cfc-{mode}" for mode in MODES), "ltc-fused"]
+
+
+def with_gradients(cell, inputs, masks, compiled):
+    values = [value.clone().requires_grad_() for value in inputs]
+    output, state = run_sequence(cell, *values, **masks, compiled=compiled)
+    rng = torch.Generator().manual_seed(0)
+    loss = (output * torch.randn(output.shape, generator=rng, dtype=output.dtype)).sum()
+    gradients = torch.autograd.grad(loss + state.square().sum(), [*values, *cell.parameters()])
+    return output, state, *gradients
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("wiring", WIRING_NAMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_kernel_equals_torch_with_gradients(name, wiring, masked, dtype, tolerance, monkeypatch):
+    called = []
+    for module, function in ((kernel_cfc, "CfCSequence"), (kernel_ltc, "LTCSequence")):
+        apply = getattr(module, function).apply
+        monkeypatch.setattr(
+            getattr(module, function), "apply", lambda *a, f=apply: called.append(1) or f(*a)
+        )
+    tolerance *= 20 if name == "cfc-pure" else 1  # it magnifies rounding: h is not in its bounds
+    cell = make_cell(name, wiring).to(dtype)
+    inputs = random_inputs(cell, batch=21, steps=7, dtype=dtype)  # not a multiple of a vector
+    masks = {}
+    if masked:
+        rng = torch.Generator().manual_seed(1)
+        masks = {
+            "observed_BT": torch.rand(21, 7, generator=rng) > 0.3,
+            "reset_BT": torch.rand(21, 7, generator=rng) > 0.8,
+        }
+    ours = with_gradients(cell, inputs, masks, compiled=True)
+    assert called, "the kernel was not used"
+    for mine, theirs in zip(ours, with_gradients(cell, inputs, masks, compiled=False)):
+        scale = 1.0 + theirs.detach().abs().max().item()
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "low"),
+    [
+        (kernel_math.exp, np.exp, -87.0),
+        (kernel_math.sigmoid, lambda x: 1.0 / (1.0 + np.exp(-x)), -80.0),
+        (kernel_math.tanh, np.tanh, -80.0),
+    ],
+)
+def test_elementary_functions(ours, theirs, low):
+    @kernel_math.numba.njit
+    def apply(values, result):
+        for k in range(values.size):
+            result[k] = ours(values[k])
+
+    values = np.linspace(low, 80.0, 100_001).astype(np.float32)
+    exact = theirs(values.astype(np.float64))
+    result = np.empty_like(values)
+    apply(values, result)
+    np.testing.assert_allclose(result, exact, rtol=4e-7, atol=2e-7)
+    special = np.array([np.nan, np.inf, -np.inf], np.float32)
+    result = np.empty_like(special)
+    apply(special, result)
+    assert np.isnan(result[0])
+    limits = theirs(np.array([88.0, -87.0]))
+    np.testing.assert_allclose(result[1:], limits, rtol=1e-5, atol=1e-30)
+
+
+def test_scratch_is_used_again_only_after_release(monkeypatch):
+    monkeypatch.setattr(Scratch, "_free", [])
+    first = Scratch((100, 7), np.dtype(np.float32))
+    second = Scratch((100, 7), np.dtype(np.float32))
+    assert not np.shares_memory(first.array, second.array)
+    memory = first.array
+    del first
+    third = Scratch((100, 7), np.dtype(np.float32))
+    assert np.shares_memory(memory, third.array)
+
+
+def test_two_sequences_in_flight_keep_their_own_values():
+    cell = make_cell("cfc-closed", "ncp")
+    first, second = (random_inputs(cell, batch=8, steps=5, seed=seed) for seed in (0, 1))
+    alone = torch.autograd.grad(run_sequence(cell, *first)[0].sum(), cell.parameters())
+    one, _ = run_sequence(cell, *first)
+    run_sequence(cell, *second)[0].sum().backward()
+    for mine, theirs in zip(torch.autograd.grad(one.sum(), cell.parameters()), alone):
+        torch.testing.assert_close(mine, theirs)

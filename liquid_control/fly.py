@@ -119,14 +119,16 @@ def _criteria(scenario: WorldConfig) -> dict[str, float]:
 
 def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
     from liquid_control.evaluation.circuit import layers
+    from liquid_control.evaluation.picture import write_picture
     from liquid_control.evaluation.report import write_report
     from liquid_control.evaluation.video import write_video
 
     request.out.mkdir(parents=True, exist_ok=True)
-    files = []
+    after, neurons = scenario.success.settle_time, layers(log, metadata)
+    files = [write_picture(request.out / "picture.png", log, layers=neurons, after=after)]
     video = None
     if request.video:
-        video = write_video(request.out / "flight.mp4", log, vehicle, layers=layers(log, metadata))
+        video = write_video(request.out / "flight.mp4", log, vehicle, layers=neurons)
         files.append(video)
     report = write_report(
         request.out,
@@ -135,6 +137,6 @@ def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
         metadata=metadata,
         video=video,
         configuration=scenario.model_dump(mode="json"),
-        after=scenario.success.settle_time,
+        after=after,
     )
     return [report, *files]

@@ -209,7 +209,19 @@ def controller_yaml() -> str:
     return "\n".join(lines) + "\n"
 
 
+def parameter_markdown() -> str:
+    """The table of the README."""
+    lines = ["| parameter | default | range | unit | meaning |", "|---|---|---|---|---|"]
+    for row in parameter_table(ControllerParameters):
+        fixed = " (read-only)" if row.read_only else ""
+        lines.append(
+            f"| `{row.name}` | {json.dumps(row.default)} | {row.range} | {row.unit} "
+            f"| {row.description}{fixed} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(controller_yaml())
+    sys.stdout.write(parameter_markdown() if "--markdown" in sys.argv else controller_yaml())

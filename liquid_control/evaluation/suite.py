@@ -36,6 +36,7 @@ from liquid_control.controllers import GEOMETRIC, make_controller
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, position_error
 from liquid_control.evaluation.provenance import package_version
 from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
@@ -181,6 +182,11 @@ def _cell_key(artifact: str, world: WorldConfig) -> str:
         digest.update(part.encode() + b"\0")
     digest.update(policy)
     return digest.hexdigest()[:16]
+
+
+def load_metadata(artifact: str) -> PolicyMetadata | None:
+    """Of an artifact; ``None`` for an expert."""
+    return None if artifact == GEOMETRIC else load_artifact(artifact).metadata
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,9 @@ from liquid_control.evaluation.page import (
     table,
 )
 from liquid_control.evaluation.provenance import provenance
-from liquid_control.evaluation.suite import fly_one
+from liquid_control.evaluation.suite import fly_one, load_metadata
 from liquid_control.evaluation.summary import COMPARED, Summary, best_policy
 from liquid_control.evaluation.video import write_video
-from liquid_control.runtime.artifact import PolicyMetadata
-from liquid_control.runtime.policy import load_policy
 
 _COLORS = ("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c", "#d1495b", "#6a6fd0")
 _LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
@@ -37,11 +35,10 @@ _GRID = 4  # small plots in a row
 def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) -> Path:
     """Write ``report.html`` and, with ``film``, ``worst.mp4`` into ``out``."""
     config, out = summary.suite.config, Path(out)
-    seeds = max(len(config.policies[name]) for name in summary.policies)
     page = Page(
         config.description,
-        f"{len(summary.policies)} policies, {len(summary.conditions)} conditions, up to {seeds} "
-        f"training seeds, {summary.suite.flights} flights each: {len(summary.rows)} flights",
+        f"{len(summary.policies)} policies, {len(summary.conditions)} conditions, "
+        f"{summary.suite.flights} flights a training seed: {len(summary.rows)} flights",
     )
     page.add_section(
         "Position error, RMSE",
@@ -75,6 +72,7 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         if metric != "rmse_m"
     ]
     page.add_section("Other metrics", *others)
+    page.add_section("Policies", _policies(summary))
     page.add(_origin(summary))
     return page.write(out / "report.html")
 
@@ -252,7 +250,7 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
         == (worst["policy"], worst["training"], worst["condition"])
     )
     log = fly_one(cell, worst["seed"])
-    metadata = _metadata(cell.artifact)
+    metadata = load_metadata(cell.artifact)
     groups = layers(log, metadata)
     end = log.crash_reason or f"largest error {100 * (worst['max_error_m'] or 0):.1f} cm"
     note = (
@@ -274,24 +272,28 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
         )
 
 
-def _metadata(artifact: str) -> PolicyMetadata | None:
-    return load_policy(artifact).metadata if artifact.endswith(".onnx") else None
+def _policies(summary: Summary) -> str:
+    """What flew, so that a reader can judge whether the comparison is fair."""
+    rows = []
+    for name in summary.policies:
+        records = summary.records(name)
+        weights = [record["weights"] for record in records if "weights" in record]
+        networks = dict.fromkeys(record.get("network", "expert") for record in records)
+        spread = f"{min(weights)} to {max(weights)}" if weights else "–"
+        spread = str(weights[0]) if len(set(weights)) == 1 else spread
+        rows.append([escape(name), escape(", ".join(networks)), spread, str(len(records))])
+    head = ("policy", "network", "non-zero weights", "training seeds")
+    return table(head, rows, numbers=(2, 3))
 
 
 def _origin(summary: Summary) -> str:
-    records = {}
-    for name in summary.policies:
-        files = dict.fromkeys(c.artifact for c in summary.suite.cells if c.policy == name)
-        found = [_metadata(file) for file in files]
-        records[name] = [
-            {"network": m.network, "weights": m.weights, "training": m.training}
-            if m
-            else "an expert of this package"
-            for m in found
-        ]
+    config = summary.suite.config
+    descriptions = {name: config.conditions[name].description for name in summary.conditions}
+    records = {name: summary.records(name) for name in summary.policies}
     return section(
         "Origin",
         definition_table(provenance()),
-        details("Policies", records),
-        details("Suite", summary.suite.config.model_dump(mode="json")),
+        details("Conditions", descriptions),
+        details("Training records", records),
+        details("Suite", config.model_dump(mode="json")),
     )

@@ -21,7 +21,7 @@ from liquid_control.evaluation.compare import (
     rate_interval,
 )
 from liquid_control.evaluation.provenance import provenance
-from liquid_control.evaluation.suite import Suite
+from liquid_control.evaluation.suite import Suite, load_metadata
 
 # metric: name, factor to the display unit, display unit
 COMPARED: dict[str, tuple[str, float, str]] = {
@@ -78,6 +78,18 @@ class Summary:
         rows = self.group(policy, condition)
         return sum(row["crashed"] for row in rows), len(rows)
 
+    def records(self, policy: str) -> list[dict[str, Any]]:
+        """What flew: file, network, non-zero weights and training record of each training seed."""
+        files = dict.fromkeys(cell.artifact for cell in self.suite.cells if cell.policy == policy)
+        found = []
+        for file in files:
+            metadata = load_metadata(file)
+            record = {"artifact": Path(file).name}
+            if metadata is not None:
+                record |= metadata.model_dump(include={"network", "weights", "training"})
+            found.append(record)
+        return found
+
     def challengers(self) -> list[str]:
         """Policies that are no baseline."""
         return [p for p in self.policies if p not in self.suite.config.baselines]
@@ -93,7 +105,7 @@ class Summary:
             "statistics": f"{100 * LEVEL:.0f} % percentile intervals, {RESAMPLES} resamples over "
             "training seeds and flights; crash rates: Wilson score intervals",
             "provenance": provenance(),
-            "policies": {name: list(config.policies[name]) for name in self.policies},
+            "policies": {name: self.records(name) for name in self.policies},
             "conditions": {name: config.conditions[name].description for name in self.conditions},
             "crashes": self._table(lambda p, c: self._crash_entry(p, c)),
             "metrics": {

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from liquid_control.control.observation import OBSERVATION_LAYOUT
-from liquid_control.frames import Array, namespace, stack
+from liquid_control.frames import Array, components, namespace, stack
 from liquid_control.parameters import BackupParameters
 from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
 
@@ -100,7 +100,9 @@ class GeometricController:
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command ``(4,)`` for an observation ``(25,)``, ``dt`` in seconds."""
-        command, self._memory = geometric_law(observation, self._memory, self.gains, dt)
+        command, self._memory = geometric_law(
+            components(observation), components(self._memory), self.gains, dt
+        )
         return command
 
 

@@ -2,7 +2,8 @@
 
 Every finished flight is one row of ``flights.jsonl``; a run that was interrupted, or whose suite
 has grown, flies only what is missing. A row belongs to a *cell*: a hash over the resolved world,
-the vehicle and the bytes of the policy. What was flown under other conditions is never mixed in.
+the vehicle, the parameters of the loop and the bytes of the policy. What was flown under other
+conditions is never mixed in.
 """
 
 from __future__ import annotations
@@ -175,18 +176,21 @@ def _merge(base: Any, changes: Any) -> Any:
 
 
 def _cell_key(artifact: str, world: WorldConfig) -> str:
-    policy = artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes()
-    vehicle = load_vehicle(world.vehicle).model_dump_json()
     digest = hashlib.sha256()
-    for part in (package_version("liquid_control"), world.model_dump_json(), vehicle):
+    for part in (
+        package_version("liquid_control"),
+        world.model_dump_json(),
+        load_vehicle(world.vehicle).model_dump_json(),
+        ControllerParameters().model_dump_json(),
+    ):
         digest.update(part.encode() + b"\0")
-    digest.update(policy)
+    digest.update(artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes())
     return digest.hexdigest()[:16]
 
 
 def load_metadata(artifact: str) -> PolicyMetadata | None:
     """Of an artifact; ``None`` for an expert."""
-    return None if artifact == GEOMETRIC else load_artifact(artifact).metadata
+    return load_artifact(artifact).metadata if artifact.endswith(".onnx") else None
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,10 @@ def training_progress() -> Iterator:
         "loss {task.fields[loss]}  error {task.fields[cm]}"
     )
     with _progress(text) as bar:
-        task = bar.add_task("compiling", total=1, loss="-", cm="-")
+        task = bar.add_task("starting", total=1, loss="-", cm="-")
 
         def on_start(trainer) -> None:
-            settings = trainer.config.optimiser
-            bar.update(task, total=settings.updates, completed=trainer.update)
+            bar.update(task, total=trainer.updates, completed=trainer.update)
 
         def on_progress(progress) -> None:
             error = "-" if math.isnan(progress.error) else f"{100 * progress.error:.1f} cm"

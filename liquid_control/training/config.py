@@ -117,19 +117,51 @@ class OptimiserConfig(StrictModel):
 
 
 class TrainingConfig(StrictModel):
-    """A training run by back-propagation through the batched dynamics."""
+    """What every training run says, whatever its method."""
 
-    method: Literal["gradient"]
+    method: str
     vehicle: str
     seed: int
     control_rate: PositiveFloat  # Hz, nominal
     observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units
     network: dict[str, Any]  # as nn.zoo.build_cell takes it; sensory and motor sizes are filled in
+
+
+class GradientConfig(TrainingConfig):
+    """A training run by back-propagation through the batched dynamics."""
+
+    method: Literal["gradient"]
     start: StartConfig
     reference: ReferenceConfig
     randomisation: RandomisationConfig
     loss: LossConfig
     optimiser: OptimiserConfig
+
+
+class DaggerConfig(StrictModel):
+    """Rounds of flights that the expert labels, and of regression on all labels so far."""
+
+    rounds: int = Field(gt=0)
+    flights: int = Field(gt=0)  # a round
+    duration: PositiveFloat  # s, of a flight
+    expert_share: Share  # of the steps that the expert flies in round k: its k-th power
+    updates: int = Field(gt=0)  # Adam steps a round
+    sequences: int = Field(gt=0)  # in a batch
+    length: int = Field(gt=1)  # control steps of a sequence
+    learning_rate: PositiveFloat
+    gradient_clip: PositiveFloat  # norm
+
+
+class ImitationConfig(TrainingConfig):
+    """A training run by imitation of an expert in PyBullet worlds (DAgger)."""
+
+    method: Literal["imitation"]
+    expert: str  # a controller by name, as `fly --policy` takes it
+    worlds: Annotated[tuple[str, ...], Field(min_length=1)]  # in turn
+    dagger: DaggerConfig
+
+
+_METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig}
 
 
 def load_training(name: str | Path) -> TrainingConfig:
@@ -139,7 +171,11 @@ def load_training(name: str | Path) -> TrainingConfig:
     itself; nested keys are merged, ``network`` and ``observation`` are replaced whole.
     """
     path = find_file(name, "config/training")
-    return parse(_read(path, ()), TrainingConfig, path)
+    data = _read(path, ())
+    method = data.get("method") if isinstance(data, dict) else None
+    if method not in _METHODS:
+        raise ConfigError(f"{path}: method: expected one of {', '.join(_METHODS)}, got {method!r}")
+    return parse(data, _METHODS[method], path)
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> Any:

@@ -13,24 +13,20 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from liquid_control.config import VehicleConfig, load_vehicle
+from liquid_control.config import load_vehicle
 from liquid_control.control.observation import (
-    OBSERVATION_LAYOUT,
     Situation,
     layout_of,
     observe,
     within_reach,
 )
 from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
-from liquid_control.nn.policy import Policy
-from liquid_control.nn.zoo import build_cell
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim import quadrotor
 from liquid_control.sim.autopilot import rotor_speed_command
@@ -48,8 +44,8 @@ from liquid_control.training.conditions import (
     start_process,
     vehicle_of,
 )
-from liquid_control.training.config import TrainingConfig
-from liquid_control.training.expert import Expert
+from liquid_control.training.config import GradientConfig
+from liquid_control.training.policy import Progress, command_scaling, make_policy
 
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
@@ -74,53 +70,6 @@ class Environments(NamedTuple):
     process: Process
 
 
-def command_scaling(vehicle: VehicleConfig) -> tuple[Tensor, Tensor]:
-    """Offset and scale (4), SI, that bring commands of the vehicle to [-1, 1]."""
-    return (
-        torch.tensor([GRAVITY, 0.0, 0.0, 0.0]),
-        torch.tensor([vehicle.max_thrust - GRAVITY, *vehicle.autopilot.max_rate]),
-    )
-
-
-def make_policy(config: TrainingConfig) -> Policy | Expert:
-    """A fresh policy of the configured network, sized by the observation and the vehicle.
-
-    Raises:
-        ValueError: if the configuration does not describe one.
-    """
-    layout = layout_of(tuple(config.observation))
-    network = dict(config.network)
-    if network.get("kind") == "geometric":
-        if layout != OBSERVATION_LAYOUT:
-            raise ValueError(f"a geometric controller observes {OBSERVATION_LAYOUT.names}")
-        del network["kind"]
-        return Expert(**network)
-    if "wiring" in network:
-        network["wiring"] = {**network["wiring"], "sensory": layout.size, "motor": 4}
-    else:
-        network.update(input_size=layout.size, output_size=4)
-    cell = build_cell(network, torch.Generator().manual_seed(config.seed))
-    scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
-    offset, command_scale = command_scaling(load_vehicle(config.vehicle))
-    return Policy(
-        cell,
-        observation_scale=torch.tensor(scale),
-        command_offset=offset,
-        command_scale=command_scale,
-    )
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands."""
-
-    update: int
-    updates: int
-    loss: float
-    error: float  # m, RMSE of the settled environments of the last window; NaN if none
-    learning_rate: float
-
-
 class GradientTrainer:
     """One training run; `state_dict` holds all of it, so that a resumed run ends the same.
 
@@ -132,7 +81,7 @@ class GradientTrainer:
     """
 
     def __init__(
-        self, config: TrainingConfig, device: str = "cpu", compiled: bool | None = None
+        self, config: GradientConfig, device: str = "cpu", compiled: bool | None = None
     ) -> None:
         self.config, self.device = config, torch.device(device)
         vehicle = load_vehicle(config.vehicle)
@@ -329,13 +278,16 @@ class GradientTrainer:
         self._restart_some()
         self.update += 1
         rmse = float((error / settled).sqrt()) if float(settled) > 0 else math.nan
-        return Progress(
-            self.update, self.config.optimiser.updates, float(loss.detach()), rmse, rate
-        )
+        return Progress(self.update, self.updates, float(loss.detach()), rmse, rate)
+
+    @property
+    def updates(self) -> int:
+        """Adam steps of the whole run."""
+        return self.config.optimiser.updates
 
     def run(self, on_progress: Callable[[Progress], None]) -> None:
         """All updates that are left."""
-        while self.update < self.config.optimiser.updates:
+        while self.update < self.updates:
             on_progress(self.step())
 
     def state_dict(self) -> dict:

@@ -23,8 +23,11 @@ from liquid_control.nn.export import export_policy
 from liquid_control.structs import COMMAND_LAYOUT
 from liquid_control.training.config import TrainingConfig, load_training
 from liquid_control.training.expert import Expert
-from liquid_control.training.gradient import GradientTrainer, Progress
+from liquid_control.training.gradient import GradientTrainer
+from liquid_control.training.imitation import ImitationTrainer
+from liquid_control.training.policy import Progress
 
+TRAINERS = {"gradient": GradientTrainer, "imitation": ImitationTrainer}
 CHECKPOINT_EVERY = 20.0  # s
 LOG_EVERY = 10  # updates
 
@@ -36,7 +39,7 @@ def train(
     device: str | None = None,
     compiled: bool | None = None,
     restart: bool = False,
-    on_start: Callable[[GradientTrainer], None] | None = None,
+    on_start: Callable[[GradientTrainer | ImitationTrainer], None] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train, or go on with, the run that ``config_file`` describes.
@@ -56,7 +59,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        trainer = GradientTrainer(config, device=device, compiled=compiled)
+        trainer = TRAINERS[config.method](config, device=device, compiled=compiled)
     except ValueError as error:
         raise ConfigError(f"{config_file}: {error}") from None
     run = _Run(config, trainer, out, restart)
@@ -73,7 +76,11 @@ class _Run:
     """Files of one run."""
 
     def __init__(
-        self, config: TrainingConfig, trainer: GradientTrainer, out: Path, restart: bool
+        self,
+        config: TrainingConfig,
+        trainer: GradientTrainer | ImitationTrainer,
+        out: Path,
+        restart: bool,
     ) -> None:
         self.config, self.trainer, self.out = config, trainer, out
         self.checkpoint, self.log = out / "checkpoint.pt", out / "log.jsonl"
@@ -160,8 +167,8 @@ class _Run:
 
 def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
     text = (
-        f"# Gains of the geometric controller, tuned in {record['updates']} updates of "
-        f"{record['config']['optimiser']['environments']} environments.\n"
+        f"# Gains of the geometric controller, tuned in {record['updates']} updates, "
+        f"{record['seconds']} s.\n"
         "# Units and ranges: see BackupParameters in liquid_control/parameters.py.\n"
     )
     partial = path.with_suffix(".partial")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from liquid_control.config import ConfigError, load_yaml, read_yaml, share_dir
+from liquid_control.config import ConfigError, read_yaml, share_dir
 from liquid_control.controllers import make_controller
 from liquid_control.parameters import BackupParameters, ControllerParameters
 from liquid_control.runtime.artifact import load_artifact
@@ -16,15 +16,15 @@ from liquid_control.training.conditions import (
     draw_window,
     start_process,
 )
-from liquid_control.training.config import TrainingConfig, load_training
+from liquid_control.training.config import GradientConfig, load_training
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.run import train
 
 CONFIG = share_dir() / "config" / "training" / "hover_liquid.yaml"
 
 
-def small(**optimiser) -> TrainingConfig:
-    config = load_yaml(CONFIG, TrainingConfig)
+def small(**optimiser) -> GradientConfig:
+    config = load_training(CONFIG)
     settings = {"updates": 6, "environments": 16, "window": 8, "warmup": 1, **optimiser}
     return config.model_copy(
         update={
@@ -53,7 +53,7 @@ def one_thread():
 @pytest.mark.slow
 def test_it_learns_to_hover():
     """A few minutes: from nothing to a hover in gusts, with the shipped configuration."""
-    config = load_yaml(CONFIG, TrainingConfig)
+    config = load_training(CONFIG)
     optimiser = config.optimiser.model_copy(update={"updates": 400})
     errors = []
     GradientTrainer(config.model_copy(update={"optimiser": optimiser})).run(
@@ -112,7 +112,7 @@ def test_the_artifact_flies_and_carries_its_record(tmp_path):
     assert np.isfinite(command).all()
     record = policy.metadata.training
     assert record["updates"] == 2
-    assert TrainingConfig.model_validate(record["config"]) == config
+    assert GradientConfig.model_validate(record["config"]) == config
     assert (tmp_path / "out" / "log.jsonl").is_file()
 
 
@@ -149,7 +149,7 @@ def test_a_bad_configuration_is_named(tmp_path, change, reason):
 
 
 def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
-    config = load_yaml(CONFIG, TrainingConfig)
+    config = load_training(CONFIG)
     random, reference = config.randomisation, config.reference
     draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"))
     conditions = draw_conditions(draw, 4000, random, reference)
@@ -176,7 +176,7 @@ def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
 
 
 def test_turbulence_has_the_strength_that_was_drawn():
-    config = load_yaml(CONFIG, TrainingConfig)
+    config = load_training(CONFIG)
     draw = Draw(torch.Generator().manual_seed(1), torch.device("cpu"))
     conditions = draw_conditions(draw, 2000, config.randomisation, config.reference)
     conditions = conditions._replace(

@@ -1,0 +1,165 @@
+"""Training by imitation in the PyBullet worlds (DAgger).
+
+Ross, Gordon, Bagnell, "A reduction of imitation learning and structured prediction to no-regret
+online learning", AISTATS 2011: in round k the vehicle is flown by the expert with probability
+beta^k and else by the student, the expert labels every situation met, and the student is fitted to
+all labels of all rounds. The expert sees the whole observation, the student its own slots.
+
+Shapes: B sequences, T control steps, N observation components, C command components.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from liquid_control.config import load_vehicle
+from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
+from liquid_control.controllers import make_controller
+from liquid_control.evaluation.metrics import position_error
+from liquid_control.parameters import ControllerParameters
+from liquid_control.sim.rollout import fly
+from liquid_control.sim.scenario import load_world
+from liquid_control.sim.world import World
+from liquid_control.structs import COMMAND_LAYOUT
+from liquid_control.training.config import ImitationConfig
+from liquid_control.training.policy import Progress, command_scaling, make_policy
+
+
+class _Labeller:
+    """Flies with expert or student, step by step, and writes down what the expert would do."""
+
+    observation_layout = OBSERVATION_LAYOUT
+    command_layout = COMMAND_LAYOUT
+    neurons = np.zeros(0)
+
+    def __init__(self, trainer: ImitationTrainer, expert: Controller, expert_share: float):
+        self._expert, self._student = expert, trainer.policy
+        self._pick = trainer.pick
+        self._share, self._rng = expert_share, trainer.rng
+        self.reset()
+
+    def reset(self) -> None:
+        self._expert.reset()
+        self._state = self._student.initial_state(1)
+        self.rows: list[np.ndarray] = []
+
+    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        label = self._expert.step(observation, dt)
+        seen = observation[self._pick]
+        with torch.no_grad():
+            command, self._state = self._student(
+                torch.tensor(seen[None], dtype=torch.float32), torch.tensor([[dt]]), self._state
+            )
+        self.rows.append(np.concatenate([seen, [dt], label]).astype(np.float32))
+        return label if self._rng.random() < self._share else command[0].numpy()
+
+
+class ImitationTrainer:
+    """One training run; `state_dict` holds all of it, so that a resumed run ends the same.
+
+    Sequences are short and networks small: this runs on the CPU, whatever ``device`` says.
+    """
+
+    def __init__(
+        self, config: ImitationConfig, device: str = "cpu", compiled: bool | None = None
+    ) -> None:
+        self.config = config
+        self.layout = layout_of(tuple(config.observation))
+        names = OBSERVATION_LAYOUT.component_names
+        self.pick = np.array([names.index(name) for name in self.layout.component_names])
+        self.policy = make_policy(config)
+        self.rng = np.random.default_rng(config.seed)
+        settings = config.dagger
+        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        self._vehicle = load_vehicle(config.vehicle)
+        self._scale = command_scaling(self._vehicle)[1]
+        self._worlds = [load_world(world) for world in config.worlds]
+        parameters = ControllerParameters(vehicle=config.vehicle)
+        self._expert, _ = make_controller(config.expert, parameters)
+        self._parameters = parameters
+        self.flights: list[Tensor] = []  # (T, N + 1 + C): observation, dt, label
+        self.update, self._error = 0, math.nan
+
+    @property
+    def updates(self) -> int:
+        """Adam steps of the whole run."""
+        return self.config.dagger.rounds * self.config.dagger.updates
+
+    def _collect(self) -> None:
+        settings = self.config.dagger
+        share = settings.expert_share ** (self.update // settings.updates)
+        labeller = _Labeller(self, self._expert, share)
+        loop = ControlLoop(labeller, self._vehicle, self._parameters)
+        squares = []
+        for k in range(settings.flights):
+            scenario = self._worlds[k % len(self._worlds)]
+            with World(scenario, self._vehicle, int(self.rng.integers(2**31))) as world:
+                log = fly(world, loop, policy_name="student", duration=settings.duration)
+            if len(labeller.rows) >= settings.length:
+                self.flights.append(torch.from_numpy(np.array(labeller.rows)))
+            squares.append(np.mean(position_error(log) ** 2))
+        self._error = float(np.sqrt(np.mean(squares)))
+
+    def _batch(self) -> Tensor:
+        settings = self.config.dagger
+        chosen = self.rng.integers(len(self.flights), size=settings.sequences)
+        starts = self.rng.random(settings.sequences)
+        parts = []
+        for index, start in zip(chosen, starts, strict=True):
+            flight = self.flights[index]
+            first = int(start * (len(flight) - settings.length + 1))
+            parts.append(flight[first : first + settings.length])
+        return torch.stack(parts, dim=1)  # (T, B, N + 1 + C)
+
+    def step(self) -> Progress:
+        """One update; at the start of a round the flights come first."""
+        settings = self.config.dagger
+        if self.update % settings.updates == 0:
+            self._collect()
+        rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * self.update / self.updates))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        observation, dt, label = self._batch().split([len(self.pick), 1, 4], dim=-1)
+        weights = self.policy.weights()
+        state = self.policy.initial_state(settings.sequences)
+        loss = torch.zeros(())
+        for t in range(settings.length):
+            command, state = self.policy.step(observation[t], dt[t], state, weights)
+            loss = loss + ((command - label[t]) / self._scale).square().mean()
+        loss = loss / settings.length
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.gradient_clip)
+        self.optimiser.step()
+        self.update += 1
+        return Progress(self.update, self.updates, float(loss.detach()), self._error, rate)
+
+    def run(self, on_progress: Callable[[Progress], None]) -> None:
+        """All updates that are left."""
+        while self.update < self.updates:
+            on_progress(self.step())
+
+    def state_dict(self) -> dict:
+        """All that the rest of the run depends on, as tensors and plain values."""
+        return {
+            "update": self.update,
+            "error": self._error,
+            "policy": self.policy.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "flights": self.flights,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a `state_dict` of the same configuration."""
+        self.update, self._error = state["update"], state["error"]
+        self.policy.load_state_dict(state["policy"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rng.bit_generator.state = state["rng"]
+        self.flights = list(state["flights"])

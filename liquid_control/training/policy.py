@@ -1,0 +1,63 @@
+"""A fresh policy for a training configuration, and how a run tells where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from liquid_control.config import VehicleConfig, load_vehicle
+from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
+from liquid_control.nn.policy import Policy
+from liquid_control.nn.zoo import build_cell
+from liquid_control.structs import GRAVITY
+from liquid_control.training.config import TrainingConfig
+from liquid_control.training.expert import Expert
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands."""
+
+    update: int
+    updates: int
+    loss: float
+    error: float  # m, RMSE of the position in flight; NaN where none was measured
+    learning_rate: float
+
+
+def command_scaling(vehicle: VehicleConfig) -> tuple[Tensor, Tensor]:
+    """Offset and scale (4), SI, that bring commands of the vehicle to [-1, 1]."""
+    return (
+        torch.tensor([GRAVITY, 0.0, 0.0, 0.0]),
+        torch.tensor([vehicle.max_thrust - GRAVITY, *vehicle.autopilot.max_rate]),
+    )
+
+
+def make_policy(config: TrainingConfig) -> Policy | Expert:
+    """A fresh policy of the configured network, sized by the observation and the vehicle.
+
+    Raises:
+        ValueError: if the configuration does not describe one.
+    """
+    layout = layout_of(tuple(config.observation))
+    network = dict(config.network)
+    if network.get("kind") == "geometric":
+        if layout != OBSERVATION_LAYOUT:
+            raise ValueError(f"a geometric controller observes {OBSERVATION_LAYOUT.names}")
+        del network["kind"]
+        return Expert(**network)
+    if "wiring" in network:
+        network["wiring"] = {**network["wiring"], "sensory": layout.size, "motor": 4}
+    else:
+        network.update(input_size=layout.size, output_size=4)
+    cell = build_cell(network, torch.Generator().manual_seed(config.seed))
+    scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
+    offset, command_scale = command_scaling(load_vehicle(config.vehicle))
+    return Policy(
+        cell,
+        observation_scale=torch.tensor(scale),
+        command_offset=offset,
+        command_scale=command_scale,
+    )

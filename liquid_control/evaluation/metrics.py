@@ -51,6 +51,35 @@ class FlightMetrics:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Display:
+    """How a metric is shown to a person."""
+
+    name: str
+    factor: float  # from the metric's unit to `unit`
+    unit: str
+    digits: int
+
+    def number(self, value: float | None) -> str:
+        """The value without its unit; a dash where it is undefined."""
+        return "–" if value is None else f"{self.factor * value:.{self.digits}f}"
+
+
+DISPLAY = {
+    "rmse_m": Display("position error, RMSE", 100, "cm", 2),
+    "p95_error_m": Display("position error, 95th percentile", 100, "cm", 2),
+    "max_error_m": Display("position error, largest", 100, "cm", 2),
+    "settle_time_s": Display("settled within 10 cm", 1, "s", 2),
+    "upright_time_s": Display("upright within 30°", 1, "s", 2),
+    "thrust_rms_mps2": Display("thrust / mass, RMS", 1, "m/s²", 2),
+    "thrust_variation_mps3": Display("thrust / mass, variation", 1, "m/s³", 1),
+    "rate_rms_radps": Display("body rates, RMS", 1, "rad/s", 2),
+    "rate_variation_radps2": Display("body rates, variation", 1, "rad/s²", 1),
+    "step_us_p50": Display("policy step, median", 1, "µs", 1),
+    "step_us_p99": Display("policy step, 99th percentile", 1, "µs", 1),
+    "late_ticks": Display("late control ticks", 1, "", 0),
+    "duration_s": Display("duration", 1, "s", 2),
+}
 LIMITABLE = tuple(f.name for f in fields(FlightMetrics) if f.type in ("float | None", "int"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from liquid_control.evaluation import figures
 from liquid_control.evaluation.circuit import circuit_svg, layers
 from liquid_control.evaluation.metrics import (
+    DISPLAY,
     Check,
     FlightMetrics,
     flight_metrics,
@@ -34,22 +35,6 @@ from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.structs import FlightLog
 
 _REPLAY_RATE = 20  # Hz of the neuron replay
-# metric: name, factor to the display unit, display unit, digits
-_ROWS: dict[str, tuple[str, float, str, int]] = {
-    "rmse_m": ("position error, RMSE", 100, "cm", 2),
-    "p95_error_m": ("position error, 95th percentile", 100, "cm", 2),
-    "max_error_m": ("position error, largest", 100, "cm", 2),
-    "settle_time_s": ("settled within 10 cm", 1, "s", 2),
-    "upright_time_s": ("upright within 30°", 1, "s", 2),
-    "thrust_rms_mps2": ("thrust / mass, RMS", 1, "m/s²", 2),
-    "thrust_variation_mps3": ("thrust / mass, variation", 1, "m/s³", 1),
-    "rate_rms_radps": ("body rates, RMS", 1, "rad/s", 2),
-    "rate_variation_radps2": ("body rates, variation", 1, "rad/s²", 1),
-    "step_us_p50": ("policy step, median", 1, "µs", 1),
-    "step_us_p99": ("policy step, 99th percentile", 1, "µs", 1),
-    "late_ticks": ("late control ticks", 1, "", 0),
-    "duration_s": ("duration", 1, "s", 2),
-}
 
 
 def write_report(
@@ -117,33 +102,23 @@ def write_report(
 
 
 def _headline(metrics: FlightMetrics) -> str:
-    shown = ("rmse_m", "max_error_m", "step_us_p50", "step_us_p99", "late_ticks")
-    entries = [
-        (
-            _number(metrics, key),
-            _ROWS[key][2] if getattr(metrics, key) is not None else "",
-            _ROWS[key][0],
-        )
-        for key in shown
-    ]
     end = f"crashed: {metrics.crash_reason}" if metrics.crashed else "flown without a crash"
-    return tiles([(f"{metrics.duration_s:.1f}", "s", end), *entries])
-
-
-def _number(metrics: FlightMetrics, key: str) -> str:
-    value = getattr(metrics, key)
-    _, factor, _, digits = _ROWS[key]
-    return "–" if value is None else f"{factor * value:.{digits}f}"
+    entries = [(f"{metrics.duration_s:.1f}", "s", end)]
+    for key in ("rmse_m", "max_error_m", "step_us_p50", "step_us_p99", "late_ticks"):
+        value, display = getattr(metrics, key), DISPLAY[key]
+        unit = "" if value is None else display.unit
+        entries.append((display.number(value), unit, display.name))
+    return tiles(entries)
 
 
 def _metrics_table(metrics: FlightMetrics, checks: tuple[Check, ...]) -> str:
     by_name = {check.metric: check for check in checks}
     rows = [["crash", escape(metrics.crash_reason or "none"), "none", badge(not metrics.crashed)]]
-    for key, (name, factor, unit, digits) in _ROWS.items():
+    for key, display in DISPLAY.items():
         check = by_name.get(key)
-        limit = f"≤ {factor * check.limit:.{digits}f} {unit}" if check else ""
-        value = f"{_number(metrics, key)} <small>{unit}</small>"
-        rows.append([name, value, limit, badge(check.passed) if check else ""])
+        limit = f"≤ {display.number(check.limit)} {display.unit}" if check else ""
+        value = f"{display.number(getattr(metrics, key))} <small>{display.unit}</small>"
+        rows.append([display.name, value, limit, badge(check.passed) if check else ""])
     return table(("metric", "value", "limit", ""), rows, numbers=(1, 2))
 
 

@@ -12,6 +12,7 @@ from liquid_control.config import load_vehicle
 from liquid_control.evaluation import figures
 from liquid_control.evaluation.circuit import layers
 from liquid_control.evaluation.compare import LEVEL, Interval
+from liquid_control.evaluation.metrics import DISPLAY
 from liquid_control.evaluation.page import (
     Page,
     columns,
@@ -67,8 +68,8 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     )
     _add_worst(page, summary, out, film)
     others = [
-        details(f"{name}, {unit}", _metric_table(summary, metric))
-        for metric, (name, _, unit) in COMPARED.items()
+        details(f"{DISPLAY[metric].name}, {DISPLAY[metric].unit}", _metric_table(summary, metric))
+        for metric in COMPARED
         if metric != "rmse_m"
     ]
     page.add_section("Other metrics", *others)
@@ -88,7 +89,7 @@ def _format(interval: Interval, factor: float, *, signed: bool = False, bold: bo
 
 
 def _metric_table(summary: Summary, metric: str) -> str:
-    factor = COMPARED[metric][1]
+    factor = DISPLAY[metric].factor
     rows = []
     for condition in summary.conditions:
         means = {p: summary.mean(p, condition, metric) for p in summary.policies}

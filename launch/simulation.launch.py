@@ -5,7 +5,6 @@
 Ends when the flight is over.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
@@ -14,6 +13,7 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from launch import LaunchDescription
 from liquid_control.config import share_dir
 
 ARGUMENTS = {
@@ -48,7 +48,7 @@ def generate_launch_description():
     recorder = node(
         "recorder",
         parameter("path", str),
-        {"wait_for_controller": True},
+        {"hold_simulator": True},
         condition=IfCondition(record),
     )
     controller = node(

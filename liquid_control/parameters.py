@@ -126,7 +126,7 @@ class SimulatorParameters(StrictModel):
     duration: float = _parameter(0.0, "length of the flight; 0: the world's", "s", ge=0, le=1e5)
     lockstep: bool = _parameter(True, "wait for the command of each step; else in real time")
     answer_timeout: float = _parameter(
-        5.0, "lockstep: then the controller is given up and the world flies on", "s", gt=0, le=600
+        10.0, "lockstep: then the controller is given up and the world flies on", "s", gt=0, le=600
     )
     subscribers: int = _parameter(
         1, "begin when each topic has as many: controller, recorders", ge=0, le=100
@@ -138,8 +138,8 @@ class RecorderParameters(StrictModel):
     """All parameters of the recorder node."""
 
     path: str = _parameter("flight.mcap", "file to write")
-    wait_for_controller: bool = _parameter(
-        False, "hold back the simulator (its `subscribers`) until the controller is heard"
+    hold_simulator: bool = _parameter(
+        False, "let the simulator (its `subscribers`) begin only once all nodes are discovered"
     )
 
 

@@ -181,7 +181,7 @@ def _fly(
     lockstep = not real_time
     common = {"vehicle": scenario.vehicle, "lockstep": lockstep}
     with Session(out_dir / "log") as session:
-        session.start("recorder", {"path": str(recording), "wait_for_controller": True})
+        session.start("recorder", {"path": str(recording), "hold_simulator": True})
         session.start(
             "controller",
             {

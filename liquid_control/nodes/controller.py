@@ -90,6 +90,7 @@ class ControllerNode(LifecycleNode):
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and check the policy; fails, with the reason in the log, if it can't be flown."""
         parameters = self._config
         try:
             policy, metadata = make_controller(parameters.policy, parameters)
@@ -106,6 +107,7 @@ class ControllerNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to step, from a reset loop."""
         self._loop.reset()
         self._diagnostics = self._make_diagnostics()
         self._inbox = Inbox(self)
@@ -123,16 +125,19 @@ class ControllerNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, with a neutral command."""
         self._end_loop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the policy."""
         self._loop = None
         for publisher in (self._command, self._silent, self._neurons, self._step_row):
             self.destroy_publisher(publisher)
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, and end the process."""
         self._end_loop()
         self._finish.set()
         return super().on_shutdown(state)

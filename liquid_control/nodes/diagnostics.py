@@ -41,6 +41,11 @@ def is_active_controller(message: DiagnosticArray) -> bool:
     return _says(message, CONTROL_LOOP, ACTIVE)
 
 
+def is_from_simulator(message: DiagnosticArray) -> bool:
+    """Whether a simulator speaks."""
+    return any(status.name.endswith(FLIGHT) for status in message.status)
+
+
 def is_flight_over(message: DiagnosticArray) -> bool:
     """Whether this is the last word of a simulator."""
     return _says(message, FLIGHT, OVER)

@@ -10,10 +10,11 @@ from typing import Protocol
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from liquid_control.config import ConfigError
+
+INTERRUPTED = 130  # exit status of what Ctrl-C cut short
 
 
 class Finish:
@@ -36,7 +37,7 @@ class Finish:
 
 
 class RunnableNode(Protocol):
-    """What `run` needs of a node beside being one."""
+    """What `run` needs of a node, beside being an rclpy node."""
 
     def start(self) -> None:
         """Begin to work; called once the node is being spun."""
@@ -45,11 +46,8 @@ class RunnableNode(Protocol):
         """End the work; publishers still work."""
 
 
-INTERRUPTED = 130  # exit status of what Ctrl-C cut short
-
-
 def run(
-    make_node: Callable[[Finish], Node],
+    make_node: Callable[[Finish], RunnableNode],
     args: Sequence[str] | None = None,
     interrupted: int = 0,
 ) -> int:

@@ -27,8 +27,13 @@ from rclpy.serialization import deserialize_message
 
 from liquid_control.config import ConfigError
 from liquid_control.nodes import interface
-from liquid_control.nodes.diagnostics import is_active_controller, is_flight_over
+from liquid_control.nodes.diagnostics import (
+    is_active_controller,
+    is_flight_over,
+    is_from_simulator,
+)
 from liquid_control.nodes.inbox import Inbox, Reader
+from liquid_control.nodes.interface import CONTROL_LOOP, FLIGHT
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import Finish, run
 from liquid_control.parameters import RecorderParameters
@@ -140,10 +145,13 @@ class RecorderNode(Node):
         self._file = McapFile(self._stream)
         self._inbox = Inbox(self)
         self._readers: list[tuple[interface.Topic, Reader]] = []
-        # Diagnostics last: who is heard there has discovered the ones before.
+        self._leave_at = math.inf
+        # Diagnostics last: a controller that is heard there has discovered the others.
         self._subscribe(*interface.FROM_CONTROLLER, interface.DIAGNOSTICS)
-        self._waiting, self._leave_at = config.wait_for_controller, math.inf
-        if not self._waiting:
+        # A simulator that waits for these subscriptions begins when it has discovered them, which
+        # says nothing of the other direction. So they are made once the simulator was heard.
+        self._unheard = {CONTROL_LOOP, FLIGHT} if config.hold_simulator else set()
+        if not self._unheard:
             self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="recording")
@@ -191,9 +199,11 @@ class RecorderNode(Node):
         message = deserialize_message(data, interface.DIAGNOSTICS.type)
         if is_flight_over(message):
             self._leave_at = time.monotonic() + _LINGER
-        if self._waiting and is_active_controller(message):
-            self._waiting = False
-            self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
+        if self._unheard:
+            self._unheard -= {CONTROL_LOOP} if is_active_controller(message) else set()
+            self._unheard -= {FLIGHT} if is_from_simulator(message) else set()
+            if not self._unheard:
+                self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
 
 
 def main(args: Sequence[str] | None = None) -> int:

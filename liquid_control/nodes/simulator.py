@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 
 from liquid_control.config import load_vehicle
@@ -34,7 +35,7 @@ _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 _REPORT_PERIOD = 5.0  # s between words on what is waited for
 _DIAGNOSTICS_PERIOD = 0.5  # s
 _PROGRESS_PERIOD = 0.1  # s
-_FAREWELL = 2.0  # s, the longest wait for recorders at the end
+_FAREWELL = 5.0  # s, the longest wait for recorders at the end
 
 
 class SimulatorNode(Node):
@@ -60,8 +61,13 @@ class SimulatorNode(Node):
             topic: self.create_publisher(topic.type, topic.name, sending)
             for topic in interface.FROM_SIMULATOR
         }
+        # Last of the publishers, and who begins to listen is told at once: who hears it has
+        # discovered the others.
         self._diagnostics_publisher = self.create_publisher(
-            interface.DIAGNOSTICS.type, interface.DIAGNOSTICS.name, interface.event_qos()
+            interface.DIAGNOSTICS.type,
+            interface.DIAGNOSTICS.name,
+            interface.event_qos(),
+            event_callbacks=PublisherEventCallbacks(matched=lambda _: self._publish_diagnostics()),
         )
         self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
         self._inbox = Inbox(self)

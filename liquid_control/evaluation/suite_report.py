@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from liquid_control.evaluation.video import write_video
 
 _COLORS = ("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c", "#d1495b", "#6a6fd0")
 _LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
+_LOG_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+TRAINING_LOG = "log.jsonl"  # that `liquid-control train` writes beside policy.onnx
 _GRID = 4  # small plots in a row
 
 
@@ -74,6 +77,14 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     ]
     page.add_section("Other metrics", *others)
     page.add_section("Policies", _policies(summary))
+    curves = _learning_curves(summary)
+    if curves is not None:
+        page.add_section(
+            "Error over training time",
+            page.figure("training", curves),
+            note="Position RMSE in training conditions, a line a training seed, from the log.jsonl "
+            "beside each artifact.",
+        )
     page.add(_origin(summary))
     return page.write(out / "report.html")
 
@@ -233,6 +244,32 @@ def _finish(figure: go.Figure, height: int) -> go.Figure:
         legend=dict(orientation="h", x=0, y=1, yref="container", yanchor="top"),
     )
     return figure
+
+
+def _learning_curves(summary: Summary) -> go.Figure | None:
+    """Error over training time of each artifact with its training log beside it."""
+    figure = go.Figure()
+    for policy, color in zip(summary.policies, _cycle()):
+        files = dict.fromkeys(c.artifact for c in summary.suite.cells if c.policy == policy)
+        logs = [Path(file).with_name(TRAINING_LOG) for file in files]
+        for k, log in enumerate(path for path in logs if path.is_file()):
+            rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+            rows = [row for row in rows if row["rmse_m"] is not None and row["seconds"] > 0]
+            figure.add_scatter(
+                x=[row["seconds"] for row in rows],
+                y=[100 * row["rmse_m"] for row in rows],
+                mode="lines",
+                name=policy,
+                legendgroup=policy,
+                showlegend=k == 0,
+                line=dict(color=color, width=1.4),
+                hovertemplate="%{x:.0f} s: %{y:.2f} cm",
+            )
+    if not figure.data:
+        return None
+    figure.update_xaxes(type="log", title="training time, s", tickvals=_LOG_SECONDS)
+    figure.update_yaxes(type="log", title="RMSE, cm", tickvals=_LOG_TICKS)
+    return _finish(figure, 400)
 
 
 def _cycle():

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from liquid_control.config import ConfigError
+from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite import ROWS_FILE, fly_one, load_suite, run_suite
-from liquid_control.evaluation.suite_report import write_suite_report
+from liquid_control.evaluation.suite_report import _learning_curves, write_suite_report
 from liquid_control.evaluation.summary import Summary, markdown, write_results
 
 SUITE = {
@@ -171,6 +172,22 @@ def test_report_of_a_suite(finished, tmp_path):
     for expected in ("Against expert", "no clear difference in 2 of 2", "Worst flight", "late"):
         assert expected in text
     assert len(text) < 6e6
+
+
+def test_training_logs_beside_artifacts_become_learning_curves(tmp_path):
+    shutil.copy(find_file("hover_liquid", "config/policies"), tmp_path / "policy.onnx")
+    lines = [{"seconds": 10.0 * k, "rmse_m": 0.1 / k, "update": k, "loss": 1.0} for k in (1, 2, 3)]
+    lines.append({"seconds": 40.0, "rmse_m": None, "update": 4, "loss": 1.0})
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    policies = {"trained": [str(tmp_path / "policy.onnx")]}
+    suite = load_suite(_write(tmp_path, policies=policies, baselines=[]), quick=True)
+    summary = Summary(suite, run_suite(suite, tmp_path))
+    (curve,) = _learning_curves(summary).data
+    assert list(curve.x) == [10, 20, 30]
+    assert list(curve.y) == pytest.approx([10, 5, 10 / 3])
+    text = write_suite_report(summary, tmp_path, film=False).read_text(encoding="utf-8")
+    assert "Error over training time" in text
+    assert f"{summary.records('trained')[0]['weights']}</td>" in text
 
 
 def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):

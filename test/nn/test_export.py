@@ -60,14 +60,15 @@ def export(policy, path):
 def assert_same_over_steps(policy, session, steps=1000, batch=3, tolerance=2e-5):
     """States and commands (per command_scale) agree to float32 rounding, carried 1,000 steps."""
     rng = np.random.default_rng(0)
-    state = policy.initial_state(batch)
+    state, weights = policy.initial_state(batch), policy.weights()
     theirs = state.numpy()
     worst = 0.0
     for _ in range(steps):
         observation = rng.standard_normal((batch, 7)).astype(np.float32)
         dt = rng.uniform(0, 0.03, (batch, 1)).astype(np.float32)
         with torch.no_grad():
-            command, state = policy(torch.tensor(observation), torch.tensor(dt), state)
+            values = torch.tensor(observation), torch.tensor(dt), state
+            command, state = policy.step(*values, weights)
         inputs = {"observation": observation, "dt": dt, "state": theirs}
         their_command, theirs = session.run(OUTPUTS, inputs)
         difference = (their_command - command.numpy()) / policy.command_scale.numpy()

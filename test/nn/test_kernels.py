@@ -23,7 +23,14 @@ def with_gradients(cell, inputs, masks, compiled):
     return output, state, *gradients
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-5)])
+# compiling the double precision kernels takes most of a minute and serves this test only
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [
+        (torch.float32, 2e-5),
+        pytest.param(torch.float64, 1e-11, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("wiring", WIRING_NAMES)
 @pytest.mark.parametrize("name", NAMES)

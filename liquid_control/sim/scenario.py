@@ -11,12 +11,14 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from liquid_control.config import (
     NonNegativeFloat,
     PositiveFloat,
+    PositiveTriple,
     StrictModel,
     find_file,
     load_yaml,
     read_yaml,
 )
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
+from liquid_control.sim.faults import FaultConfig
 from liquid_control.sim.imu import ImuConfig
 from liquid_control.sim.odometry import OdometryConfig
 from liquid_control.sim.task import SegmentConfig, Vector
@@ -25,6 +27,8 @@ from liquid_control.sim.wind_sources import Draw, draw
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 PositiveInt = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Color = tuple[Share, Share, Share]  # red, green, blue
 
 
 def _read_sensor(value: Any) -> Any:
@@ -61,12 +65,59 @@ class ArenaConfig(StrictModel):
     max_ground_tilt_deg: PositiveFloat  # while touching the ground
 
 
+class PayloadConfig(StrictModel):
+    """A point mass fixed under the vehicle."""
+
+    mass: PositiveFloat  # kg
+    below: NonNegativeFloat  # m, under the centre of mass
+
+
+class ObstacleConfig(StrictModel):
+    """A fixed upright box (``size`` x, y, z) or cylinder (``size`` diameter, diameter, height)."""
+
+    shape: Literal["box", "cylinder"]
+    pos: Vector  # m, centre
+    size: PositiveTriple  # m
+    yaw_deg: float
+    color: Color
+
+
+class AppearanceConfig(StrictModel):
+    """How the world looks; what is left open the seed picks."""
+
+    brightness: Draw  # 1 is daylight, 0 is black
+    light_toward_deg: Draw  # heading that the light shines to
+    fog: Draw  # 1/m, extinction; the visibility is about 3.9 / fog
+    noise: NonNegativeFloat  # 1 σ of a pixel, of 255
+    occlusion: Share  # share of the width and height that a dark patch hides
+    ground: tuple[Color, Color]  # of the ground's tiles
+
+
+class CameraConfig(StrictModel):
+    """Intrinsics in pixels, mounting pose, timing and appearance."""
+
+    width: PositiveInt
+    height: PositiveInt
+    focal_length: tuple[PositiveFloat, PositiveFloat]  # px, x and y
+    principal_point: tuple[float, float]  # px, from the top left corner
+    pos_body: Vector  # m
+    pitch_deg: float  # positive looks up
+    update_rate: PositiveFloat  # Hz, divides the control rate
+    latency: NonNegativeFloat  # s, from stamp to arrival, rounded up to control periods
+    exposure: NonNegativeFloat  # s; 0 for no motion blur
+    blur_frames: PositiveInt  # drawn per image along the exposure
+    appearance: AppearanceConfig
+
+
 class WorldConfig(StrictModel):
     """A world file. SI units; `wind_sources`, `task`, `imu` and `odometry` describe their parts."""
 
     name: str
     description: str
     vehicle: str
+    vehicle_spread: NonNegativeFloat  # 0 the nominal vehicle, 1 the whole tolerances of its kind
+    payload: PayloadConfig | None = None
+    battery_charge: Draw | None = None  # share; null for constant voltage
     control_rate: PositiveInt  # Hz
     physics_rate: Annotated[int, Field(ge=MIN_PHYSICS_RATE)]  # Hz
     duration: PositiveFloat  # s
@@ -77,6 +128,9 @@ class WorldConfig(StrictModel):
     odometry: Annotated[
         OdometryConfig, BeforeValidator(_read_sensor, json_schema_input_type=str | OdometryConfig)
     ]
+    camera: CameraConfig | None = None
+    obstacles: tuple[ObstacleConfig, ...] = ()
+    faults: tuple[FaultConfig, ...] = ()
     arena: ArenaConfig
     success: SuccessConfig
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
@@ -110,6 +164,11 @@ class WorldConfig(StrictModel):
             raise ValueError(
                 f"odometry.delay must be a whole number of control periods "
                 f"({1 / self.control_rate:g} s), got {self.odometry.delay:g} s"
+            )
+        if self.camera is not None and self.control_rate % self.camera.update_rate:
+            raise ValueError(
+                f"camera.update_rate must divide control_rate ({self.control_rate} Hz), got "
+                f"{self.camera.update_rate:g} Hz"
             )
         return self
 

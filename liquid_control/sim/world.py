@@ -7,14 +7,19 @@ those of `kernel`, evaluated once per physics step. `World.step` advances one co
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 import pybullet
 
 from liquid_control.config import VehicleConfig
-from liquid_control.frames import rotate_components
+from liquid_control.frames import quat_from_yaw, rotate_components
 from liquid_control.sim.autopilot import failsafe_command
+from liquid_control.sim.battery import Battery
+from liquid_control.sim.camera import Camera, CameraFrame
+from liquid_control.sim.camera import visual_shape as obstacle_shape
 from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.faults import FaultConfig, FaultySensor, GustFault, MassFault, MotorFault
 from liquid_control.sim.imu import Imu
 from liquid_control.sim.kernel import pack
 from liquid_control.sim.odometry import Odometry
@@ -22,7 +27,9 @@ from liquid_control.sim.params import QuadrotorParams, RateLoopParams
 from liquid_control.sim.quadrotor import QuadrotorState
 from liquid_control.sim.scenario import WorldConfig, draw_start
 from liquid_control.sim.task import Task
+from liquid_control.sim.variation import draw_params, with_payload
 from liquid_control.sim.wind_field import Wind
+from liquid_control.sim.wind_sources import draw
 from liquid_control.structs import GRAVITY, Command, ImuSample, SensorFrame, Setpoint
 
 NANOSECONDS = 1_000_000_000
@@ -50,10 +57,10 @@ class World:
         self._imu_stride = round(scenario.physics_rate / scenario.imu.update_rate)
         self._imu_samples_per_period = round(scenario.imu.update_rate / scenario.control_rate)
         self._timeout_steps = math.ceil(vehicle.autopilot.command_timeout * scenario.control_rate)
-        self._nominal = QuadrotorParams.from_vehicle(vehicle)
         self._loop = RateLoopParams.from_vehicle(vehicle)
         self._wrench = compile_kernel()
         self._client = pybullet.connect(pybullet.DIRECT)
+        self._camera: Camera | None = None
         self.reset()
 
     def close(self) -> None:
@@ -61,6 +68,9 @@ class World:
         if self._client >= 0:
             pybullet.disconnect(physicsClientId=self._client)
             self._client = -1
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
 
     def __enter__(self) -> World:
         return self
@@ -71,8 +81,9 @@ class World:
     def reset(self) -> SensorFrame:
         """Start the flight anew; returns the sensors at time 0."""
         scenario = self.scenario
-        start_rng, wind_rng, imu_rng, odometry_rng = (
-            np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(4)
+        # one stream per part: a new source of noise leaves the others as they were
+        start_rng, wind_rng, imu_rng, odometry_rng, vehicle_rng, camera_rng = (
+            np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(6)
         )
         pos, quat, vel, yaw = draw_start(scenario.start, start_rng)
         task_start = np.array(scenario.start.pos)
@@ -81,11 +92,24 @@ class World:
             pos[2] = task_start[2] = 0.5 * self.vehicle.collision_size[2]
             vel = np.zeros(3)
         self._task = Task(scenario.task, task_start, yaw)
-        self._wind = Wind(scenario.wind, wind_rng, scenario.duration, self._dt)
+        gusts = [fault for fault in scenario.faults if isinstance(fault, GustFault)]
+        self._wind = Wind([*scenario.wind, *gusts], wind_rng, scenario.duration, self._dt)
         self._imu = Imu(scenario.imu, imu_rng)
         self._odometry = Odometry(scenario.odometry, odometry_rng, scenario.control_rate)
 
-        self._set_params(self._nominal)
+        self._imu_faults = FaultySensor("imu", scenario.faults)
+        self._odometry_faults = FaultySensor("odometry", scenario.faults)
+
+        params = draw_params(self.vehicle, vehicle_rng, scenario.vehicle_spread)
+        if scenario.payload is not None:
+            params = with_payload(params, scenario.payload.mass, scenario.payload.below)
+        self._healthy = params
+        self._active: tuple[FaultConfig, ...] = ()
+        self._battery = None
+        if scenario.battery_charge is not None:
+            charge = draw(scenario.battery_charge, vehicle_rng)
+            self._battery = Battery(self.vehicle.battery, charge)
+        self._set_params(params)
         hover = self.vehicle.hover_speed
         self._speeds = (0.0,) * 4 if on_ground else (hover,) * 4
         self._command = (GRAVITY, 0.0, 0.0, 0.0)
@@ -105,6 +129,7 @@ class World:
         force = support if on_ground else (0.0, 0.0, GRAVITY)
         self.imu_samples: list[ImuSample] = []
         self._measure_imu(force, self._ang_vel_body, (0.0, 0.0, 0.0))
+        self._start_camera(camera_rng)
         return self._frame()
 
     def _set_params(self, params: QuadrotorParams) -> None:
@@ -127,18 +152,56 @@ class World:
         self._body = pybullet.createMultiBody(
             self._params.mass, box, basePosition=list(pos), baseOrientation=list(quat), **client
         )
-        pybullet.changeDynamics(
-            self._body,
-            -1,
-            linearDamping=0,
-            angularDamping=0,
-            localInertiaDiagonal=list(self._params.inertia),
-            restitution=0,
-            **client,
-        )
+        self._set_inertia()
+        for obstacle in self.scenario.obstacles:
+            shape = obstacle_shape(obstacle)
+            if "length" in shape:  # the one argument that collision and visual shapes name apart
+                shape["height"] = shape.pop("length")
+            turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg)))
+            pybullet.createMultiBody(
+                0,
+                pybullet.createCollisionShape(**shape, **client),
+                basePosition=list(obstacle.pos),
+                baseOrientation=turn.tolist(),
+                **client,
+            )
         pybullet.resetBaseVelocity(self._body, list(vel), [0, 0, 0], **client)
         self._pose = pybullet.getBasePositionAndOrientation(self._body, **client)
         self._twist = pybullet.getBaseVelocity(self._body, **client)
+
+    def _set_inertia(self) -> None:
+        pybullet.changeDynamics(
+            self._body,
+            -1,
+            mass=self._params.mass,
+            localInertiaDiagonal=list(self._params.inertia),
+            linearDamping=0,
+            angularDamping=0,
+            restitution=0,
+            physicsClientId=self._client,
+        )
+
+    def _start_camera(self, rng: np.random.Generator) -> None:
+        config = self.scenario.camera
+        if self._camera is not None:
+            self._camera.close()
+        self._camera = None
+        self.camera_frame: CameraFrame | None = None
+        if config is not None:
+            self._camera = Camera(config, self.scenario.obstacles, rng)
+            self._camera_stride = round(self.control_rate / config.update_rate)
+            self._images: deque[CameraFrame] = deque()
+            self._look()
+
+    def _look(self) -> None:
+        """Take an image when one is due, deliver the newest that has arrived."""
+        if self._tick % self._camera_stride == 0:
+            state = self.state
+            image = self._camera.image(*state[:4])
+            self._images.append(CameraFrame(self.time_ns, image))
+        arrived = self.time_ns - round(self.scenario.camera.latency * NANOSECONDS)
+        while self._images and self._images[0].stamp <= arrived:
+            self.camera_frame = self._images.popleft()
 
     @property
     def time_ns(self) -> int:
@@ -172,6 +235,7 @@ class World:
         vehicle and lets it down.
         """
         self._accept(command)
+        self._update_vehicle()
         vel_before = self._twist[0]
         self._wind.begin(self._pose[0], vel_before)
         self.imu_samples = []
@@ -180,7 +244,30 @@ class World:
         self._tick += 1
         if not self.crashed:
             self._check_crash(vel_before)
+        if self._camera is not None:
+            self._look()
         return self._frame()
+
+    def _update_vehicle(self) -> None:
+        """Faults that begin or end now, and the battery's voltage."""
+        if self._battery is None and not self.scenario.faults:
+            return
+        time = self._tick / self.control_rate
+        active = tuple(fault for fault in self.scenario.faults if fault.active(time))
+        if self._battery is None and active == self._active:
+            return
+        params = self._healthy
+        for fault in active:
+            if isinstance(fault, MotorFault | MassFault):
+                params = fault.apply(params)
+        if self._battery is not None:
+            supply = self._battery.drain(self._speeds, 1 / self.control_rate)
+            params = params._replace(supply=supply)
+        heavier = params.mass != self._params.mass
+        self._active = active
+        self._set_params(params)
+        if heavier:
+            self._set_inertia()
 
     def _accept(self, command: Command | None) -> None:
         if command is not None:
@@ -271,7 +358,12 @@ class World:
         odometry = self._odometry.measure(
             self.time_ns, *self._pose, self._twist[0], self._ang_vel_body
         )
-        return SensorFrame(self.imu_samples[-1], odometry)
+        imu = self.imu_samples[-1]
+        if self.scenario.faults:
+            time = self._tick / self.control_rate
+            imu = self._imu_faults.deliver(time, imu)
+            odometry = self._odometry_faults.deliver(time, odometry)
+        return SensorFrame(imu, odometry)
 
     def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
         reason = self._violation(vel_before)
@@ -287,11 +379,13 @@ class World:
         distance = math.dist(pos, setpoint)
         if distance > arena.max_distance:
             return f"{distance:.1f} m from the setpoint"
-        if pos[2] > self._half_diagonal + CONTACT_MARGIN:
+        if pos[2] > self._half_diagonal + CONTACT_MARGIN and not self.scenario.obstacles:
             return ""
         contacts = pybullet.getContactPoints(self._body, physicsClientId=self._client)
         if not contacts:
             return ""
+        if any(contact[2] != self._ground for contact in contacts):
+            return "hit an obstacle"
         if self.failsafe:
             self._armed = 0.0  # landed: stop the rotors
         x, y, _, _ = self._pose[1]

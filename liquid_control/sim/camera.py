@@ -1,0 +1,195 @@
+"""A pinhole camera on the vehicle, drawn by PyBullet's TinyRenderer (no GPU, no display).
+
+The scene lives in an engine of its own, so that looking never touches the physics. The image is
+that of the optical frame: columns to the right, rows down. Appearance beyond the geometry is added
+to the picture: brightness, exponential fog by depth, Gaussian noise, an occluding patch, and motion
+blur as the mean of frames along the motion during the exposure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pybullet
+
+from liquid_control.frames import quat_from_yaw, quat_integrate, rotate
+from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
+from liquid_control.sim.wind_sources import Vector, draw
+
+NEAR, FAR = 0.05, 60.0  # m, clipping planes
+BACKGROUND = 0.999999  # depth buffer where nothing was drawn; a polygon at 59 m has 0.99999
+GROUND_TILES = 20  # per side; small polygons, since TinyRenderer drops those that cross the eye
+TILE_SIZE = 2.0  # m
+SKY = np.array([178.0, 204.0, 230.0])  # also the colour of fog
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFrame:
+    """One image and its stamp."""
+
+    stamp: int  # ns
+    image: np.ndarray  # (height, width, 3) uint8, RGB
+
+
+class Scene:
+    """Ground, obstacles and, for a look from outside, the vehicle."""
+
+    def __init__(self, ground: tuple[Vector, Vector], obstacles: Sequence[ObstacleConfig]):
+        self._client = pybullet.connect(pybullet.DIRECT)
+        for odd, color in enumerate(ground):
+            self._add_tiles(odd, color)
+        for obstacle in obstacles:
+            shape = visual_shape(obstacle)
+            visual = pybullet.createVisualShape(
+                rgbaColor=[*obstacle.color, 1.0], physicsClientId=self._client, **shape
+            )
+            self._add(visual, obstacle.pos, obstacle.yaw_deg)
+
+    def close(self) -> None:
+        """Release the renderer."""
+        pybullet.disconnect(physicsClientId=self._client)
+
+    def _add(self, visual: int, pos: Vector, yaw_deg: float = 0.0) -> None:
+        pybullet.createMultiBody(
+            0,
+            -1,
+            visual,
+            list(pos),
+            quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist(),
+            physicsClientId=self._client,
+        )
+
+    def _add_tiles(self, odd: int, color: Vector) -> None:
+        vertices, indices = [], []
+        half = GROUND_TILES // 2
+        for i in range(-half, half):
+            for j in range(-half, half):
+                if (i + j) % 2 == odd:
+                    first = len(vertices)
+                    for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
+                        vertices.append([(i + di) * TILE_SIZE, (j + dj) * TILE_SIZE, 0.0])
+                    indices += [first, first + 1, first + 2, first, first + 2, first + 3]
+        visual = pybullet.createVisualShape(
+            pybullet.GEOM_MESH,
+            vertices=vertices,
+            indices=indices,
+            normals=[[0, 0, 1]] * len(vertices),
+            rgbaColor=[*color, 1.0],
+            physicsClientId=self._client,
+        )
+        self._add(visual, (0.0, 0.0, 0.0))
+
+    def render(
+        self, eye: np.ndarray, forward: np.ndarray, up: np.ndarray, projection, size, light
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """RGB (height, width, 3) float, sky where nothing is, and depth (height, width) in m."""
+        width, height = size
+        view = pybullet.computeViewMatrix(eye.tolist(), (eye + forward).tolist(), up.tolist())
+        _, _, rgba, buffer, _ = pybullet.getCameraImage(
+            width,
+            height,
+            view,
+            projection,
+            lightDirection=light,
+            shadow=0,
+            renderer=pybullet.ER_TINY_RENDERER,
+            flags=pybullet.ER_NO_SEGMENTATION_MASK,
+            physicsClientId=self._client,
+        )
+        buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
+        depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)
+        rgb = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+        return np.where(buffer[..., None] < BACKGROUND, rgb, SKY).astype(np.float32), depth
+
+
+def visual_shape(obstacle: ObstacleConfig) -> dict:
+    """Arguments of PyBullet's createVisualShape for an obstacle."""
+    x, y, z = obstacle.size
+    if obstacle.shape == "cylinder":
+        return {"shapeType": pybullet.GEOM_CYLINDER, "radius": x / 2, "length": z}
+    return {"shapeType": pybullet.GEOM_BOX, "halfExtents": [x / 2, y / 2, z / 2]}
+
+
+def projection_matrix(config: CameraConfig) -> list[float]:
+    """OpenGL projection of the intrinsics, column by column as PyBullet takes it."""
+    (fx, fy), (cx, cy) = config.focal_length, config.principal_point
+    w, h = config.width, config.height
+    a, b = -(FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR)
+    columns = [
+        [2 * fx / w, 0.0, 0.0, 0.0],
+        [0.0, 2 * fy / h, 0.0, 0.0],
+        [1 - 2 * cx / w, 2 * cy / h - 1, a, -1.0],
+        [0.0, 0.0, b, 0.0],
+    ]
+    return [value for column in columns for value in column]
+
+
+class Camera:
+    """The camera of one flight."""
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        obstacles: Sequence[ObstacleConfig],
+        rng: np.random.Generator,
+    ):
+        self._config, self._rng = config, rng
+        look = config.appearance
+        self._scene = Scene(look.ground, obstacles)
+        self._projection = projection_matrix(config)
+        self._brightness = draw(look.brightness, rng)
+        self._fog = draw(look.fog, rng)
+        heading = math.radians(draw(look.light_toward_deg, rng))
+        # PyBullet wants the direction towards the light
+        self._light = [-math.cos(heading), -math.sin(heading), 1.5]
+        pitch = math.radians(config.pitch_deg)
+        self._forward = np.array([math.cos(pitch), 0.0, math.sin(pitch)])
+        self._up = np.array([-math.sin(pitch), 0.0, math.cos(pitch)])
+        self._patch = rng.uniform(0, 1, 2)  # place of the occlusion
+
+    def close(self) -> None:
+        """Release the renderer."""
+        self._scene.close()
+
+    def image(
+        self,
+        pos_world: np.ndarray,
+        quat_world_body: np.ndarray,
+        vel_world: np.ndarray,
+        ang_vel_body: np.ndarray,
+    ) -> np.ndarray:
+        """RGB image (height, width, 3) uint8 from the vehicle's pose; the twist blurs it."""
+        c = self._config
+        frames = c.blur_frames if c.exposure > 0 else 1
+        total = 0.0
+        for share in np.linspace(-1.0, 0.0, frames) if frames > 1 else (0.0,):
+            back = share * c.exposure
+            pos = pos_world + back * vel_world
+            total = total + self._still(pos, quat_integrate(quat_world_body, ang_vel_body, back))
+        picture = total * (self._brightness / frames)
+        if c.appearance.noise:
+            noise = self._rng.standard_normal(picture.shape, dtype=np.float32)
+            picture = picture + c.appearance.noise * noise
+        self._occlude(picture)
+        return np.clip(picture, 0, 255).astype(np.uint8)
+
+    def _still(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
+        eye = pos + rotate(quat, np.array(self._config.pos_body))
+        forward, up = rotate(quat, self._forward), rotate(quat, self._up)
+        size = (self._config.width, self._config.height)
+        rgb, depth = self._scene.render(eye, forward, up, self._projection, size, self._light)
+        if self._fog:
+            clear = np.exp(-self._fog * depth)[..., None]
+            rgb = SKY.astype(np.float32) + clear * (rgb - SKY.astype(np.float32))
+        return rgb
+
+    def _occlude(self, picture: np.ndarray) -> None:
+        share = self._config.appearance.occlusion
+        height, width = picture.shape[:2]
+        rows, columns = round(share * height), round(share * width)
+        top = round(self._patch[0] * (height - rows))
+        left = round(self._patch[1] * (width - columns))
+        picture[top : top + rows, left : left + columns] = 0.0

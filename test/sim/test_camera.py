@@ -1,0 +1,160 @@
+"""The camera: geometry of the pinhole, mounting, timing, appearance; and that it only looks."""
+
+import numpy as np
+import pytest
+
+from liquid_control.config import parse
+from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply, rotate
+from liquid_control.sim.camera import Camera
+from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
+from liquid_control.structs import GRAVITY, Command
+
+LEVEL = np.array([0.0, 0.0, 0.0, 1.0])
+STILL = np.zeros(3)
+GREY = [0.5, 0.5, 0.5]
+PLAIN = {
+    "brightness": 1.0,
+    "light_toward_deg": 0.0,
+    "fog": 0.0,
+    "noise": 0.0,
+    "occlusion": 0.0,
+    "ground": [GREY, GREY],
+}
+CAMERA = {
+    "width": 160,
+    "height": 120,
+    "focal_length": [100.0, 110.0],
+    "principal_point": [85.0, 55.0],
+    "pos_body": [0.05, 0.0, 0.02],
+    "pitch_deg": 0.0,
+    "update_rate": 20.0,
+    "latency": 0.0,
+    "exposure": 0.0,
+    "blur_frames": 1,
+    "appearance": PLAIN,
+}
+
+
+def red_ball(pos, size=0.2):
+    data = {"shape": "box", "pos": pos, "size": [size] * 3, "yaw_deg": 0, "color": [1, 0, 0]}
+    return parse(data, ObstacleConfig, "test")
+
+
+@pytest.fixture
+def make_camera():
+    cameras = []
+
+    def make(obstacles=(), seed=0, appearance=None, **changes):
+        data = {**CAMERA, **changes, "appearance": {**PLAIN, **(appearance or {})}}
+        config = parse(data, CameraConfig, "test")
+        cameras.append(Camera(config, obstacles, np.random.default_rng(seed)))
+        return cameras[-1]
+
+    yield make
+    for camera in cameras:
+        camera.close()
+
+
+def centre_of_red(image):
+    red = (image[..., 0] > 60) & (image[..., 1] < 30)
+    rows, columns = np.nonzero(red)
+    return columns.mean() + 0.5, rows.mean() + 0.5
+
+
+@pytest.mark.parametrize(
+    ("yaw", "tilt", "pitch_deg"), [(0.0, [0, 0, 0], 0.0), (2.0, [0.1, 0.2, 0], 10.0)]
+)
+def test_a_point_lands_where_the_pinhole_says(make_camera, yaw, tilt, pitch_deg):
+    """Body FLU to pixel: u = cx − fx·left/ahead, v = cy − fy·up/ahead, camera pitched up."""
+
+    quat = quat_multiply(quat_from_yaw(np.float64(yaw)), quat_from_rotation_vector(np.array(tilt)))
+    pos = np.array([1.0, -2.0, 3.0])
+    left, up, ahead = 0.8, -0.5, 4.0  # in the camera
+    pitch = np.radians(pitch_deg)
+    in_body = np.array(
+        [
+            ahead * np.cos(pitch) - up * np.sin(pitch),
+            left,
+            ahead * np.sin(pitch) + up * np.cos(pitch),
+        ]
+    ) + np.array(CAMERA["pos_body"])
+    target = pos + rotate(quat, in_body)
+    camera = make_camera([red_ball(target.tolist(), 0.1)], pitch_deg=pitch_deg)
+    u, v = centre_of_red(camera.image(pos, quat, STILL, STILL))
+    assert u == pytest.approx(85 - 100 * left / ahead, abs=1.0)
+    assert v == pytest.approx(55 - 110 * up / ahead, abs=1.0)
+
+
+def test_sky_above_ground_below(make_camera):
+    image = make_camera().image(np.array([0, 0, 1.0]), LEVEL, STILL, STILL)
+    np.testing.assert_array_equal(image[5, 80], [178, 204, 230])
+    assert np.ptp(image[-5, 80].astype(int)) <= 2  # grey
+
+
+def test_fog_fades_with_distance_to_the_sky(make_camera):
+    pos = np.array([0, 0, 1.0])
+    reds = []
+    for distance in (2.0, 8.0):
+        balls = [red_ball([distance, 0.0, 1.0], 0.6)]
+        clear = make_camera(balls).image(pos, LEVEL, STILL, STILL)[55, 85].astype(float)
+        foggy = make_camera(balls, appearance={"fog": 0.3}).image(pos, LEVEL, STILL, STILL)[55, 85]
+        depth = distance - 0.3 - 0.05
+        expected = [178, 204, 230] + np.exp(-0.3 * depth) * (clear - [178, 204, 230])
+        np.testing.assert_allclose(foggy, expected, atol=3)
+        reds.append(foggy)
+    assert reds[1][1] > reds[0][1]
+
+
+def test_brightness_noise_and_occlusion(make_camera):
+    pos = np.array([0, 0, 1.0])
+
+    def look(**appearance):
+        return make_camera(appearance=appearance).image(pos, LEVEL, STILL, STILL).astype(float)
+
+    plain = look()
+    np.testing.assert_allclose(look(brightness=0.5), plain // 2, atol=1)
+    assert (look(noise=8.0) - plain)[:40].std() == pytest.approx(8.0, rel=0.05)
+    hidden = look(occlusion=0.25)
+    assert np.mean(np.all(hidden == 0, axis=-1)) == pytest.approx(0.25**2, rel=0.05)
+
+
+def test_motion_blur_smears_along_the_motion(make_camera):
+    pos = np.array([0, 0, 1.0])
+    balls = [red_ball([3.0, 0.0, 1.0])]
+    sharp = make_camera(balls).image(pos, LEVEL, STILL, STILL)
+    turning = np.array([0.0, 0.0, 3.0])
+    camera = make_camera(balls, exposure=0.03, blur_frames=6)
+    blurred = camera.image(pos, LEVEL, STILL, turning)
+
+    def width(image):
+        return np.sum(image[55, :, 0].astype(int) - image[55, :, 1] > 20)
+
+    # 0.09 rad at 100 px
+    assert width(blurred) - width(sharp) == pytest.approx(9, abs=2.5)
+
+
+def test_rate_and_latency(make_world):
+    world = make_world(camera={**CAMERA, "latency": 0.03})
+    stamps = []
+    for _ in range(13):
+        world.step(Command(GRAVITY, np.zeros(3)))
+        frame = world.camera_frame
+        stamps.append(None if frame is None else frame.stamp // 10_000_000)
+    assert stamps == [None, None, 0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10]
+    assert world.camera_frame.image.shape == (120, 160, 3)
+
+
+def test_looking_changes_nothing(make_world):
+    wind = [{"kind": "turbulence", "sigma": [1, 1, 1], "length": [2, 2, 2]}]
+    worlds = [make_world(wind=wind), make_world(wind=wind, camera=CAMERA)]
+    for world in worlds:
+        for _ in range(60):
+            world.step(Command(GRAVITY, np.zeros(3)))
+    np.testing.assert_array_equal(worlds[0].state.pos_world, worlds[1].state.pos_world)
+
+
+def test_a_seed_is_a_film(make_world):
+    foggy = {**CAMERA, "appearance": {**PLAIN, "noise": 5.0, "fog": {"uniform": [0.0, 0.2]}}}
+    images = [make_world(seed=s, camera=foggy).camera_frame.image for s in (3, 3, 4)]
+    np.testing.assert_array_equal(images[0], images[1])
+    assert np.any(images[0] != images[2])

@@ -1,0 +1,141 @@
+"""Faults on the timeline of a world."""
+
+import numpy as np
+import pytest
+
+from liquid_control.config import ConfigError
+from liquid_control.structs import GRAVITY, Command
+
+HOVER = Command(GRAVITY, np.zeros(3))
+
+
+def fly(world, steps):
+    return [world.step(HOVER) for _ in range(steps)]
+
+
+def test_motor_fault_begins_and_ends(make_world):
+    fault = {"kind": "motor", "at": 0.2, "until": 0.3, "rotor": 0, "efficiency": 0.5}
+    world = make_world(faults=[fault])
+    frames = fly(world, 40)
+    force = np.array([f.imu.specific_force_body[2] for f in frames])
+    np.testing.assert_allclose(force[:20], GRAVITY, rtol=0.01)
+    assert np.all(force[21:30] < 0.95 * GRAVITY)
+    assert force[39] > 0.97 * GRAVITY
+    assert frames[25].imu.ang_vel_body[0] < 0  # rolls towards the weak front left rotor
+
+
+def test_a_dropped_load_lifts_the_vehicle(make_world):
+    """The autopilot knows the nominal mass only."""
+    world = make_world(faults=[{"kind": "mass", "at": 0.1, "until": None, "factor": 0.8}])
+    frames = fly(world, 30)
+    assert frames[5].imu.specific_force_body[2] == pytest.approx(GRAVITY, rel=0.01)
+    assert frames[29].imu.specific_force_body[2] == pytest.approx(GRAVITY / 0.8, rel=0.03)
+
+
+def test_a_gust_on_the_timeline(make_world):
+    world = make_world(faults=[{"kind": "gust", "at": 0.1, "until": 0.2, "velocity": [0, 3, 0]}])
+    fly(world, 9)
+    np.testing.assert_array_equal(world.wind_world, 0)
+    fly(world, 5)
+    np.testing.assert_array_equal(world.wind_world, [0, 3, 0])
+    fly(world, 10)
+    np.testing.assert_array_equal(world.wind_world, 0)
+
+
+def imu_after(make_world, steps, **fault):
+    world = make_world(imu="imu_bmi088", faults=[{"at": 0.1, "until": 0.2, **fault}])
+    return [frame.imu for frame in fly(world, steps)]
+
+
+def test_sensor_dropout_leaves_the_last_sample(make_world):
+    imu = imu_after(make_world, 30, kind="sensor_dropout", sensor="imu")
+    stamps = [sample.stamp // 10_000_000 for sample in imu]
+    assert stamps == [*range(1, 10), *[9] * 10, *range(20, 31)]
+
+
+def test_sensor_freeze_has_new_stamps_on_old_values(make_world):
+    imu = imu_after(make_world, 30, kind="sensor_freeze", sensor="imu")
+    assert [sample.stamp // 10_000_000 for sample in imu] == list(range(1, 31))
+    frozen = np.array([sample.ang_vel_body for sample in imu[8:19]])
+    np.testing.assert_array_equal(frozen, frozen[:1].repeat(11, axis=0))
+    assert np.all(imu[19].ang_vel_body != frozen[0])
+
+
+def test_sensor_nan(make_world):
+    imu = imu_after(make_world, 30, kind="sensor_nan", sensor="imu")
+    finite = [bool(np.isfinite(s.ang_vel_body).all()) for s in imu]
+    assert finite == [True] * 9 + [False] * 10 + [True] * 11
+
+
+def test_sensor_delay(make_world):
+    imu = imu_after(make_world, 30, kind="sensor_delay", sensor="imu", seconds=0.05)
+    stamps = [sample.stamp // 10_000_000 for sample in imu]
+    assert stamps == [*range(1, 10), *range(5, 15), *range(20, 31)]
+
+
+def test_sensor_bias_jump(make_world):
+    faults = [
+        {
+            "kind": "sensor_bias",
+            "at": 0.1,
+            "until": None,
+            "sensor": "odometry",
+            "quantity": "pos_world",
+            "offset": [1, 0, 0],
+        }
+    ]
+    world = make_world(faults=faults)
+    frames = fly(world, 20)
+    errors = frames[-1].odometry.pos_world - world.state.pos_world
+    np.testing.assert_allclose(errors, [1, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(frames[5].odometry.pos_world[0], 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"kind": "motor", "at": 1.0, "rotor": 4, "efficiency": 0.5}, "rotor"),
+        ({"kind": "mass", "at": 2.0, "until": 1.0, "factor": 2.0}, "until must come after at"),
+        (
+            {
+                "kind": "sensor_bias",
+                "at": 0.0,
+                "sensor": "imu",
+                "quantity": "pos_world",
+                "offset": [0, 0, 0],
+            },
+            "quantity must be one of",
+        ),
+    ],
+)
+def test_mistakes_are_named(make_world, fault, message):
+    with pytest.raises(ConfigError, match=message):
+        make_world(faults=[fault])
+
+
+def test_spread_payload_and_battery_reach_the_vehicle(make_world):
+    def lift(**changes):
+        world = make_world(start={"pos": [0, 0, 9.0]}, **changes)
+        return fly(world, 60)[-1].imu.specific_force_body[2]
+
+    assert lift() == pytest.approx(GRAVITY, rel=0.01)
+    assert lift(payload={"mass": 0.003, "below": 0.02}) == pytest.approx(GRAVITY * 0.9, rel=0.02)
+    full, low = lift(battery_charge=1.0), lift(battery_charge=0.2)
+    assert low < 0.9 * full
+    assert abs(lift(vehicle_spread=1.0) / GRAVITY - 1) > 0.01
+
+
+def test_an_obstacle_is_a_crash(make_world):
+    wall = {
+        "shape": "box",
+        "pos": [1.0, 0.0, 1.0],
+        "size": [0.1, 2.0, 2.0],
+        "yaw_deg": 0.0,
+        "color": [1, 0, 0],
+    }
+    wind = [{"kind": "steady", "speed": 8.0, "toward_deg": 0.0}]
+    world = make_world(obstacles=[wall], wind=wind)
+    while not world.crashed and world.time_ns < 5e9:
+        world.step(HOVER)
+    assert world.crash_reason == "hit an obstacle"
+    assert world.state.pos_world[0] == pytest.approx(0.9, abs=0.05)

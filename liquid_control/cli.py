@@ -174,7 +174,8 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from liquid_control.evaluation.suite import load_suite, run_suite
+    from liquid_control.evaluation.suite import load_suite
+    from liquid_control.evaluation.suite_flights import run_suite
     from liquid_control.evaluation.suite_report import write_suite_report
     from liquid_control.evaluation.summary import Summary, write_results
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from liquid_control.config import load_vehicle
-from liquid_control.evaluation import figures
+from liquid_control.evaluation import figures, suite_figures
 from liquid_control.evaluation.circuit import layers
 from liquid_control.evaluation.compare import LEVEL, Interval
 from liquid_control.evaluation.metrics import DISPLAY
@@ -25,15 +20,10 @@ from liquid_control.evaluation.page import (
     table,
 )
 from liquid_control.evaluation.provenance import provenance
-from liquid_control.evaluation.suite import fly_one, load_metadata
+from liquid_control.evaluation.suite import load_metadata
+from liquid_control.evaluation.suite_flights import fly_one
 from liquid_control.evaluation.summary import COMPARED, Summary, best_policy
 from liquid_control.evaluation.video import write_video
-
-_COLORS = ("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c", "#d1495b", "#6a6fd0")
-_LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
-_LOG_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-TRAINING_LOG = "log.jsonl"  # that `liquid-control train` writes beside policy.onnx
-_GRID = 4  # small plots in a row
 
 
 def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) -> Path:
@@ -47,7 +37,7 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     page.add_section(
         "Position error, RMSE",
         _metric_table(summary, "rmse_m"),
-        page.figure("forest", _forest(summary)),
+        page.figure("forest", suite_figures.intervals(summary)),
         note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the best of a "
         "row is bold. A flight that crashed is counted and not averaged.",
     )
@@ -61,12 +51,12 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         )
     page.add_section(
         "Distribution of flights",
-        page.figure("distribution", _distribution(summary)),
+        page.figure("distribution", suite_figures.distribution(summary)),
         note="RMSE of each flight; boxes hold the middle half.",
     )
     page.add_section(
         "Error over time",
-        page.figure("over-time", _over_time(summary)),
+        page.figure("over-time", suite_figures.error_over_time(summary)),
         note="Mean over all flights of a policy that were still in the air.",
     )
     _add_worst(page, summary, out, film)
@@ -77,7 +67,7 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     ]
     page.add_section("Other metrics", *others)
     page.add_section("Policies", _policies(summary))
-    curves = _learning_curves(summary)
+    curves = suite_figures.learning_curves(summary)
     if curves is not None:
         page.add_section(
             "Error over training time",
@@ -146,134 +136,6 @@ def _verdict(summary: Summary, baseline: str) -> str:
             f"no clear difference in {signs.count(0)} of {len(signs)} conditions."
         )
     return " ".join(sentences) or "No other policy."
-
-
-def _forest(summary: Summary) -> go.Figure:
-    figure = go.Figure()
-    spread = np.linspace(-0.28, 0.28, max(len(summary.policies), 2))
-    places = np.arange(len(summary.conditions))
-    for policy, shift, color in zip(summary.policies, spread, _cycle()):
-        intervals = [summary.mean(policy, c, "rmse_m") for c in summary.conditions]
-        known = [k for k, i in enumerate(intervals) if i.mean is not None]
-        means = np.array([100 * intervals[k].mean for k in known])
-        figure.add_scatter(
-            x=means,
-            y=places[known] + shift,
-            mode="markers",
-            name=policy,
-            marker=dict(color=color, size=7),
-            error_x=dict(
-                array=[100 * intervals[k].high - m for k, m in zip(known, means)],
-                arrayminus=[m - 100 * intervals[k].low for k, m in zip(known, means)],
-                thickness=1.4,
-                width=0,
-            ),
-            hovertemplate="%{x:.2f} cm",
-        )
-    figure.update_yaxes(
-        tickvals=places, ticktext=summary.conditions, autorange="reversed", zeroline=False
-    )
-    figure.update_xaxes(type="log", title="RMSE, cm (logarithmic)", tickvals=_LOG_TICKS)
-    return _finish(figure, 90 + 11 * len(summary.conditions) * max(len(summary.policies), 2))
-
-
-def _distribution(summary: Summary) -> go.Figure:
-    figure = go.Figure()
-    for policy, color in zip(summary.policies, _cycle()):
-        values = {c: summary.values(policy, c, "rmse_m").ravel() for c in summary.conditions}
-        figure.add_box(
-            x=[c for c, v in values.items() for _ in v],
-            y=np.concatenate([100 * v for v in values.values()]).astype(np.float32),
-            name=policy,
-            marker=dict(color=color, size=3),
-            line_width=1.2,
-        )
-    figure.update_yaxes(type="log", title="RMSE of a flight, cm", tickvals=_LOG_TICKS)
-    figure.update_xaxes(tickangle=-40)
-    figure.update_layout(boxmode="group", boxgap=0.15)
-    return _finish(figure, 470)
-
-
-def _over_time(summary: Summary) -> go.Figure:
-    rows = -(-len(summary.conditions) // _GRID)
-    height = 70 + 170 * rows
-    figure = make_subplots(
-        rows,
-        _GRID,
-        subplot_titles=summary.conditions,
-        vertical_spacing=46 / height,
-        horizontal_spacing=0.045,
-    )
-    figure.update_annotations(font_size=12)
-    for k, condition in enumerate(summary.conditions):
-        place = dict(row=k // _GRID + 1, col=k % _GRID + 1)
-        for policy, color in zip(summary.policies, _cycle()):
-            time, error = _mean_error(summary, policy, condition)
-            figure.add_scatter(
-                x=time,
-                y=error,
-                mode="lines",
-                name=policy,
-                legendgroup=policy,
-                showlegend=k == 0,
-                line=dict(color=color, width=1.6),
-                hovertemplate="%{x:.1f} s: %{y:.2f} cm",
-                **place,
-            )
-        figure.update_yaxes(rangemode="tozero", **place)
-    figure.update_yaxes(title="cm", col=1)
-    figure.update_xaxes(title="time, s", title_standoff=2, row=rows)
-    return _finish(figure, height)
-
-
-def _mean_error(summary: Summary, policy: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
-    group = summary.group(policy, condition)
-    length = max(len(row["error_mm"]) for row in group)
-    errors = np.full((len(group), length), np.nan)
-    for k, row in enumerate(group):
-        errors[k, : len(row["error_mm"])] = row["error_mm"]
-    duration = max(row["duration_s"] for row in group)
-    time = np.arange(length) * duration / length
-    return time.astype(np.float32), (0.1 * np.nanmean(errors, axis=0)).astype(np.float32)
-
-
-def _finish(figure: go.Figure, height: int) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        margin=dict(l=60, r=10, t=46, b=44),
-        legend=dict(orientation="h", x=0, y=1, yref="container", yanchor="top"),
-    )
-    return figure
-
-
-def _learning_curves(summary: Summary) -> go.Figure | None:
-    """Error over training time of each artifact with its training log beside it."""
-    figure = go.Figure()
-    for policy, color in zip(summary.policies, _cycle()):
-        files = dict.fromkeys(c.artifact for c in summary.suite.cells if c.policy == policy)
-        logs = [Path(file).with_name(TRAINING_LOG) for file in files]
-        for k, log in enumerate(path for path in logs if path.is_file()):
-            rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-            rows = [row for row in rows if row["rmse_m"] is not None and row["seconds"] > 0]
-            figure.add_scatter(
-                x=[row["seconds"] for row in rows],
-                y=[100 * row["rmse_m"] for row in rows],
-                mode="lines",
-                name=policy,
-                legendgroup=policy,
-                showlegend=k == 0,
-                line=dict(color=color, width=1.4),
-                hovertemplate="%{x:.0f} s: %{y:.2f} cm",
-            )
-    if not figure.data:
-        return None
-    figure.update_xaxes(type="log", title="training time, s", tickvals=_LOG_SECONDS)
-    figure.update_yaxes(type="log", title="RMSE, cm", tickvals=_LOG_TICKS)
-    return _finish(figure, 400)
-
-
-def _cycle():
-    return (_COLORS[k % len(_COLORS)] for k in range(10_000))
 
 
 def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:

@@ -12,8 +12,10 @@ import yaml
 
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import flight_metrics
-from liquid_control.evaluation.suite import ROWS_FILE, fly_one, load_suite, run_suite
-from liquid_control.evaluation.suite_report import _learning_curves, write_suite_report
+from liquid_control.evaluation.suite import load_suite
+from liquid_control.evaluation.suite_figures import learning_curves
+from liquid_control.evaluation.suite_flights import ROWS_FILE, fly_one, run_suite
+from liquid_control.evaluation.suite_report import write_suite_report
 from liquid_control.evaluation.summary import Summary, markdown, write_results
 
 SUITE = {
@@ -174,7 +176,7 @@ def test_report_of_a_suite(finished, tmp_path):
     assert len(text) < 6e6
 
 
-def test_training_logs_beside_artifacts_become_learning_curves(tmp_path):
+def test_training_logs_beside_artifacts_becomelearning_curves(tmp_path):
     shutil.copy(find_file("hover_liquid", "config/policies"), tmp_path / "policy.onnx")
     lines = [{"seconds": 10.0 * k, "rmse_m": 0.1 / k, "update": k, "loss": 1.0} for k in (1, 2, 3)]
     lines.append({"seconds": 40.0, "rmse_m": None, "update": 4, "loss": 1.0})
@@ -182,7 +184,7 @@ def test_training_logs_beside_artifacts_become_learning_curves(tmp_path):
     policies = {"trained": [str(tmp_path / "policy.onnx")]}
     suite = load_suite(_write(tmp_path, policies=policies, baselines=[]), quick=True)
     summary = Summary(suite, run_suite(suite, tmp_path))
-    (curve,) = _learning_curves(summary).data
+    (curve,) = learning_curves(summary).data
     assert list(curve.x) == [10, 20, 30]
     assert list(curve.y) == pytest.approx([10, 5, 10 / 3])
     text = write_suite_report(summary, tmp_path, film=False).read_text(encoding="utf-8")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from liquid_control.config import ConfigError, load_vehicle
-from liquid_control.evaluation.video import Camera, Renderer, write_video
+from liquid_control.evaluation.scene import Camera, Scene
+from liquid_control.evaluation.video import write_video
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,9 @@ def test_film_has_every_second_of_the_flight(tmp_path, make_log, vehicle, suffix
 def test_twenty_seconds_film_in_ten(tmp_path, make_log, vehicle):
     log = make_log(4.0)
     start = time.process_time()
-    renderer = Renderer(log, vehicle)
+    scene = Scene(log, vehicle)
     for t in np.arange(0, 4, 1 / 15):
-        renderer.frame(t)
+        scene.frame(t)
     assert time.process_time() - start < 10 * 4 / 20
 
 
@@ -54,14 +55,14 @@ def test_picture_shows_mode_and_larger_error_redder(make_log, vehicle):
     aside = np.array([0.2, 0, 0])
     far = dataclasses.replace(log, setpoint_pos_world=log.setpoint_pos_world + aside)
     near = dataclasses.replace(log, setpoint_pos_world=log.pos_world)
-    assert Renderer(far, vehicle)._error_color(0.2)[0] > Renderer(near, vehicle)._error_color(0)[0]
+    assert Scene(far, vehicle)._error_color(0.2)[0] > Scene(near, vehicle)._error_color(0)[0]
     difference = np.abs(
-        np.asarray(Renderer(far, vehicle).frame(0.9), int)
-        - np.asarray(Renderer(near, vehicle).frame(0.9), int)
+        np.asarray(Scene(far, vehicle).frame(0.9), int)
+        - np.asarray(Scene(near, vehicle).frame(0.9), int)
     )
     assert difference.max() > 50
 
 
 def test_a_flight_without_neurons_or_wind_is_drawn(make_log, vehicle):
     log = make_log(0.5, neurons=np.zeros((50, 0)), neuron_names=(), wind_world=np.zeros((50, 3)))
-    assert Renderer(log, vehicle).frame(0.3).size == (640, 360)
+    assert Scene(log, vehicle).frame(0.3).size == (640, 360)

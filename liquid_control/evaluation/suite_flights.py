@@ -1,0 +1,186 @@
+"""Flying a suite: rows in a file, resumable, in one process, many, or on Ray.
+
+Every finished flight is one row of ``flights.jsonl``; a run that was interrupted, or whose suite
+has grown, flies only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liquid_control.config import ConfigError, load_vehicle, missing_packages
+from liquid_control.control.loop import ControlLoop
+from liquid_control.controllers import make_controller
+from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, position_error
+from liquid_control.evaluation.suite import Cell, Suite
+from liquid_control.parameters import ControllerParameters
+from liquid_control.sim.rollout import fly
+from liquid_control.sim.world import World
+from liquid_control.structs import FlightLog
+
+ROWS_FILE = "flights.jsonl"
+ROW_METRICS = tuple(
+    key
+    for key in FlightMetrics.__dataclass_fields__
+    if key not in ("world", "policy", "vehicle", "seed")
+)
+_BLOCK = 5  # flights that a worker takes at once
+_ERROR_RATE = 5  # Hz of the error over time that a row keeps
+
+
+@dataclass(frozen=True)
+class Block:
+    """Flights that one worker takes at once."""
+
+    cell: Cell
+    seeds: tuple[int, ...]
+    after: float
+
+
+def fly_one(cell: Cell, seed: int) -> FlightLog:
+    """One flight of a cell; the same arguments give the same flight."""
+    metadata, loop = _loop(cell.artifact, cell.scenario.vehicle, cell.scenario.control_rate)
+    names = metadata.neuron_names if metadata else ()
+    with World(cell.scenario, load_vehicle(cell.scenario.vehicle), seed) as world:
+        return fly(world, loop, policy_name=cell.policy, neuron_names=tuple(names))
+
+
+@lru_cache(maxsize=64)
+def _loop(artifact: str, vehicle: str, control_rate: float):
+    """Loading an artifact re-runs its golden pairs; a worker does that once."""
+    parameters = ControllerParameters(vehicle=vehicle, control_rate=control_rate)
+    controller, metadata = make_controller(artifact, parameters)
+    return metadata, ControlLoop(controller, load_vehicle(vehicle), parameters)
+
+
+def fly_block(block: Block) -> list[dict[str, Any]]:
+    """The rows of a block's flights."""
+    return [_row(block, seed) for seed in block.seeds]
+
+
+def _row(block: Block, seed: int) -> dict[str, Any]:
+    cell = block.cell
+    log = fly_one(cell, seed)
+    metrics = flight_metrics(log, after=block.after)
+    stride = max(1, round(log.control_rate / _ERROR_RATE))
+    error_mm = np.round(1000 * position_error(log)[::stride]).astype(int)
+    return {
+        "cell": cell.key,
+        "policy": cell.policy,
+        "training": cell.training,
+        "condition": cell.condition,
+        "seed": seed,
+        **{key: getattr(metrics, key) for key in ROW_METRICS},
+        "error_mm": error_mm.tolist(),
+    }
+
+
+def run_suite(
+    suite: Suite,
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    ray_address: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Fly what is missing in ``out/flights.jsonl``; returns all rows of the suite, in order.
+
+    Args:
+        jobs: local processes.
+        ray_address: of a Ray cluster (``auto`` finds one) to use in place of local processes.
+        on_progress: called with flights done and in total.
+
+    An interruption keeps the rows that were written.
+    """
+    if jobs < 1:
+        raise ConfigError(f"jobs is {jobs}, expected at least 1")
+    path = Path(out) / ROWS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = _read_rows(path)
+    wanted = {(cell.key, seed): cell for cell in suite.cells for seed in suite.seeds}
+    blocks = _missing_blocks(suite, rows)
+    done, total = len(rows.keys() & wanted.keys()), len(wanted)
+    on_progress(done, total)
+    with _pool(jobs, ray_address, len(blocks)) as run, path.open("a", encoding="utf-8") as file:
+        for finished in run(fly_block, blocks):
+            for row in finished:
+                file.write(json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n")
+                rows[row["cell"], row["seed"]] = row
+            file.flush()
+            done += len(finished)
+            on_progress(done, total)
+    # Two names of a suite may mean one cell: its rows serve both.
+    return [
+        {
+            **rows[cell.key, seed],
+            "policy": cell.policy,
+            "training": cell.training,
+            "condition": cell.condition,
+        }
+        for cell in suite.cells
+        for seed in suite.seeds
+    ]
+
+
+def _missing_blocks(suite: Suite, rows: Mapping) -> list[Block]:
+    blocks, taken = [], set()
+    for cell in suite.cells:
+        missing = [s for s in suite.seeds if (cell.key, s) not in rows and cell.key not in taken]
+        taken.add(cell.key)
+        for k in range(0, len(missing), _BLOCK):
+            blocks.append(Block(cell, tuple(missing[k : k + _BLOCK]), suite.config.after))
+    return blocks
+
+
+def _read_rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Rows by cell and seed; a last line cut short by a kill is dropped from the file."""
+    if not path.exists():
+        return {}
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if len(whole) < len(text):
+        path.write_bytes(whole)
+    try:
+        rows = [json.loads(line) for line in whole.splitlines()]
+        return {(row["cell"], row["seed"]): row for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: not a file of flights: {error!r}") from None
+
+
+@contextmanager
+def _pool(jobs: int, ray_address: str | None, blocks: int) -> Iterator[Callable]:
+    """Something that maps blocks to rows: this process, local processes, or Ray."""
+    if not blocks or (jobs == 1 and ray_address is None):
+        yield map
+        return
+    if ray_address is not None:
+        try:
+            from ray.util.multiprocessing import Pool
+        except ModuleNotFoundError:
+            raise missing_packages("ray", ["ray"]) from None
+        pool = Pool(ray_address=ray_address)
+    else:
+        from multiprocessing import get_context
+
+        # A fresh interpreter: PyBullet and ONNX Runtime don't survive a fork.
+        pool = get_context("spawn").Pool(min(jobs, blocks), initializer=_ignore_interrupt)
+    try:
+        yield pool.imap_unordered
+        pool.close()
+    finally:
+        pool.terminate()
+        pool.join()
+
+
+def _ignore_interrupt() -> None:
+    """Ctrl-C is for the parent alone, which ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

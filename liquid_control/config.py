@@ -67,15 +67,20 @@ def find_file(name: str | Path, folder: str) -> Path:
     raise ConfigError(f"no such file: {name!s}; expected a path or one of {', '.join(known)}")
 
 
-def _describe(error: dict[str, Any]) -> str:
+def error_details(error: ValidationError) -> list[tuple[str, str]]:
+    """Each mistake as (dotted key, reason with the value)."""
+    return [_describe(e) for e in error.errors()]
+
+
+def _describe(error: dict[str, Any]) -> tuple[str, str]:
     key = ".".join(str(part) for part in error["loc"]) or "(top level)"
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
+        return key, "unknown key"
     if error["type"] == "missing":
-        return f"{key}: missing key"
+        return key, "missing key"
     value = repr(error["input"])
     value = value if len(value) <= 80 else value[:77] + "..."
-    return f"{key}: {error['msg']}, got {value}"
+    return key, f"{error['msg']}, got {value}"
 
 
 def parse(data: Any, model: type[Config], source: str | Path) -> Config:
@@ -83,7 +88,7 @@ def parse(data: Any, model: type[Config], source: str | Path) -> Config:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        details = "; ".join(_describe(e) for e in error.errors())
+        details = "; ".join(f"{key}: {reason}" for key, reason in error_details(error))
         raise ConfigError(f"{source}: {details}") from None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.sim.world import World
-from liquid_control.structs import FlightLog, SensorFrame
+from liquid_control.structs import FlightLog, Setpoint
 
 
 def fly(
@@ -20,13 +20,19 @@ def fly(
     neuron_names: tuple[str, ...] = (),
     duration: float | None = None,
     real_time: bool = False,
+    ticks: Iterator[int] | None = None,
     on_step: Callable[[World, LoopStep], None] | None = None,
 ) -> FlightLog:
     """One flight from a reset world and loop until ``duration`` (s) or a crash.
 
+    The log has a row for each control period of the world.
+
     Args:
         duration: simulated seconds; the world's own duration if ``None``.
         real_time: pace the steps by a steady clock and count those that begin late.
+        ticks: control periods from one step of the loop to the next, for a controller of uneven
+            rate; it is told the true dt, and the vehicle holds the last command meanwhile.
+            Default: every period.
         on_step: called after each step, for progress.
     """
     period = 1.0 / world.control_rate
@@ -35,14 +41,21 @@ def fly(
     loop.reset()
     rows: list[tuple] = []
     late = 0
+    last, due, step = -1, 0, None
     start = time.perf_counter()
     for k in range(steps):
         if real_time:
             late += _wait_until(start + k * period, period)
-        done, frame = _step(world, loop, frame, period)
-        rows.append(done[1:])
+        setpoint = world.setpoint()
+        sent = None
+        if k == due:
+            step = loop.step(frame, setpoint, (k - last) * period)
+            sent, last = step.command, k
+            due += 1 if ticks is None else next(ticks)
+        rows.append(_row(world, setpoint, step, loop, k == last))
+        frame = world.step(sent)
         if on_step is not None:
-            on_step(world, done[0])
+            on_step(world, step)
         if world.crashed:
             break
     columns = [np.array(column) for column in zip(*rows, strict=True)]
@@ -68,15 +81,12 @@ def _wait_until(deadline: float, period: float) -> bool:
     return left < -period
 
 
-def _step(
-    world: World, loop: ControlLoop, frame: SensorFrame, period: float
-) -> tuple[tuple, SensorFrame]:
-    """The loop's step on ``frame``, its row of the log, and the world's next frame."""
-    state, setpoint = world.state, world.setpoint()
-    step = loop.step(frame, setpoint, period)
-    command = step.command
-    row = (
-        step,
+def _row(
+    world: World, setpoint: Setpoint, step: LoopStep, loop: ControlLoop, stepped: bool
+) -> tuple:
+    """One row of the log, before the world moves on."""
+    state, command = world.state, step.command
+    return (
         world.time_ns * 1e-9,
         state.pos_world,
         state.quat_world_body,
@@ -88,6 +98,5 @@ def _step(
         np.full(4, np.nan) if command is None else [command.thrust, *command.ang_vel_body],
         step.mode.value,
         np.array(loop.policy.neurons),
-        step.policy_time * 1e6,
+        step.policy_time * 1e6 if stepped else np.nan,
     )
-    return row, world.step(command)

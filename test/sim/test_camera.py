@@ -127,7 +127,7 @@ def test_motion_blur_smears_along_the_motion(make_camera):
     blurred = camera.image(pos, LEVEL, STILL, turning)
 
     def width(image):
-        return np.sum(image[55, :, 0].astype(int) - image[55, :, 1] > 20)
+        return np.sum(image[55, :, 0].astype(int) - image[55, :, 1] > 5)
 
     # 0.09 rad at 100 px
     assert width(blurred) - width(sharp) == pytest.approx(9, abs=2.5)

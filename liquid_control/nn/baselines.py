@@ -105,6 +105,28 @@ class Baseline(Cell):
             input_BF = torch.cat([input_BF, t_B1], dim=1)
         return getattr(self, f"_{self.kind}")(input_BF, state_BH, t_B1)
 
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
+        """torch's fused RNN, LSTM or GRU, where no sample is missing and none is reset."""
+        if (
+            self.kind not in ("rnn", "lstm", "gru")
+            or observed_BT is not None
+            or reset_BT is not None
+        ):
+            return None
+        if self.dt_input:
+            input_BTF = torch.cat([input_BTF, dt_BT1 / self.nominal_dt], dim=2)
+        fused = {"rnn": torch.rnn_tanh, "lstm": torch.lstm, "gru": torch.gru}[self.kind]
+        parameters = [self.weight_input, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
+        state = [part[None].contiguous() for part in state_BH.split(self.units, dim=1)]
+        # has_biases, layers, dropout, training, bidirectional, batch_first
+        options = (True, 1, 0.0, False, False, True)
+        output_BTU, *last = fused(
+            input_BTF, state if self.kind == "lstm" else state[0], parameters, *options
+        )
+        if weights:
+            output_BTU = F.linear(output_BTU, *weights)
+        return output_BTU, torch.cat(last, dim=2)[0]
+
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         if self.kind == "ct_gru":
             hidden = state.unflatten(-1, (self.units, CT_GRU_TRACES)).sum(dim=-1)

@@ -36,6 +36,7 @@ def make_policy(wiring="ncp", **arguments):
 def policy_around(cell, observation_limit=None):
     return Policy(
         cell,
+        observation_offset=torch.tensor([0.0, 1.0, 9.8, -0.5, 0.0, 2.0, 0.1]),
         observation_scale=torch.tensor([0.5, 0.5, 0.5, 2.0, 2.0, 2.0, 0.3]),
         command_offset=torch.tensor([9.81, 0.0, 0.0, 0.0]),
         command_scale=torch.tensor([9.81, 8.0, 8.0, 4.0]),
@@ -140,6 +141,7 @@ def test_scales_of_the_wrong_size_are_named():
     with pytest.raises(ValueError, match="observation_scale"):
         Policy(
             make_policy().cell,
+            observation_offset=torch.zeros(7),
             observation_scale=torch.ones(6),
             command_offset=torch.zeros(4),
             command_scale=torch.ones(4),

@@ -19,7 +19,9 @@ def with_gradients(cell, inputs, masks, compiled):
     output, state = run_sequence(cell, *values, **masks, compiled=compiled)
     rng = torch.Generator().manual_seed(0)
     loss = (output * torch.randn(output.shape, generator=rng, dtype=output.dtype)).sum()
-    gradients = torch.autograd.grad(loss + state.square().sum(), [*values, *cell.parameters()])
+    gradients = torch.autograd.grad(
+        loss + state.square().sum(), [*values, *cell.parameters()], materialize_grads=True
+    )
     return output, state, *gradients
 
 
@@ -56,6 +58,16 @@ def test_kernel_equals_torch_with_gradients(name, wiring, masked, dtype, toleran
     for mine, theirs in zip(ours, with_gradients(cell, inputs, masks, compiled=False)):
         scale = 1.0 + theirs.detach().abs().max().item()
         torch.testing.assert_close(mine, theirs, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "readout"])
+def test_fused_baselines_equal_their_steps(kind):
+    cell = make_cell(kind, "none").double()
+    inputs = random_inputs(cell, batch=3, steps=6, dtype=torch.float64)
+    assert cell.compiled_sequence(*inputs, cell.weights(), None, None) is not None
+    ours = with_gradients(cell, inputs, {}, compiled=True)
+    for mine, theirs in zip(ours, with_gradients(cell, inputs, {}, compiled=False)):
+        torch.testing.assert_close(mine, theirs)
 
 
 @pytest.mark.parametrize(

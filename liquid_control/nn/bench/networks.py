@@ -155,6 +155,7 @@ def _exported_step(cell: Cell) -> Callable[[], None]:
     """The graph as the runtime runs it: one thread, arrays in, arrays out, state carried."""
     policy = Policy(
         cell,
+        observation_offset=torch.zeros(cell.input_size),
         observation_scale=torch.ones(cell.input_size),
         command_offset=torch.zeros(cell.output_size),
         command_scale=torch.ones(cell.output_size),
@@ -322,7 +323,11 @@ def markdown(result: dict) -> str:
     theirs = result["step_us"]["ncps torch cell"]["p50"]
     for name, t in result["step_us"].items():
         lines.append(f"| {name} | {t['p50']:.1f} | {t['p99']:.1f} | {theirs / t['p50']:.1f} |")
-    lines += ["", "| training, forward + backward | CPU ms | times faster than ncps |", "|---|---|---|"]
+    lines += [
+        "",
+        "| training, forward + backward | CPU ms | times faster than ncps |",
+        "|---|---|---|",
+    ]
     for name, ms in result["train_ms"].items():
         reference = result["train_ms"]["ncps LTC" if "ltc" in name.lower() else "ncps CfC"]
         lines.append(f"| {name} | {ms:.2f} | {reference / ms:.1f} |")

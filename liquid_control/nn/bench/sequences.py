@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class Network(StrictModel):
 class Task(StrictModel):
     """What is trained on, how, and what others reached."""
 
-    metric: str  # "mse", "accuracy" or "accuracy_last" (class at the end)
+    metric: Literal["mse", "accuracy_last_step", "accuracy_last"]  # the last: class at the end only
     batch: int = Field(gt=0)
     sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
     networks: dict[str, Network]

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from liquid_control.frames import Array, components, namespace, rotate_inverse, stack
-from liquid_control.structs import Layout, Slot
+from liquid_control.structs import GRAVITY, Layout, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,25 @@ def layout_of(names: tuple[str, ...]) -> Layout:
     if unknown:
         raise ValueError(f"unknown observation slots {unknown}, expected some of {list(slots)}")
     return Layout(tuple(slots[name] for name in names))
+
+
+def hover_observation(layout: Layout) -> np.ndarray:
+    """The observation ``(layout.size,)`` of a vehicle that hovers at its setpoint."""
+    zero = np.zeros(3)
+    up = np.array([0.0, 0.0, GRAVITY])
+    hovering = Situation(
+        pos_world=zero,
+        quat_world_body=np.array([0.0, 0.0, 0.0, 1.0]),
+        vel_body=zero,
+        ang_vel_body=zero,
+        specific_force_body=up,
+        setpoint_pos_world=zero,
+        setpoint_vel_world=zero,
+        setpoint_acc_world=zero,
+        setpoint_yaw=np.float64(0.0),
+        previous_command=np.array([GRAVITY, 0.0, 0.0, 0.0]),
+    )
+    return observe(hovering, layout)
 
 
 def observe(situation: Situation, layout: Layout = OBSERVATION_LAYOUT) -> Array:

@@ -1,8 +1,8 @@
 """From a torch policy to `policy.onnx`: one step, batch dimension free, as few nodes as can be.
 
-A closed-form cell is written node by node: masks, signs and the observation's scale are folded
-into the weights, and a step of an NCP is three small matrix products and some thirty elementwise
-nodes. Any other cell goes through torch's exporter. Both are compared with torch in the tests
+A closed-form cell is written node by node: masks, signs and the observation's offset and scale are
+folded into the weights, and a step of an NCP is three small matrix products and some thirty
+elementwise nodes. Any other cell goes through torch's exporter. Both are compared with torch in the tests
 and, through the golden pairs, each time the file is loaded.
 """
 
@@ -90,8 +90,8 @@ def golden_pairs(policy: Policy, control_period: float, rng: np.random.Generator
     state = policy.initial_state(1)
     rows: dict[str, list] = {"observation": [], "dt": [], "command": [], "state": []}
     for _ in range(GOLDEN_STEPS):
-        scale = policy.observation_scale.numpy()
-        observation = (rng.standard_normal(scale.size) * scale).astype(np.float32)
+        offset, scale = policy.observation_offset.numpy(), policy.observation_scale.numpy()
+        observation = (offset + rng.standard_normal(scale.size) * scale).astype(np.float32)
         dt = np.float32(control_period * rng.uniform(0.5, 2.0))
         with torch.no_grad():
             command, state = policy(torch.tensor(observation[None]), torch.tensor([[dt]]), state)
@@ -153,13 +153,14 @@ def _cfc_graph(policy: Policy) -> onnx.ModelProto:
     cell = policy.cell
     graph = _Graph()
     with torch.no_grad():
-        input_scale, *weights = (value.numpy() for value in policy.weights())
+        input_offset, input_scale, *weights = (value.numpy() for value in policy.weights())
     observation = "observation"
     if policy.observation_limit is not None:
         limit = [graph.constant(np.float32(s * policy.observation_limit)) for s in (-1, 1)]
-        scaled = graph.op("Mul", observation, graph.constant(input_scale))
+        centered = graph.op("Sub", observation, graph.constant(input_offset))
+        scaled = graph.op("Mul", centered, graph.constant(input_scale))
         observation = graph.op("Clip", scaled, *limit)
-        input_scale = np.ones_like(input_scale)
+        input_offset, input_scale = np.zeros_like(input_offset), np.ones_like(input_scale)
     sign = -1.0 if cell.mode == "closed" else 1.0
     time = graph.op("Mul", "dt", graph.constant(np.float32(sign / cell.nominal_dt)))
     groups = [layer.stop - layer.start for layer in cell.layers]
@@ -176,6 +177,7 @@ def _cfc_graph(policy: Policy) -> onnx.ModelProto:
         weight, bias = weights[2 * index].copy(), weights[2 * index + 1]
         if reads_input:
             weight[:, : cell.input_size] *= input_scale
+            bias = bias - weight[:, : cell.input_size] @ input_offset
         neurons = slice(layer.start, layer.stop)
         constants = [value[neurons] for value in weights[2 * len(cell.layers) :]]
         output = "next_state" if len(cell.layers) == 1 else None

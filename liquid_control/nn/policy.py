@@ -12,9 +12,9 @@ from liquid_control.nn.cell import Cell
 class Policy(nn.Module):
     """Normalisation, cell and action scaling in one module, as it is exported and flies.
 
-    observation_scale: (N,) size of each component that counts as 1 to the network, SI units; the
-        result is clipped to ``±observation_limit`` (no limit if None), so that an outlier can't
-        saturate every neuron.
+    observation_offset, observation_scale: (N,) SI units; the network sees (observation - offset) /
+        scale, so that what is usual is 0 and the scale counts as 1. The result is clipped to
+        ``±observation_limit`` (no limit if None), so that an outlier can't saturate every neuron.
     command_offset, command_scale: (C,) SI units; command = offset + scale*u with u in [-1, 1]:
         thrust = g + g*s*u0 with offset g and scale g*s, body rate = max_rate*u with offset 0.
     """
@@ -23,6 +23,7 @@ class Policy(nn.Module):
         self,
         cell: Cell,
         *,
+        observation_offset: Tensor,
         observation_scale: Tensor,
         command_offset: Tensor,
         command_scale: Tensor,
@@ -30,6 +31,7 @@ class Policy(nn.Module):
     ) -> None:
         super().__init__()
         for name, values, size in (
+            ("observation_offset", observation_offset, cell.input_size),
             ("observation_scale", observation_scale, cell.input_size),
             ("command_offset", command_offset, cell.output_size),
             ("command_scale", command_scale, cell.output_size),
@@ -49,16 +51,16 @@ class Policy(nn.Module):
 
     def weights(self) -> tuple[Tensor, ...]:
         """What ``step`` needs, the same for every step of a window."""
-        return (1.0 / self.observation_scale, *self.cell.weights())
+        return (self.observation_offset, 1.0 / self.observation_scale, *self.cell.weights())
 
     def step(
         self, observation_BN: Tensor, dt_B1: Tensor, state_BM: Tensor, weights: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
         """One control step of dt seconds: (command_BC in SI units, state_BM)."""
-        input_BN = observation_BN * weights[0]
+        input_BN = (observation_BN - weights[0]) * weights[1]
         if self.observation_limit is not None:
             input_BN = input_BN.clamp(-self.observation_limit, self.observation_limit)
-        output_BC, state_BM = self.cell.step(input_BN, state_BM, dt_B1, weights[1:])
+        output_BC, state_BM = self.cell.step(input_BN, state_BM, dt_B1, weights[2:])
         if not self.cell.unit_output:
             output_BC = torch.tanh(output_BC)
         return self.command_offset + self.command_scale * output_BC, state_BM

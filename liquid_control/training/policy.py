@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from liquid_control.config import VehicleConfig, load_vehicle
-from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
+from liquid_control.control.observation import OBSERVATION_LAYOUT, hover_observation, layout_of
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.zoo import build_cell
 from liquid_control.structs import GRAVITY
@@ -57,6 +57,7 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
     offset, command_scale = command_scaling(load_vehicle(config.vehicle))
     return Policy(
         cell,
+        observation_offset=torch.from_numpy(hover_observation(layout)).float(),
         observation_scale=torch.tensor(scale),
         command_offset=offset,
         command_scale=command_scale,

@@ -26,6 +26,7 @@ def torch_policy():
     cell = CfC(wiring, nominal_dt=0.01, rng=torch.Generator().manual_seed(0))
     return Policy(
         cell,
+        observation_offset=torch.linspace(-1, 1, LAYOUT.size),
         observation_scale=torch.ones(LAYOUT.size),
         command_offset=torch.tensor([9.8, 0, 0, 0]),
         command_scale=torch.tensor([5.0, 8, 8, 4]),

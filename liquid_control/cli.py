@@ -7,6 +7,7 @@ Packages are imported by the command that needs them, so that flying needs no to
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="liquid-control", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_fly, _add_train, _add_evaluate, _add_policy, _add_worlds):
+    for add in (_add_fly, _add_train, _add_evaluate, _add_bench, _add_policy, _add_worlds):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -106,7 +107,7 @@ def _add_train(commands) -> None:
 def _train(options: argparse.Namespace) -> int:
     from liquid_control.config import find_file
 
-    train = _require("train", lambda: _import_train())
+    train = _require("train", lambda: importlib.import_module("liquid_control.training.run")).train
     config = find_file(options.config, "config/training")
     settings = {
         "device": options.device,
@@ -125,12 +126,6 @@ def _train(options: argparse.Namespace) -> int:
             )
         show_trained(result)
     return 0
-
-
-def _import_train() -> Callable:
-    from liquid_control.training.run import train
-
-    return train
 
 
 def _training_summary(result: Path) -> dict:
@@ -211,6 +206,29 @@ def _named_files(text: str) -> tuple[str, list[str]]:
     if not name or not files:
         raise ConfigError(f"--policy {text}: expected NAME=FILE[,FILE...]")
     return name, files.split(",")
+
+
+# name: module with add_arguments and run, and the extra that it needs
+_BENCHES = {
+    "networks": ("liquid_control.nn.bench.networks", "train"),
+    "sequences": ("liquid_control.nn.bench.sequences", "train"),
+    "sim": ("liquid_control.sim.bench", "train"),
+}
+
+
+def _add_bench(commands) -> None:
+    parser = commands.add_parser("bench", help="measure speed and reproduce published results")
+    parser.add_argument("name", choices=_BENCHES, help="what to measure")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="see bench NAME --help")
+    parser.set_defaults(run=_bench)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    module, extra = _BENCHES[options.name]
+    bench = _require(extra, lambda: importlib.import_module(module))
+    parser = argparse.ArgumentParser(prog=f"liquid-control bench {options.name}")
+    bench.add_arguments(parser)
+    return bench.run(parser.parse_args(options.options))
 
 
 def _add_policy(commands) -> None:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rclpy.context import Context
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from liquid_control.config import ConfigError, load_vehicle
@@ -32,7 +30,7 @@ from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
 from liquid_control.nodes.inbox import Inbox
 from liquid_control.nodes.inputs import Inputs
 from liquid_control.nodes.parameters import declare_parameters, on_parameters
-from liquid_control.nodes.process import Finish, run
+from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.nodes.rate import FixedRate, RosSleeper, Tick, sleep_until_steady
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import GRAVITY, Command, SensorFrame
@@ -62,8 +60,7 @@ class ControllerNode(LifecycleNode):
         self._config = declare_parameters(self, ControllerParameters)
         on_parameters(self, ControllerParameters, self._set_parameters)
         self._loop: ControlLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
+        self._worker: Worker | None = None  # while active
         # Who begins to listen is told at once: simulator and recorder wait for it.
         self._diagnostics_publisher = self.create_publisher(
             interface.DIAGNOSTICS.type,
@@ -112,13 +109,12 @@ class ControllerNode(LifecycleNode):
         self._diagnostics = self._make_diagnostics()
         self._inbox = Inbox(self)
         self._inputs = Inputs(self._inbox, self._config, self._diagnostics.refuse)
-        self._stopped.clear()
         # What is alive now stays alive: later collections need not look at it, and stay short.
         gc.collect()
         gc.freeze()
         work = self._run_lockstep if self._config.lockstep else self._run_real_time
-        self._thread = threading.Thread(target=self._guard, args=(work,), name="control")
-        self._thread.start()
+        self._worker = Worker("control", work, self._finish)
+        self._worker.start()
         self._publish_diagnostics()
         pace = "in lockstep" if self._config.lockstep else f"at {self._config.control_rate:g} Hz"
         self.get_logger().info(f"active: {self._config.policy} {pace}")
@@ -142,46 +138,38 @@ class ControllerNode(LifecycleNode):
         self._finish.set()
         return super().on_shutdown(state)
 
-    # The control thread
+    # The control thread: an error of the loop itself ends the process, so that the stream stops
+    # and the autopilot acts.
 
     def _end_loop(self) -> None:
-        if self._thread is None:
+        if self._worker is None:
             return
-        self._stopped.set()
-        self._thread.join()
-        self._thread = None
+        self._worker.stop()
+        self._worker = None
         neutral = Command(GRAVITY, np.zeros(3))
         self._command.publish(conversions.command_to_msg(neutral, self._inputs.stamp or 0))
         self._publish_diagnostics()
         self._inbox.close()
 
-    def _guard(self, work: Callable[[], None]) -> None:
-        """An error of the loop itself ends the process: the stream stops, the autopilot acts."""
-        try:
-            work()
-        except ExternalShutdownException:
-            pass
-        except BaseException:
-            self._finish.set(1)
-            raise
-
     def _run_real_time(self) -> None:
+        stopped = self._worker.stopped
         period = round(1e9 / self._config.control_rate)
         if self.get_parameter("use_sim_time").value:
-            sleeper = RosSleeper(self.get_clock(), self._stopped)
+            sleeper = RosSleeper(self.get_clock(), stopped)
             rate = FixedRate(period, sleeper.now, sleeper.sleep_until)
         else:
             rate = FixedRate(period, time.monotonic_ns, sleep_until_steady)
         while True:
             tick = rate.wait()
-            if self._stopped.is_set():
+            if stopped.is_set():
                 return
             self._step(self._inputs.take_newest(), tick)
 
     def _run_lockstep(self) -> None:
         period = 1 / self._config.control_rate
         last = None
-        while not self._stopped.is_set():
+        stopped = self._worker.stopped
+        while not stopped.is_set():
             frame = self._inputs.take_step()
             if frame is None:
                 self._inbox.wait(_POLL)
@@ -238,7 +226,7 @@ class ControllerNode(LifecycleNode):
         )
 
     def _publish_diagnostics(self) -> None:
-        state = ACTIVE if self._thread is not None else INACTIVE
+        state = ACTIVE if self._worker is not None else INACTIVE
         self._diagnostics_publisher.publish(self._diagnostics.to_msg(state))
 
 

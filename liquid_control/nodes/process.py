@@ -36,6 +36,40 @@ class Finish:
         return self.status
 
 
+class Worker:
+    """A thread that can be asked to stop; an error in it ends the process with status 1.
+
+    Args:
+        work: what it does; looks at `stopped` now and then.
+    """
+
+    def __init__(self, name: str, work: Callable[[], None], finish: Finish):
+        self.stopped = threading.Event()
+        self._work, self._finish = work, finish
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait until it has."""
+        self.stopped.set()
+        if self.is_alive():
+            self._thread.join()
+
+    def is_alive(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            self._finish.set(1)
+            raise
+
+
 class RunnableNode(Protocol):
     """What `run` needs of a node, beside being an rclpy node."""
 

@@ -14,7 +14,6 @@ import math
 import re
 import struct
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,7 +34,7 @@ from liquid_control.nodes.diagnostics import (
 from liquid_control.nodes.inbox import Inbox, Reader
 from liquid_control.nodes.interface import CONTROL_LOOP, FLIGHT
 from liquid_control.nodes.parameters import declare_parameters
-from liquid_control.nodes.process import Finish, run
+from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.parameters import RecorderParameters
 
 _POLL = 0.1  # s, how soon the waiting thread sees that it should stop
@@ -153,18 +152,15 @@ class RecorderNode(Node):
         self._unheard = {CONTROL_LOOP, FLIGHT} if config.hold_simulator else set()
         if not self._unheard:
             self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="recording")
+        self._worker = Worker("recording", self._work, finish)
 
     def start(self) -> None:
         """Begin to write."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """Write what has come, and close the file."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._worker.stop()
         if not self._stream.closed:
             self._file.close()
             self._stream.close()
@@ -176,17 +172,11 @@ class RecorderNode(Node):
             self._readers.append((topic, reader))
 
     def _work(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                self._inbox.wait(_POLL)
-                self._drain()
-                if time.monotonic() > self._leave_at:
-                    self._finish.set()
-                    return
+        while not self._worker.stopped.is_set() and time.monotonic() < self._leave_at:
+            self._inbox.wait(_POLL)
             self._drain()
-        except BaseException:
-            self._finish.set(1)
-            raise
+        self._drain()
+        self._finish.set()
 
     def _drain(self) -> None:
         for topic, reader in tuple(self._readers):

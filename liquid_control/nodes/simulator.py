@@ -24,7 +24,7 @@ from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import OVER, is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
 from liquid_control.nodes.parameters import declare_parameters
-from liquid_control.nodes.process import INTERRUPTED, Finish, run
+from liquid_control.nodes.process import INTERRUPTED, Finish, Worker, run
 from liquid_control.nodes.rate import FixedRate, sleep_until_steady
 from liquid_control.parameters import SimulatorParameters
 from liquid_control.sim.scenario import load_world
@@ -50,7 +50,6 @@ class SimulatorNode(Node):
         self._world = World(scenario, vehicle, config.seed)
         self._world.step(None)  # warm up: the first step compiles; the flight begins with a reset
         self._duration = config.duration or self._world.duration
-        self._stopped = threading.Event()
         self._heard = threading.Event()
         self._steps = self._unanswered = self._late = 0
         self._given_up = self._over = False
@@ -82,27 +81,22 @@ class SimulatorNode(Node):
             self._on_diagnostics,
             interface.event_qos(),
         )
-        self._thread = threading.Thread(target=self._guard, name="world")
+        self._worker = Worker("world", self._work, finish)
+        self._stopped = self._worker.stopped
 
     def start(self) -> None:
         """Begin to fly as soon as somebody listens."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """End the flight."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._worker.stop()
 
     # The thread of the world
 
-    def _guard(self) -> None:
-        try:
-            self._wait_for_listeners()
-            self._fly()
-        except BaseException:
-            self._finish.set(1)
-            raise
+    def _work(self) -> None:
+        self._wait_for_listeners()
+        self._fly()
 
     def _wait_for_listeners(self) -> None:
         report_at = time.monotonic() + _REPORT_PERIOD
@@ -217,7 +211,7 @@ class SimulatorNode(Node):
 
     def _publish_diagnostics(self) -> None:
         world, config = self._world, self._config
-        state = OVER if self._over else "flying" if self._thread.is_alive() else "waiting"
+        state = OVER if self._over else "flying" if self._worker.is_alive() else "waiting"
         level = DiagnosticStatus.ERROR if world.crashed else DiagnosticStatus.OK
         values = {
             "state": state,

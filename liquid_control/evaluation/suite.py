@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from liquid_control.config import (
     ConfigError,
@@ -35,11 +35,22 @@ PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class Condition(StrictModel):
-    """A world file with changes: mappings are merged key by key, all else is replaced."""
+    """A world file with changes: mappings are merged key by key, all else is replaced.
+
+    `loop_ticks` makes the controller's rate uneven: its steps come between so many control periods
+    apart, drawn anew each time.
+    """
 
     description: str
     world: str
     changes: dict[str, Any]
+    loop_ticks: tuple[PositiveInt, PositiveInt] = (1, 1)
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.loop_ticks[0] > self.loop_ticks[1]:
+            raise ValueError(f"loop_ticks: expected [least, most], got {list(self.loop_ticks)}")
+        return self
 
 
 class QuickConfig(StrictModel):
@@ -77,6 +88,7 @@ class Cell:
     artifact: str  # path, or name of an expert
     condition: str
     scenario: WorldConfig
+    loop_ticks: tuple[int, int]
     key: str
 
 
@@ -127,7 +139,7 @@ def load_suite(
             raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
     worlds = {name: _resolve(path, config, name) for name in names}
     cells = tuple(
-        Cell(policy, k, artifact, name, world, _cell_key(artifact, world))
+        _cell(policy, k, artifact, world, config.conditions[name].loop_ticks)
         for policy, files in config.policies.items()
         for k, artifact in enumerate(_artifact(file) for file in files)
         for name, world in worlds.items()
@@ -159,17 +171,21 @@ def _merge(base: Any, changes: Any) -> Any:
     return {**base, **{key: _merge(base.get(key), value) for key, value in changes.items()}}
 
 
-def _cell_key(artifact: str, world: WorldConfig) -> str:
+def _cell(
+    policy: str, training: int, artifact: str, world: WorldConfig, loop_ticks: tuple[int, int]
+) -> Cell:
     digest = hashlib.sha256()
     for part in (
         package_version("liquid_control"),
         world.model_dump_json(),
         load_vehicle(world.vehicle).model_dump_json(),
         ControllerParameters().model_dump_json(),
+        str(loop_ticks),
     ):
         digest.update(part.encode() + b"\0")
     digest.update(artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes())
-    return digest.hexdigest()[:16]
+    key = digest.hexdigest()[:16]
+    return Cell(policy, training, artifact, world.name, world, loop_ticks, key)
 
 
 def load_metadata(artifact: str) -> PolicyMetadata | None:

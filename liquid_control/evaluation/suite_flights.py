@@ -50,8 +50,15 @@ def fly_one(cell: Cell, seed: int) -> FlightLog:
     """One flight of a cell; the same arguments give the same flight."""
     metadata, loop = _loop(cell.artifact, cell.scenario.vehicle, cell.scenario.control_rate)
     names = metadata.neuron_names if metadata else ()
+    ticks = None if cell.loop_ticks == (1, 1) else _draw_ticks(cell.loop_ticks, seed)
     with World(cell.scenario, load_vehicle(cell.scenario.vehicle), seed) as world:
-        return fly(world, loop, policy_name=cell.policy, neuron_names=tuple(names))
+        return fly(world, loop, policy_name=cell.policy, neuron_names=tuple(names), ticks=ticks)
+
+
+def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
+    rng = np.random.default_rng([seed, 1])
+    while True:
+        yield int(rng.integers(bounds[0], bounds[1] + 1))
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -18,6 +19,7 @@ from liquid_control.evaluation.suite_flights import ROWS_FILE, fly_one, run_suit
 from liquid_control.evaluation.suite_report import write_suite_report
 from liquid_control.evaluation.summary import Summary, markdown, write_results
 
+CALM = {"description": "Still air.", "world": "hover_calm", "changes": {}}
 SUITE = {
     "description": "Test.",
     "first_seed": 7,
@@ -28,11 +30,12 @@ SUITE = {
     "policies": {"expert": ["geometric"], "twin": ["geometric", "geometric"]},
     "baselines": ["expert"],
     "conditions": {
-        "calm": {"description": "Still air.", "world": "hover_calm", "changes": {}},
+        "calm": CALM,
         "late": {
             "description": "Odometry 30 ms late, more noise.",
             "world": "hover_gusts",
             "changes": {"odometry": {"delay": 0.03, "position_noise": 0.01}},
+            "loop_ticks": [1, 2],
         },
     },
 }
@@ -81,6 +84,10 @@ def test_quick_form_and_choices(tmp_path):
         ({"baselines": ["nobody"]}, r"unknown baseline \['nobody'\], expected \['expert'"),
         ({"policies": {"a": ["no_such_policy"]}}, "no such file: no_such_policy"),
         ({"flights": 0}, "flights: .* got 0"),
+        (
+            {"conditions": {"a": {**CALM, "loop_ticks": [3, 1]}}},
+            r"loop_ticks: expected .* \[3, 1\]",
+        ),
         ({"changes": {"duration": -1}}, "condition calm: duration"),
         ({"changes": {"durration": 1}}, "condition calm: durration: unknown key"),
     ],
@@ -88,6 +95,24 @@ def test_quick_form_and_choices(tmp_path):
 def test_a_broken_suite_is_refused(tmp_path, change, message):
     with pytest.raises(ConfigError, match=message):
         load_suite(_write(tmp_path, **{"baselines": [], **change}))
+
+
+def test_uneven_rates_skip_steps_as_the_seed_says(finished):
+    suite = finished[0]
+    cells = {cell.condition: cell for cell in suite.cells}
+    steps = {name: np.isfinite(fly_one(cell, 7).step_us) for name, cell in cells.items()}
+    assert steps["calm"].all()
+    assert 0.55 < steps["late"].mean() < 0.8
+    assert (np.isfinite(fly_one(cells["late"], 7).step_us) == steps["late"]).all()
+
+
+def test_the_shipped_suite_resolves_and_knows_its_conditions():
+    suite = load_suite("storm")
+    assert len({cell.condition for cell in suite.cells}) == len(suite.config.conditions)
+    by_name = {cell.condition: cell for cell in suite.cells}
+    assert by_name["mass_up_30"].scenario.faults[0].factor == 1.3
+    assert by_name["rate_33"].scenario.control_rate == 33
+    assert all(cell.scenario.physics_rate >= 400 for cell in suite.cells)
 
 
 def test_every_cell_flies_the_same_seeds(finished):

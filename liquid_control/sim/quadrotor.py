@@ -37,10 +37,13 @@ def hover_state(params: QuadrotorParams, pos_world: Array, quat_world_body: Arra
     speed = (
         params.mass * GRAVITY / (4 * params.thrust_coefficient * mean_efficiency)
     ) ** 0.5 / params.supply
-    zero = pos_world * 0
-    level = zero[0] + speed
+    level = pos_world[0] * 0 + speed
     return QuadrotorState(
-        pos_world, quat_world_body, zero, zero, stack(pos_world, level, level, level, level)
+        pos_world,
+        quat_world_body,
+        pos_world * 0,
+        pos_world * 0,
+        stack(pos_world, level, level, level, level),
     )
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
 from liquid_control.nn.baselines import Readout
-from liquid_control.nn.bench import tasks
+from liquid_control.nn.bench import studies, tasks
 from liquid_control.nn.bench.tasks import Sequences
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.sequence import run_sequence
@@ -64,12 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, help="number of seeds; default: the config's")
     parser.add_argument("--data", type=Path, help="folder with half_cheetah/ and mnist/")
     parser.add_argument("--out", type=Path, default=Path("results/sequences"))
+    parser.add_argument(
+        "--study", action="store_true", help="solver against closed form, and expressivity, instead"
+    )
     parser.add_argument("--quick", action="store_true", help="one seed and one epoch: does it run")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def run(options: argparse.Namespace) -> int:
     """The command ``liquid-control bench sequences``."""
+    if options.study:
+        return _study(options)
     summary = bench_sequences(
         load_yaml(find_file(options.config, "config/benchmarks"), Suite),
         options.out,
@@ -84,6 +89,21 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(summary["results"], allow_nan=False))
     else:
         print(summary["markdown"])
+    return 0
+
+
+def _study(options: argparse.Namespace) -> int:
+    seeds = 1 if options.quick else options.seeds or 5
+    solver = studies.solver_study(seeds, updates=20 if options.quick else 400)
+    expressivity = studies.expressivity_study(seeds)
+    table = (
+        "Command: `liquid-control bench sequences --study`. Mean ± standard deviation over "
+        f"{seeds} seeds.\n\n{studies.markdown(solver, expressivity)}"
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "studies.md").write_text(table)
+    result = {"solver": solver, "expressivity": expressivity}
+    print(json.dumps(result, allow_nan=False) if options.json else table)
     return 0
 
 

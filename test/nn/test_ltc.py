@@ -1,0 +1,129 @@
+"""The LTC equation: its bounds (theorems 1 and 2 of the paper) and the order of its solvers."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liquid_control.nn.ltc import LTC
+from liquid_control.nn.wiring import auto_ncp, fully_connected
+
+PERIOD = 0.01
+
+
+def make_ltc(seed=0, **arguments):
+    wiring = auto_ncp(sensory=5, units=14, motor=3, rng=seed)
+    return LTC(
+        wiring, nominal_dt=PERIOD, rng=torch.Generator().manual_seed(seed), **arguments
+    ).double()
+
+
+@given(
+    seed=st.integers(0, 20),
+    scale=st.floats(0.0, 1e6),
+    dt=st.one_of(st.just(0.0), st.floats(1e-9, 1e6)),
+)
+@settings(max_examples=60, deadline=None)
+def test_state_stays_within_the_potentials_for_any_input_and_dt(seed, scale, dt):
+    ltc = make_ltc(seed)
+    low, high = ltc.state_bounds()
+    rng = torch.Generator().manual_seed(seed)
+    state = low + (high - low) * torch.rand(4, 14, generator=rng, dtype=torch.float64)
+    with torch.no_grad():
+        for _ in range(3):
+            inputs = scale * torch.randn(4, 5, generator=rng, dtype=torch.float64)
+            _, state = ltc(inputs, state, torch.full((4, 1), dt, dtype=torch.float64))
+            assert (state >= low - 1e-9).all()
+            assert (state <= high + 1e-9).all()
+
+
+@given(seed=st.integers(0, 20), scale=st.floats(0.0, 1e6))
+@settings(max_examples=30, deadline=None)
+def test_time_constant_stays_within_its_bounds_for_any_input(seed, scale):
+    """1/tau is how fast the slope falls with the own state; inter neurons read no other."""
+    ltc = make_ltc(seed, solver="euler", unfolds=1)
+    fastest, slowest = ltc.tau_bounds()
+    rng = torch.Generator().manual_seed(seed)
+    inputs = scale * torch.randn(1, 5, generator=rng, dtype=torch.float64)
+    state = torch.zeros(1, 14, dtype=torch.float64)
+    dt = torch.tensor([[1e-4]], dtype=torch.float64)
+    inter = slice(0, ltc.wiring.inter)
+
+    def slope(value):
+        shifted = state.clone()
+        shifted[:, inter] = value
+        return (ltc(inputs, shifted, dt)[1] - shifted)[0, inter] / dt[0, 0]
+
+    rate = slope(0.0) - slope(1.0)
+    assert (1 / rate >= fastest[inter] * (1 - 1e-9)).all()
+    assert (1 / rate <= slowest[inter] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("solver", "order"), [("fused", 1), ("euler", 1), ("rk4", 4)])
+def test_solver_has_its_order(solver, order):
+    wiring = fully_connected(sensory=3, units=6, motor=2, rng=0)
+    rng = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 3, generator=rng, dtype=torch.float64)
+    start = torch.randn(2, 6, generator=rng, dtype=torch.float64)
+    dt = torch.full((2, 1), 2 * PERIOD, dtype=torch.float64)
+
+    def solve(solver, unfolds):
+        ltc = LTC(
+            wiring, nominal_dt=PERIOD, rng=torch.Generator().manual_seed(1), solver=solver,
+            unfolds=unfolds, tau_range=(1.0, 10.0),
+        ).double()  # fmt: skip
+        with torch.no_grad():
+            return ltc.advance(inputs, start, dt, ltc.weights())
+
+    exact = solve("rk4", 512)
+    errors = torch.stack([(solve(solver, n) - exact).norm() for n in (16, 32, 64)])
+    orders = torch.log2(errors[:-1] / errors[1:])
+    assert orders.mean().item() == pytest.approx(order, abs=0.25)
+
+
+def test_polarity_is_where_a_synapse_pulls():
+    """Over a long time an inhibitory synapse alone pulls its neuron below the leak potential."""
+    ltc = make_ltc()
+    with torch.no_grad():
+        for name in ("sensory_erev", "neural_erev"):
+            getattr(ltc, name).normal_(generator=torch.Generator().manual_seed(2))
+    for block in ("sensory", "neural"):
+        w, we, _, _ = ltc.synapses(block)
+        signs = getattr(ltc, f"{block}_sign")
+        assert (torch.sign(we / w) == signs).all()
+
+
+def test_clip_keeps_conductances_from_going_negative():
+    ltc = make_ltc(positive="identity")
+    with torch.no_grad():
+        ltc.neural_w.fill_(-1.0)
+        ltc.cm.fill_(-1.0)
+    ltc.clip_parameters()
+    assert (ltc.neural_w >= 0).all()
+    assert (ltc.cm >= 0).all()
+
+
+def test_missing_synapses_have_no_parameters_and_no_path():
+    ltc = make_ltc(unfolds=1)
+    wiring = ltc.wiring
+    assert ltc.neural_w.numel() + ltc.sensory_w.numel() == wiring.synapses
+    inputs = torch.randn(1, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    state = torch.zeros(1, 14, dtype=torch.float64)
+    dt = torch.full((1, 1), PERIOD, dtype=torch.float64)
+    by_input, by_state = torch.autograd.functional.jacobian(
+        lambda x, h: ltc(x, h, dt)[1][0], (inputs, state)
+    )
+    connected = torch.tensor(wiring.full_adjacency.T != 0)
+    assert (by_input[:, 0][~connected[:, :5]] == 0).all()
+    others = ~connected[:, 5:] & ~torch.eye(14, dtype=torch.bool)
+    assert (by_state[:, 0][others] == 0).all()
+    assert (by_input[:, 0][connected[:, :5]] != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"solver": "magic"}, "solver is 'magic'"), ({"unfolds": 0}, "unfolds is 0")],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_ltc(**arguments)

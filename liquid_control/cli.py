@@ -10,12 +10,21 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from liquid_control.config import ConfigError, missing_packages
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+# package: the extra of setup.py that brings it
+_EXTRAS = {
+    **dict.fromkeys(("pybullet",), "sim"),
+    **dict.fromkeys(("rclpy",), "ros"),
+    **dict.fromkeys(("torch", "onnx", "onnxscript", "networkx"), "train"),
+    **dict.fromkeys(("matplotlib", "plotly", "imageio_ffmpeg", "mcap", "mcap_ros2"), "report"),
+    **dict.fromkeys(("ncps", "rotorpy", "torchdiffeq", "gymnasium", "sklearn"), "test"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except ConfigError as error:
         print(f"liquid-control: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRAS:
+            raise
+        print(f"liquid-control: {missing_packages(_EXTRAS[package], [package])}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("liquid-control: interrupted", file=sys.stderr)
@@ -106,8 +121,8 @@ def _add_train(commands) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from liquid_control.config import find_file
+    from liquid_control.training.run import train
 
-    train = _require("train", lambda: importlib.import_module("liquid_control.training.run")).train
     config = find_file(options.config, "config/training")
     settings = {
         "device": options.device,
@@ -208,11 +223,11 @@ def _named_files(text: str) -> tuple[str, list[str]]:
     return name, files.split(",")
 
 
-# name: module with add_arguments and run, and the extra that it needs
+# name: module with add_arguments and run
 _BENCHES = {
-    "networks": ("liquid_control.nn.bench.networks", "train"),
-    "sequences": ("liquid_control.nn.bench.sequences", "train"),
-    "sim": ("liquid_control.sim.bench", "train"),
+    "networks": "liquid_control.nn.bench.networks",
+    "sequences": "liquid_control.nn.bench.sequences",
+    "sim": "liquid_control.sim.bench",
 }
 
 
@@ -224,8 +239,7 @@ def _add_bench(commands) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    module, extra = _BENCHES[options.name]
-    bench = _require(extra, lambda: importlib.import_module(module))
+    bench = importlib.import_module(_BENCHES[options.name])
     parser = argparse.ArgumentParser(prog=f"liquid-control bench {options.name}")
     bench.add_arguments(parser)
     return bench.run(parser.parse_args(options.options))
@@ -260,41 +274,36 @@ def _add_worlds(commands) -> None:
     check = actions.add_parser("check", help="name each mistake by file, key and reason")
     check.add_argument("files", nargs="*", help="world files; default: all shipped ones")
     check.set_defaults(run=_check_worlds)
+    schema = actions.add_parser("schema", help="JSON schema of a world file, for editors")
+    schema.set_defaults(run=_show_schema)
 
 
 def _list_worlds(options: argparse.Namespace) -> int:
-    from liquid_control.config import share_dir
+    from liquid_control.sim.check import world_files
     from liquid_control.sim.scenario import load_world
 
-    for path in sorted((share_dir() / "sim_worlds").glob("*.yaml")):
+    for path in world_files():
         print(f"{path.stem:24} {load_world(path).description}")
     return 0
 
 
 def _check_worlds(options: argparse.Namespace) -> int:
-    from liquid_control.config import find_file, share_dir
-    from liquid_control.sim.scenario import load_world
+    from liquid_control.config import find_file
+    from liquid_control.sim.check import check_worlds, world_files
 
-    files = [find_file(name, "sim_worlds") for name in options.files]
-    bad = 0
-    for path in files or sorted((share_dir() / "sim_worlds").glob("*.yaml")):
-        try:
-            load_world(path)
-            print(f"{path}: good")
-        except ConfigError as error:
-            print(error)
-            bad += 1
-    return BAD_INPUT if bad else 0
+    files = [find_file(name, "sim_worlds") for name in options.files] or world_files()
+    problems = check_worlds(files)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(files)} worlds checked, {len(problems)} problems")
+    return BAD_INPUT if problems else 0
 
 
-def _require(extra: str, load: Callable) -> Callable:
-    """Import an optional part, or say which extra to install."""
-    try:
-        return load()
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("liquid_control"):
-            raise
-        raise missing_packages(extra, [error.name or str(error)]) from None
+def _show_schema(options: argparse.Namespace) -> int:
+    from liquid_control.sim.check import world_schema
+
+    print(json.dumps(world_schema(), indent=2))
+    return 0
 
 
 if __name__ == "__main__":

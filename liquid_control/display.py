@@ -16,8 +16,10 @@ from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 _CONSOLE = Console()
 
 
-def _progress(text: str) -> Progress:
-    return Progress(
+@contextmanager
+def _progress(text: str) -> Iterator[Progress]:
+    """A bar that its first update shows, so that an early error stands alone."""
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn(text),
@@ -25,6 +27,10 @@ def _progress(text: str) -> Progress:
         TimeRemainingColumn(),
         console=_CONSOLE,
     )
+    try:
+        yield bar
+    finally:
+        bar.stop()
 
 
 @contextmanager
@@ -36,6 +42,7 @@ def flight_progress() -> Iterator:
         task = bar.add_task("flying", total=0.0, cm=0.0)
 
         def on_progress(time: float, duration: float, error: float) -> None:
+            bar.start()
             bar.update(task, total=duration, completed=time, cm=100 * error)
 
         yield on_progress
@@ -52,6 +59,7 @@ def training_progress() -> Iterator:
         task = bar.add_task("starting", total=1, loss="-", cm="-")
 
         def on_start(trainer) -> None:
+            bar.start()
             bar.update(task, total=trainer.updates, completed=trainer.update)
 
         def on_progress(progress) -> None:
@@ -74,6 +82,7 @@ def evaluation_progress() -> Iterator:
         task = bar.add_task("evaluating", total=0)
 
         def on_progress(done: int, total: int) -> None:
+            bar.start()
             bar.update(task, total=total, completed=done)
 
         yield on_progress

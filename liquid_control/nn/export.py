@@ -2,8 +2,8 @@
 
 A closed-form cell is written node by node: masks, signs and the observation's offset and scale are
 folded into the weights, and a step of an NCP is three small matrix products and some thirty
-elementwise nodes. Any other cell goes through torch's exporter. Both are compared with torch in the tests
-and, through the golden pairs, each time the file is loaded.
+elementwise nodes. Any other cell goes through torch's exporter. Both are compared with torch in
+the tests and, through the golden pairs, each time the file is loaded.
 """
 
 import io

@@ -30,7 +30,8 @@ def _progress(text: str) -> Iterator[Progress]:
     try:
         yield bar
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 @contextmanager

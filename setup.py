@@ -61,12 +61,13 @@ setup(
         "train": ["torch>=2.4", "onnx>=1.16", "onnxscript>=0.1", "networkx>=3"],
         "report": [
             "matplotlib>=3.7",
-            "plotly>=5.18",
-            "imageio>=2.31",
+            "plotly>=6.0",
+            "pillow>=10.1",
             "imageio-ffmpeg",
             "mcap-ros2-support>=0.5",
             "rich>=13",
         ],
+        "ray": ["ray>=2.9"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",

@@ -19,6 +19,7 @@ from liquid_control.config import (
     ConfigError,
     PositiveFloat,
     StrictModel,
+    VehicleConfig,
     find_file,
     load_vehicle,
     load_yaml,
@@ -80,16 +81,30 @@ class SuiteConfig(StrictModel):
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A condition with everything read that its flights depend on."""
+
+    condition: str
+    scenario: WorldConfig
+    vehicle: VehicleConfig
+    loop_ticks: tuple[int, int]
+    after: float  # s
+
+
+@dataclass(frozen=True)
 class Cell:
     """One policy of one training seed in one condition."""
 
     policy: str
     training: int  # index of the training seed
     artifact: str  # path, or name of an expert
-    condition: str
-    scenario: WorldConfig
-    loop_ticks: tuple[int, int]
+    setting: Setting
     key: str
+
+    @property
+    def condition(self) -> str:
+        """Name of the condition."""
+        return self.setting.condition
 
 
 @dataclass(frozen=True)
@@ -137,12 +152,12 @@ def load_suite(
         unknown = set(wanted) - set(known)
         if unknown:
             raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
-    worlds = {name: _resolve(path, config, name) for name in names}
+    settings = [_setting(path, config, name) for name in names]
     cells = tuple(
-        _cell(policy, k, artifact, world, config.conditions[name].loop_ticks)
+        Cell(policy, k, artifact, setting, _key(artifact, setting))
         for policy, files in config.policies.items()
         for k, artifact in enumerate(_artifact(file) for file in files)
-        for name, world in worlds.items()
+        for setting in settings
     )
     return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
 
@@ -151,13 +166,15 @@ def _artifact(name: str) -> str:
     return name if name == GEOMETRIC else str(find_file(name, "config/policies"))
 
 
-def _resolve(path: Path, config: SuiteConfig, name: str) -> WorldConfig:
+def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     condition = config.conditions[name]
     world = read_yaml(find_file(condition.world, "sim_worlds"))
     for changes in (config.changes, condition.changes):
         world = _merge(world, changes)
     names = {"name": name, "description": condition.description}
-    return parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
+    scenario = parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
+    vehicle = load_vehicle(scenario.vehicle)
+    return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
 
 
 def _merge(base: Any, changes: Any) -> Any:
@@ -171,21 +188,18 @@ def _merge(base: Any, changes: Any) -> Any:
     return {**base, **{key: _merge(base.get(key), value) for key, value in changes.items()}}
 
 
-def _cell(
-    policy: str, training: int, artifact: str, world: WorldConfig, loop_ticks: tuple[int, int]
-) -> Cell:
+def _key(artifact: str, setting: Setting) -> str:
     digest = hashlib.sha256()
     for part in (
         package_version("liquid_control"),
-        world.model_dump_json(),
-        load_vehicle(world.vehicle).model_dump_json(),
+        setting.scenario.model_dump_json(),
+        setting.vehicle.model_dump_json(),
         ControllerParameters().model_dump_json(),
-        str(loop_ticks),
+        f"{setting.loop_ticks} {setting.after}",
     ):
         digest.update(part.encode() + b"\0")
     digest.update(artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes())
-    key = digest.hexdigest()[:16]
-    return Cell(policy, training, artifact, world.name, world, loop_ticks, key)
+    return digest.hexdigest()[:16]
 
 
 def load_metadata(artifact: str) -> PolicyMetadata | None:

@@ -23,6 +23,7 @@ from liquid_control.controllers import make_controller
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, position_error
 from liquid_control.evaluation.suite import Cell, Suite
 from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
@@ -43,15 +44,15 @@ class Block:
 
     cell: Cell
     seeds: tuple[int, ...]
-    after: float
 
 
 def fly_one(cell: Cell, seed: int) -> FlightLog:
     """One flight of a cell; the same arguments give the same flight."""
-    metadata, loop = _loop(cell.artifact, cell.scenario.vehicle, cell.scenario.control_rate)
+    setting, scenario = cell.setting, cell.setting.scenario
+    metadata, loop = _loop(cell.artifact, scenario.vehicle, scenario.control_rate)
     names = metadata.neuron_names if metadata else ()
-    ticks = None if cell.loop_ticks == (1, 1) else _draw_ticks(cell.loop_ticks, seed)
-    with World(cell.scenario, load_vehicle(cell.scenario.vehicle), seed) as world:
+    ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
+    with World(scenario, setting.vehicle, seed) as world:
         return fly(world, loop, policy_name=cell.policy, neuron_names=tuple(names), ticks=ticks)
 
 
@@ -62,8 +63,10 @@ def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
 
 
 @lru_cache(maxsize=64)
-def _loop(artifact: str, vehicle: str, control_rate: float):
-    """Loading an artifact re-runs its golden pairs; a worker does that once."""
+def _loop(
+    artifact: str, vehicle: str, control_rate: float
+) -> tuple[PolicyMetadata | None, ControlLoop]:
+    """Files are read, and golden pairs run, once in a worker and not in every flight."""
     parameters = ControllerParameters(vehicle=vehicle, control_rate=control_rate)
     controller, metadata = make_controller(artifact, parameters)
     return metadata, ControlLoop(controller, load_vehicle(vehicle), parameters)
@@ -71,15 +74,14 @@ def _loop(artifact: str, vehicle: str, control_rate: float):
 
 def fly_block(block: Block) -> list[dict[str, Any]]:
     """The rows of a block's flights."""
-    return [_row(block, seed) for seed in block.seeds]
+    return [_row(block.cell, seed) for seed in block.seeds]
 
 
-def _row(block: Block, seed: int) -> dict[str, Any]:
-    cell = block.cell
+def _row(cell: Cell, seed: int) -> dict[str, Any]:
     log = fly_one(cell, seed)
-    metrics = flight_metrics(log, after=block.after)
-    stride = max(1, round(log.control_rate / _ERROR_RATE))
-    error_mm = np.round(1000 * position_error(log)[::stride]).astype(int)
+    metrics = flight_metrics(log, after=cell.setting.after)
+    error = position_error(log)[:: max(1, round(log.control_rate / _ERROR_RATE))]
+    error_mm = np.round(1000 * error[np.isfinite(error)]).astype(int)
     return {
         "cell": cell.key,
         "policy": cell.policy,
@@ -113,9 +115,9 @@ def run_suite(
     path = Path(out) / ROWS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = _read_rows(path)
-    wanted = {(cell.key, seed): cell for cell in suite.cells for seed in suite.seeds}
+    wanted = {(cell.key, seed) for cell in suite.cells for seed in suite.seeds}
     blocks = _missing_blocks(suite, rows)
-    done, total = len(rows.keys() & wanted.keys()), len(wanted)
+    done, total = len(rows.keys() & wanted), len(wanted)
     on_progress(done, total)
     with _pool(jobs, ray_address, len(blocks)) as run, path.open("a", encoding="utf-8") as file:
         for finished in run(fly_block, blocks):
@@ -144,7 +146,7 @@ def _missing_blocks(suite: Suite, rows: Mapping) -> list[Block]:
         missing = [s for s in suite.seeds if (cell.key, s) not in rows and cell.key not in taken]
         taken.add(cell.key)
         for k in range(0, len(missing), _BLOCK):
-            blocks.append(Block(cell, tuple(missing[k : k + _BLOCK]), suite.config.after))
+            blocks.append(Block(cell, tuple(missing[k : k + _BLOCK])))
     return blocks
 
 

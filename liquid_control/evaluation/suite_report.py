@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liquid_control.config import load_vehicle
 from liquid_control.evaluation import figures, suite_figures
 from liquid_control.evaluation.circuit import layers
 from liquid_control.evaluation.compare import LEVEL, Interval
@@ -159,8 +158,7 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
     )
     cards = [section("Worst flight", page.figure("worst-path", figures.trajectory(log)), note=note)]
     if film:
-        vehicle = load_vehicle(cell.scenario.vehicle)
-        path = write_video(out / "worst.mp4", log, vehicle, layers=groups)
+        path = write_video(out / "worst.mp4", log, cell.setting.vehicle, layers=groups)
         cards.append(section("Film of it", media(path, note)))
     page.add(columns(*cards))
     errors = page.figure("worst-error", figures.errors(log, summary.suite.config.after))

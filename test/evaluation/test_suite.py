@@ -62,7 +62,7 @@ def _figures(rows):
 
 def test_changes_reach_the_world_and_nothing_else(tmp_path):
     cells = {cell.condition: cell for cell in load_suite(_write(tmp_path)).cells}
-    calm, late = cells["calm"].scenario, cells["late"].scenario
+    calm, late = cells["calm"].setting.scenario, cells["late"].setting.scenario
     assert (late.odometry.delay, late.odometry.position_noise) == (0.03, 0.01)
     assert late.odometry.velocity_noise == calm.odometry.velocity_noise > 0
     assert late.duration == calm.duration == 1.5
@@ -109,10 +109,10 @@ def test_uneven_rates_skip_steps_as_the_seed_says(finished):
 def test_the_shipped_suite_resolves_and_knows_its_conditions():
     suite = load_suite("storm")
     assert len({cell.condition for cell in suite.cells}) == len(suite.config.conditions)
-    by_name = {cell.condition: cell for cell in suite.cells}
+    by_name = {cell.condition: cell.setting for cell in suite.cells}
     assert by_name["mass_up_30"].scenario.faults[0].factor == 1.3
     assert by_name["rate_33"].scenario.control_rate == 33
-    assert all(cell.scenario.physics_rate >= 400 for cell in suite.cells)
+    assert all(cell.setting.scenario.physics_rate >= 400 for cell in suite.cells)
 
 
 def test_every_cell_flies_the_same_seeds(finished):
@@ -157,6 +157,8 @@ def test_a_changed_condition_is_flown_anew(finished, tmp_path):
     changed = load_suite(_write(tmp_path, conditions=conditions))
     keys = {c.condition: c.key for c in suite.cells}, {c.condition: c.key for c in changed.cells}
     assert keys[0]["calm"] == keys[1]["calm"]
+    later = load_suite(_write(tmp_path, after=1.0))
+    assert not {c.key for c in later.cells} & {c.key for c in suite.cells}
     assert keys[0]["late"] != keys[1]["late"]
 
 

@@ -1,5 +1,9 @@
 """A made-up flight with the shape of a real one, for tests that must not wait for a simulation."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -106,3 +110,34 @@ def metadata() -> PolicyMetadata:
         training={"config": "gradient", "seed": 0},
         golden=Golden(observation=[], dt=[], command=[], state=[]),
     )
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Loads a page in a real browser: the drawn DOM and what the console complains about.
+
+    The pages' security policy makes every request to a network a complaint.
+    """
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs chromium to load the page")
+
+    def load(page: Path) -> tuple[str, list[str]]:
+        done = subprocess.run(
+            [
+                *(chromium, "--headless=new", "--no-sandbox", "--disable-dev-shm-usage"),
+                *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"),
+                *("--disable-background-networking", "--disable-component-update"),
+                *("--enable-logging=stderr", f"--user-data-dir={tmp_path / 'browser'}"),
+                *("--virtual-time-budget=5000", "--window-size=1280,900", "--dump-dom"),
+                page.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+        return done.stdout, [line for line in console if "willReadFrequently" not in line]
+
+    return load

@@ -1,7 +1,5 @@
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -11,8 +9,6 @@ from liquid_control.evaluation.circuit import circuit_svg
 from liquid_control.evaluation.metrics import flight_metrics, judge
 from liquid_control.evaluation.report import write_report
 from liquid_control.evaluation.video import write_video
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +70,14 @@ def test_flight_without_policy_or_video_is_reported(tmp_path, make_log):
         json.loads(block)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium to load the page")
-def test_a_real_browser_draws_every_plot_without_errors(report, tmp_path):
-    done = subprocess.run(
-        [
-            *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-dev-shm-usage"),
-            *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update"),
-            *("--enable-logging=stderr", f"--user-data-dir={tmp_path}"),
-            *("--virtual-time-budget=5000", "--window-size=1280,900", "--dump-dom"),
-            report.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    # The security policy makes every request an error on the console.
-    assert not [line for line in console if "willReadFrequently" not in line]
-    dom = done.stdout
+def test_a_real_browser_draws_every_plot_without_errors(report, browse):
+    dom, errors = browse(report)
+    assert not errors
     figures = len(re.findall(r"data-figure=", dom))
     assert f'data-drawn="{figures}"' in dom
     assert len(re.findall(r'class="[^"]*js-plotly-plot', dom)) == figures == 5
-    assert len(re.findall(r'<path class="js-line"', dom)) == 2 * (4 + 3 + 1 + 3 + 4)  # and legends
+    # Lines and their legends: error, wind, thrust, rates, rotors.
+    assert len(re.findall(r'<path class="js-line"', dom)) == 2 * (4 + 3 + 1 + 3 + 4)
     assert "<canvas" in dom  # the 3-D path
     assert "color-mix" in dom  # the replay coloured the circuit
     assert "failed" not in re.findall(r'class="plot[^"]*"', dom)

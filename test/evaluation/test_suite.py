@@ -241,6 +241,17 @@ def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_real_browser_draws_the_report_of_a_suite(finished, tmp_path, browse):
+    suite, rows, _ = finished
+    dom, errors = browse(write_suite_report(Summary(suite, rows), tmp_path))
+    assert not errors
+    figures = dom.count("data-figure=")
+    assert f'data-drawn="{figures}"' in dom
+    assert dom.count('class="errorbars"') >= 1
+    assert "<video" in dom
+
+
+@pytest.mark.slow
 def test_ray_changes_nothing(finished, tmp_path):
     ray = pytest.importorskip("ray")
     suite, rows, _ = finished

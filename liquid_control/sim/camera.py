@@ -82,15 +82,10 @@ class Scene:
         )
         self._add(visual, (0.0, 0.0, 0.0))
 
-    def render(
-        self, eye: np.ndarray, forward: np.ndarray, up: np.ndarray, projection, size, light
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """RGB (height, width, 3) float, sky where nothing is, and depth (height, width) in m."""
-        width, height = size
-        view = pybullet.computeViewMatrix(eye.tolist(), (eye + forward).tolist(), up.tolist())
-        _, _, rgba, buffer, _ = pybullet.getCameraImage(
-            width,
-            height,
+    def draw(self, view, projection, size: tuple[int, int], light) -> tuple:
+        """What PyBullet's getCameraImage returns."""
+        return pybullet.getCameraImage(
+            *size,
             view,
             projection,
             lightDirection=light,
@@ -99,10 +94,15 @@ class Scene:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
-        buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
-        depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)
-        rgb = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
-        return np.where(buffer[..., None] < BACKGROUND, rgb, SKY).astype(np.float32), depth
+
+
+def picture_of(drawn: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """RGB (height, width, 3) float32, sky where nothing is, and depth (height, width) in m."""
+    width, height, rgba, buffer, _ = drawn
+    buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
+    depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)
+    rgb = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+    return np.where(buffer[..., None] < BACKGROUND, rgb, SKY).astype(np.float32), depth
 
 
 def visual_shape(obstacle: ObstacleConfig) -> dict:
@@ -176,11 +176,19 @@ class Camera:
         self._occlude(picture)
         return np.clip(picture, 0, 255).astype(np.uint8)
 
-    def _still(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
+    def view(self, pos: np.ndarray, quat: np.ndarray) -> tuple[float, ...]:
+        """OpenGL view matrix from the vehicle's pose."""
         eye = pos + rotate(quat, np.array(self._config.pos_body))
-        forward, up = rotate(quat, self._forward), rotate(quat, self._up)
+        target, up = eye + rotate(quat, self._forward), rotate(quat, self._up)
+        return pybullet.computeViewMatrix(eye.tolist(), target.tolist(), up.tolist())
+
+    def draw_only(self, view: tuple[float, ...]) -> tuple:
+        """What the renderer returns for a view matrix, as it is."""
         size = (self._config.width, self._config.height)
-        rgb, depth = self._scene.render(eye, forward, up, self._projection, size, self._light)
+        return self._scene.draw(view, self._projection, size, self._light)
+
+    def _still(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
+        rgb, depth = picture_of(self.draw_only(self.view(pos, quat)))
         if self._fog:
             clear = np.exp(-self._fog * depth)[..., None]
             rgb = SKY.astype(np.float32) + clear * (rgb - SKY.astype(np.float32))

@@ -26,9 +26,14 @@ _CALLEES = (
 _compiled: list[Callable] = []
 
 
+def kernel_kind() -> str:
+    """How this installation runs the kernel: "numba" or "python"."""
+    return "python" if importlib.util.find_spec("numba") is None else "numba"
+
+
 def compile_kernel() -> Callable:
     """`kernel.vehicle_wrench` as fast as this installation can run it on floats."""
-    if importlib.util.find_spec("numba") is None:
+    if kernel_kind() == "python":
         return kernel.vehicle_wrench
     if not _compiled:
         from numba import njit

@@ -90,8 +90,12 @@ class TurbulenceConfig(StrictModel):
     sigma: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]  # m/s, axes u, v, w
     length: tuple[PositiveFloat, PositiveFloat, PositiveFloat]  # m
 
+    def scales(self, height: float) -> tuple[Vector, Vector]:
+        """Strength and filter lengths of the axes u, v, w at ``height`` m."""
+        return self.sigma, self.length
+
     def build(self, rng: np.random.Generator, duration: float) -> Source:
-        dryden = _Dryden(lambda height: (self.sigma, self.length), rng)
+        dryden = _Dryden(self.scales, rng)
         return Source(dryden.velocity, begin=dryden.begin)
 
 
@@ -109,14 +113,14 @@ class DrydenConfig(StrictModel):
             raise ValueError("expected either severity or wind_at_20_ft")
         return self
 
-    def build(self, rng: np.random.Generator, duration: float) -> Source:
+    def scales(self, height: float) -> tuple[Vector, Vector]:
+        """Strength and filter lengths of the axes u, v, w at ``height`` m."""
         strength = self.wind_at_20_ft or WIND_AT_20_FT[self.severity]
+        sigma, lengths = low_altitude(self.standard, height, strength)
+        return sigma, filter_lengths(self.standard, lengths)
 
-        def scales(height: float) -> tuple[Vector, Vector]:
-            sigma, lengths = low_altitude(self.standard, height, strength)
-            return sigma, filter_lengths(self.standard, lengths)
-
-        dryden = _Dryden(scales, rng)
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
+        dryden = _Dryden(self.scales, rng)
         return Source(dryden.velocity, begin=dryden.begin)
 
 

@@ -37,7 +37,8 @@ class Wind:
     """The sources of one flight.
 
     Each source draws from its own stream, so that adding one does not change the others. Call
-    `begin` once per control period, then `velocity` once per physics step of ``dt`` s.
+    `begin` once per control period, then `velocity` once per physics step of ``dt`` s. ``mean`` is
+    the steady part (m/s, world), ``axis_u`` its horizontal direction (unit).
     """
 
     def __init__(
@@ -54,14 +55,14 @@ class Wind:
         mx, my, mz = (sum(source.mean[i] for source in self._sources) for i in range(3))
         self.mean = (mx, my, mz)
         horizontal = math.hypot(mx, my)
-        self._axis_u = (mx / horizontal, my / horizontal) if horizontal > 0 else (1.0, 0.0)
+        self.axis_u = (mx / horizontal, my / horizontal) if horizontal > 0 else (1.0, 0.0)
 
     def begin(self, pos: Vector, vel: Vector) -> None:
         """Adapt to position and velocity (world frame) of the vehicle for the next steps."""
         mx, my, mz = self.mean
         vx, vy, vz = vel
         airspeed = math.sqrt((vx - mx) ** 2 + (vy - my) ** 2 + (vz - mz) ** 2)
-        flow = Flow(pos, airspeed, self._axis_u, self._dt)
+        flow = Flow(pos, airspeed, self.axis_u, self._dt)
         for source in self._sources:
             if source.begin is not None:
                 source.begin(flow)

@@ -7,6 +7,7 @@ import torch
 from liquid_control.config import ConfigError, StrictModel, parse
 from liquid_control.frames import stack
 from liquid_control.sim import turbulence, wind
+from liquid_control.sim.figures import dryden_spectrum
 from liquid_control.sim.wind_field import Wind, WindSourceConfig
 from liquid_control.sim.wind_sources import (
     CosineGustsConfig,
@@ -29,13 +30,6 @@ def dryden_series(rng, time_scale, dt, steps, batch):
         states, velocity = wind.turbulence_step(states, noise, filters)
         series[k] = velocity
     return series
-
-
-def dryden_psd(frequency, sigma, scale, axis):
-    """One-sided spectrum, m²/s² per Hz, of MIL-F-8785C in terms of T = L / V."""
-    x = (2 * np.pi * frequency * scale) ** 2
-    shape = 1 / (1 + x) if axis == "u" else 0.5 * (1 + 3 * x) / (1 + x) ** 2
-    return 4 * sigma**2 * scale * shape
 
 
 @pytest.mark.parametrize("rate", [50, 200, 500])
@@ -65,11 +59,18 @@ def test_dryden_spectrum(rng, rate):
     for axis, name in enumerate("uvw"):
         spectrum = np.abs(np.fft.rfft(series[:, axis] * window, axis=0)) ** 2
         psd = 2 * spectrum.mean(axis=1) / (rate * np.sum(window**2))
-        expected = dryden_psd(frequency, SIGMA[axis], scales[axis], name)
+        expected = dryden_spectrum(frequency, SIGMA[axis], scales[axis], name)
         ratio = psd[band] / expected[band]
         assert abs(np.mean(ratio) - 1) < 0.05, name
         # each bin is the mean of 200 periodograms: 7 % of scatter, and aliasing at the top
         assert np.percentile(np.abs(ratio - 1), 95) < 0.2, name
+
+
+def test_the_analytic_spectrum_holds_the_variance():
+    frequency = np.linspace(0, 400, 2_000_001)
+    for axis in "uvw":
+        psd = dryden_spectrum(frequency, 1.5, 0.7, axis)
+        assert np.trapezoid(psd, frequency) == pytest.approx(1.5**2, rel=0.01)
 
 
 def test_both_standards_are_the_same_process_at_low_altitude():

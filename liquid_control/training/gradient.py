@@ -50,7 +50,7 @@ from liquid_control.training.policy import Progress, command_scaling, make_polic
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
 SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
-COMMANDS_KEPT = 3  # the newest command and those that a delay may still apply
+COMMANDS_KEPT = 10  # the newest command and those that a delay may still apply
 
 
 class Flight(NamedTuple):
@@ -150,7 +150,7 @@ class GradientTrainer:
         for i in range(physics_steps):
             # how many periods old the command is that the delay lets act in this physics step
             age = ((conditions.delay - i * step) / now.dt).ceil().clamp(0.0, COMMANDS_KEPT - 1)
-            acting = sum(commands[k] * (age == k) for k in range(COMMANDS_KEPT))
+            acting = commands.gather(0, age.long().expand(1, 4, -1))[0]
             speeds = rotor_speed_command(
                 acting[0], acting[1:], vehicle.ang_vel_body, self.rate_loop
             )

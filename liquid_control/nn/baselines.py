@@ -105,7 +105,7 @@ class Baseline(Cell):
             input_BF = torch.cat([input_BF, t_B1], dim=1)
         return getattr(self, f"_{self.kind}")(input_BF, state_BH, t_B1)
 
-    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):
         """torch's fused RNN, LSTM or GRU, where no sample is missing and none is reset."""
         if (
             self.kind not in ("rnn", "lstm", "gru")
@@ -123,8 +123,8 @@ class Baseline(Cell):
         output_BTU, *last = fused(
             input_BTF, state if self.kind == "lstm" else state[0], parameters, *options
         )
-        if weights:
-            output_BTU = F.linear(output_BTU, *weights)
+        if readout := self.weights():
+            output_BTU = F.linear(output_BTU, *readout)
         return output_BTU, torch.cat(last, dim=2)[0]
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
@@ -280,11 +280,9 @@ class Readout(Cell):
     ) -> Tensor:
         return self.cell.advance(input_BF, state_BH, dt_B1, weights[:-2])
 
-    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
-        result = self.cell.compiled_sequence(
-            input_BTF, state_BH, dt_BT1, weights[:-2], observed_BT, reset_BT
-        )
-        return result and (F.linear(result[0], *weights[-2:]), result[1])
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):
+        result = self.cell.compiled_sequence(input_BTF, state_BH, dt_BT1, observed_BT, reset_BT)
+        return result and (F.linear(result[0], self.weight, self.bias), result[1])
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return F.linear(self.cell.output(state, weights[:-2]), *weights[-2:])

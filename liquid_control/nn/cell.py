@@ -66,7 +66,6 @@ class Cell(nn.Module):
         input_BTF: Tensor,
         state_BH: Tensor,
         dt_BT1: Tensor,
-        weights: Weights,
         observed_BT: Tensor | None,
         reset_BT: Tensor | None,
     ) -> tuple[Tensor, Tensor] | None:

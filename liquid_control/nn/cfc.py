@@ -193,17 +193,19 @@ class CfC(Cell):
 
     def weights(self) -> Weights:
         """Weight and bias of each layer, then the constants of each neuron."""
-        constants: Weights = ()
-        if self.mode == "closed":
-            constants = (self.log_k_leak.exp(), self.log_k_syn.exp())
-        elif self.mode in ("ctrnn", "leaky"):
-            constants = (self.log_k.exp(),)
-        elif self.mode == "pure":
-            constants = (self.w_tau.abs(), self.amplitude)
         effective: list[Tensor] = []
         for index, bias in enumerate(self.bias):
             effective += [self._effective(index), bias]
-        return (*effective, *constants)
+        return (*effective, *self._constants())
+
+    def _constants(self) -> Weights:
+        if self.mode == "closed":
+            return self.log_k_leak.exp(), self.log_k_syn.exp()
+        if self.mode in ("ctrnn", "leaky"):
+            return (self.log_k.exp(),)
+        if self.mode == "pure":
+            return self.w_tau.abs(), self.amplitude
+        return ()
 
     def _effective(self, index: int) -> Tensor:
         weight = self.weight[index]
@@ -223,28 +225,33 @@ class CfC(Cell):
             fresh.append(_UPDATES[self.mode](heads, state_BH[:, neurons], t_B1, *constants))
         return torch.cat(fresh, dim=1)
 
-    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
-        if not compiled_for(input_BTF, state_BH, dt_BT1, *weights):
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):
+        if not compiled_for(input_BTF, state_BH, dt_BT1, *self.parameters()):
             return None
         from liquid_control.nn.kernel_cfc import CfCSequence, build_structure
 
         if self._structure is None:
-            exists = [
-                (getattr(self, f"sign{k}").ne(0) | getattr(self, f"free{k}").ne(0)).numpy()
-                for k in range(len(self.layers))
-            ]
-            self._structure = build_structure(self.mode, self.input_size, self.layers, exists)
-        structure, synapses = self._structure
-        count = 2 * len(self.layers)
-        values = [w.flatten()[index] for w, index in zip(weights[:count:2], synapses)]
-        constants = (*weights[count:], *(state_BH.new_zeros(self.state_size),) * 2)[:2]
+            signs = [getattr(self, f"sign{k}") for k in range(len(self.layers))]
+            frees = [getattr(self, f"free{k}") for k in range(len(self.layers))]
+            exists = [sign.ne(0) | free.ne(0) for sign, free in zip(signs, frees)]
+            self._structure = (
+                build_structure(self.mode, self.input_size, self.layers, exists),
+                torch.cat([mask.flatten() for mask in exists]).nonzero()[:, 0],
+                torch.cat([sign[mask] for sign, mask in zip(signs, exists)]),
+            )
+        structure, synapses, sign_Z = self._structure
+        # the same as weights(), for the synapses that exist only
+        w_Z = torch.cat([weight.flatten() for weight in self.weight])[synapses]
+        if self.polarity == "fixed":
+            w_Z = torch.where(sign_Z != 0, w_Z.abs() * sign_Z, w_Z)
+        absent = state_BH.new_zeros(self.state_size)
         output_TOB, state_HB = CfCSequence.apply(
             structure,
             self.output_size,
             *masks_TB(observed_BT, reset_BT),
-            torch.cat(values),
-            torch.cat(weights[1:count:2]),
-            torch.stack(constants),
+            w_Z,
+            torch.cat(tuple(self.bias)),
+            torch.stack((*self._constants(), absent, absent)[:2]),
             input_BTF.contiguous(),
             state_BH.T.contiguous(),
             (dt_BT1[:, :, 0].T / self.nominal_dt).contiguous(),

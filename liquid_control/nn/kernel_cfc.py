@@ -37,15 +37,16 @@ class Structure(NamedTuple):
     row_by_column: np.ndarray  # (Z,) their rows, counted from the layer's first
 
 
-def build_structure(mode: str, inputs: int, layers: tuple[Layer, ...], exists: list[np.ndarray]):
-    """exists: per layer (rows, sources) bool. Returns Structure and, per layer, flat indices."""
+def build_structure(
+    mode: str, inputs: int, layers: tuple[Layer, ...], exists: list[Tensor]
+) -> Structure:
+    """exists: per layer (rows, sources) bool; synapses are counted row by row."""
     units = layers[-1].stop
-    table, row_start, source, rows, flat = [], [0], [], [], []
+    table, row_start, source, rows = [], [0], [], []
     first_row = 0
-    for layer, mask in zip(layers, exists):
+    for layer, mask in zip(layers, (mask.numpy() for mask in exists)):
         table.append((layer.start, layer.stop, first_row))
         row, column = np.nonzero(mask)
-        flat.append(row * mask.shape[1] + column)
         row_start.extend(row_start[-1] + np.cumsum(mask.sum(axis=1)))
         source.append(column + layer.source_start)
         rows.append(row)
@@ -58,20 +59,20 @@ def build_structure(mode: str, inputs: int, layers: tuple[Layer, ...], exists: l
         column_start.append(offset + np.concatenate([[0], np.cumsum(counts)]))
         offset += len(columns)
 
-    def integers(values) -> np.ndarray:
-        return np.ascontiguousarray(values, np.int64)
+    def integers(values, dtype=np.int64) -> np.ndarray:
+        return np.ascontiguousarray(values, dtype)
 
-    structure = Structure(
+    # unsigned where they index in an inner loop: numba looks for negative ones otherwise
+    return Structure(
         MODES[mode],
         inputs,
         integers(table),
         integers(row_start),
-        integers(np.concatenate(source)),
+        integers(np.concatenate(source), np.uint32),
         integers(column_start),
         integers(np.concatenate(by_column)),
-        integers(np.concatenate(rows)[np.concatenate(by_column)]),
+        integers(np.concatenate(rows)[np.concatenate(by_column)], np.uint32),
     )
-    return structure, [torch.from_numpy(values) for values in flat]
 
 
 @kernel

@@ -197,9 +197,13 @@ class LTC(Cell):
             for block in ("sensory", "neural")
             for values in self.synapses(block)
         ]
+        maps = (self.input_w, self.input_b, self.output_w, self.output_b)
+        return (*padded, *self._neuron_constants(), *maps)
+
+    def _neuron_constants(self) -> Weights:
+        """g, g l and c of each neuron."""
         gleak = self._positive("gleak")
-        neurons = (gleak, gleak * self.vleak, self._positive("cm"))
-        return (*padded, *neurons, self.input_w, self.input_b, self.output_w, self.output_b)
+        return gleak, gleak * self.vleak, self._positive("cm")
 
     def advance(
         self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
@@ -234,9 +238,9 @@ class LTC(Cell):
                 v_BN = v_BN + d_B1 / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
         return v_BN
 
-    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT):
-        gleak, gleak_vleak, cm, input_w, input_b, output_w, output_b = weights[8:]
-        if self.solver != "fused" or not compiled_for(input_BTF, state_BH, dt_BT1, *weights):
+    def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):
+        tensors = (input_BTF, state_BH, dt_BT1, *self.parameters())
+        if self.solver != "fused" or not compiled_for(*tensors):
             return None
         from liquid_control.nn.kernel_ltc import LTCSequence
 
@@ -247,12 +251,12 @@ class LTC(Cell):
             *masks_TB(observed_BT, reset_BT),
             torch.stack(self.synapses("sensory")),
             torch.stack(self.synapses("neural")),
-            torch.stack([gleak, gleak_vleak, cm]),
-            (input_BTF * input_w + input_b).contiguous(),
+            torch.stack(self._neuron_constants()),
+            (input_BTF * self.input_w + self.input_b).contiguous(),
             state_BH.T.contiguous(),
             (dt_BT1[:, :, 0].T / (self.nominal_dt * self.unfolds)).contiguous(),
         )
-        return motor_TOB.permute(2, 0, 1) * output_w + output_b, state_HB.T
+        return motor_TOB.permute(2, 0, 1) * self.output_w + self.output_b, state_HB.T
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :] * weights[-2] + weights[-1]

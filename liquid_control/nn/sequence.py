@@ -30,14 +30,14 @@ def run_sequence(
     compiled: use the cell's compiled CPU kernel where it has one (see ``kernels``), else torch.
     """
     _check(cell, input_BTF, dt_BT1, observed_BT, reset_BT)
-    weights = cell.weights()
     if observed_BT is not None:
         dt_BT1 = _elapsed(dt_BT1, observed_BT, reset_BT)
         input_BTF = torch.where(observed_BT[:, :, None], input_BTF, 0.0)
     if compiled:
-        result = cell.compiled_sequence(input_BTF, state_BH, dt_BT1, weights, observed_BT, reset_BT)
+        result = cell.compiled_sequence(input_BTF, state_BH, dt_BT1, observed_BT, reset_BT)
         if result is not None:
             return result
+    weights = cell.weights()
     states = []
     for t in range(input_BTF.shape[1]):
         if reset_BT is not None:

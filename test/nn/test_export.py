@@ -59,24 +59,34 @@ def export(policy, path):
     )
 
 
-def assert_same_over_steps(policy, session, steps=1000, batch=3, tolerance=2e-5):
-    """States and commands (per command_scale) agree to float32 rounding, carried 1,000 steps."""
+def assert_same_over_steps(policy, session, steps=1000, batch=3, drift=2e-5):
+    """Each step from torch's state agrees to float32 rounding; left alone, within ``drift``."""
     rng = np.random.default_rng(0)
     state, weights = policy.initial_state(batch), policy.weights()
-    theirs = state.numpy()
-    worst = 0.0
+    alone = state.numpy()
+    worst = worst_alone = 0.0
     for _ in range(steps):
         observation = rng.standard_normal((batch, 7)).astype(np.float32)
         dt = rng.uniform(0, 0.03, (batch, 1)).astype(np.float32)
+        before = state.numpy()
         with torch.no_grad():
             values = torch.tensor(observation), torch.tensor(dt), state
             command, state = policy.step(*values, weights)
-        inputs = {"observation": observation, "dt": dt, "state": theirs}
-        their_command, theirs = session.run(OUTPUTS, inputs)
-        difference = (their_command - command.numpy()) / policy.command_scale.numpy()
-        worst = max(worst, np.abs(difference).max())
-        worst = max(worst, np.abs(theirs - state.numpy()).max())
-    assert worst < tolerance
+        inputs = {"observation": observation, "dt": dt}
+        theirs = session.run(OUTPUTS, {**inputs, "state": before})
+        worst = max(worst, difference(policy, theirs, command, state))
+        results = session.run(OUTPUTS, {**inputs, "state": alone})
+        worst_alone = max(worst_alone, difference(policy, results, command, state))
+        alone = results[1]
+    assert worst < 2e-6
+    assert worst_alone < drift
+
+
+def difference(policy, theirs, command, state):
+    """Largest error of the command in units of command_scale, and of the state's size."""
+    of_command = (theirs[0] - command.numpy()) / policy.command_scale.numpy()
+    of_state = (theirs[1] - state.numpy()) / max(1.0, state.abs().max().item())
+    return max(np.abs(of_command).max(), np.abs(of_state).max())
 
 
 # these are written by hand; the others go through torch's exporter, which takes seconds each
@@ -96,7 +106,8 @@ def test_file_equals_torch_over_a_thousand_steps(name, wiring, tmp_path):
     policy = policy_around(make_cell(name, wiring, sensory=7))
     artifact = export(policy, tmp_path / "policy.onnx")
     steps = 1000 if name != "neural_ode" else 50  # a held input makes its state grow without end
-    assert_same_over_steps(policy, artifact.session, steps=steps)
+    chaotic = name in ("cfc-pure", "rnn") or name.startswith("mixed")  # they magnify rounding
+    assert_same_over_steps(policy, artifact.session, steps=steps, drift=1e-2 if chaotic else 2e-5)
 
 
 def test_observation_limit_is_in_the_graph(tmp_path):

@@ -104,7 +104,7 @@ def trajectory(log: FlightLog) -> go.Figure:
         scene=dict(
             **axis,
             aspectmode="data",
-            camera=dict(eye=dict(x=1.35, y=-1.5, z=0.75), center=dict(x=0, y=0, z=-0.12)),
+            camera=dict(eye=dict(x=1.4, y=-1.55, z=0.8), center=dict(x=0, y=0, z=-0.16)),
         ),
         legend=dict(orientation="h", x=0, y=1, yanchor="bottom"),
     )

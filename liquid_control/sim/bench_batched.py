@@ -79,12 +79,12 @@ class Batch:
         self.start = Flight(
             hover_state(self._params, setpoint.clone(), level),
             hover,
-            rest,
-            rest,
+            rest.clone(),
+            rest.clone(),
             torch.zeros(6, size),
             torch.zeros(MEMORY, size),
             torch.zeros(wind.NOISE_SIZE, size),
-            still[0],
+            still[0].clone(),
         )
         yaw, params, winds = still[0], self._params, self._wind
         period = torch.tensor(dt)
@@ -150,7 +150,13 @@ class Batch:
         """Gradient of the final position error with respect to the first command (4, B)."""
         import torch
 
-        flight = self.start._replace(command=command.detach().requires_grad_())
+        def leaf(value):
+            # all inputs want gradients, as they do from the second step on: one compilation
+            if isinstance(value, torch.Tensor):
+                return value.detach().requires_grad_()
+            return QuadrotorState(*map(leaf, value))
+
+        flight = Flight(*map(leaf, self.start._replace(command=command)))
         start = flight.command
         for _ in range(steps):
             flight, velocity = self._control(flight, torch.randn_like(self._noise))

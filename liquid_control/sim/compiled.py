@@ -1,4 +1,4 @@
-"""The world's step kernel, compiled by numba where that is installed, else as plain Python."""
+"""The world's kernels, compiled by numba where that is installed, else as plain Python."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import importlib.util
 from collections.abc import Callable
 
 from liquid_control import frames
-from liquid_control.sim import kernel
+from liquid_control.sim import imu, kernel
 
+# what `kernel.vehicle_wrench` and `imu.strapdown` call
 _CALLEES = (
     frames.rotate_components,
     kernel.maximum,
@@ -18,28 +19,34 @@ _CALLEES = (
     kernel.body_drag,
     kernel.rotor_force,
     kernel.rotor_torque,
+    kernel.moment,
+    kernel.sum_of_five,
+    kernel.wrench,
     kernel.rotor_speed_command,
     kernel._room,
     kernel._speed,
     kernel.unpack,
+    imu.at_lever_arm,
 )
-_compiled: list[Callable] = []
+_compiled: dict[Callable, Callable] = {}
 
 
 def kernel_kind() -> str:
-    """How this installation runs the kernel: "numba" or "python"."""
+    """How this installation runs the kernels: "numba" or "python"."""
     return "python" if importlib.util.find_spec("numba") is None else "numba"
 
 
-def compile_kernel() -> Callable:
-    """`kernel.vehicle_wrench` as fast as this installation can run it on floats."""
+def compile_kernel(function: Callable) -> Callable:
+    """``function`` on floats as fast as this installation can run it."""
     if kernel_kind() == "python":
-        return kernel.vehicle_wrench
+        return function
     if not _compiled:
-        from numba import njit
         from numba.extending import register_jitable
 
-        for function in _CALLEES:
-            register_jitable(function)
-        _compiled.append(njit(cache=True)(kernel.vehicle_wrench))
-    return _compiled[0]
+        for callee in _CALLEES:
+            register_jitable(callee)
+    if function not in _compiled:
+        from numba import njit
+
+        _compiled[function] = njit(cache=True)(function)
+    return _compiled[function]

@@ -17,7 +17,8 @@ import math
 import numpy as np
 
 from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
-from liquid_control.frames import Array
+from liquid_control.frames import Array, rotate_components
+from liquid_control.structs import GRAVITY
 
 NOISE_BLOCK = 256  # samples of noise drawn at once
 FLICKER_TO_MARKOV = 0.664 / 0.618
@@ -108,66 +109,104 @@ def at_lever_arm(
     )
 
 
+def strapdown(
+    quat_before: tuple[float, float, float, float],
+    vel_before: tuple[float, float, float],
+    rates_before: tuple[float, float, float],
+    quat: tuple[float, float, float, float],
+    vel: tuple[float, float, float],
+    ang_vel_world: tuple[float, float, float],
+    dt: float,
+    shake: float,
+    noise: tuple[float, float, float, float, float, float],
+    errors: np.ndarray,
+):
+    """Reading of one step of an external engine, for one vehicle.
+
+    The specific force is the mean of the step, from the change of velocity, so that contact forces
+    are in it. ``errors`` is from `Imu`: two matrices and the lever arm. Returns specific force,
+    rates as measured, and the true rates.
+    """
+    x, y, z, w = quat
+    gx, gy, gz = ang_vel_world
+    rates = rotate_components(-x, -y, -z, w, gx, gy, gz)
+    wx, wy, wz = rates
+    bx, by, bz = rates_before
+    x, y, z, w = quat_before
+    vx, vy, vz = vel
+    ux, uy, uz = vel_before
+    truth = rotate_components(
+        -x, -y, -z, w, (vx - ux) / dt, (vy - uy) / dt, (vz - uz) / dt + GRAVITY
+    )
+    ang_acc = ((wx - bx) / dt, (wy - by) / dt, (wz - bz) / dt)
+    fx, fy, fz = at_lever_arm(truth, rates, ang_acc, (errors[18], errors[19], errors[20]))
+    fx, fy, fz = fx + shake, fy + shake, fz + shake
+    n0, n1, n2, n3, n4, n5 = noise
+    e = errors
+    force = (
+        e[0] * fx + e[1] * fy + e[2] * fz + n0,
+        e[3] * fx + e[4] * fy + e[5] * fz + n1,
+        e[6] * fx + e[7] * fy + e[8] * fz + n2,
+    )
+    measured = (
+        e[9] * wx + e[10] * wy + e[11] * wz + n3,
+        e[12] * wx + e[13] * wy + e[14] * wz + n4,
+        e[15] * wx + e[16] * wy + e[17] * wz + n5,
+    )
+    return force, measured, rates
+
+
 class Imu:
     """One IMU of one flight; scale, misalignment and biases are drawn when it is built."""
 
-    def __init__(self, config: ImuConfig, rng: np.random.Generator):
+    def __init__(self, config: ImuConfig, rng: np.random.Generator, strapdown=strapdown):
+        """``strapdown`` may be a compiled form of the function of that name."""
+        self._strapdown = strapdown
         self._noise = ImuNoise(config, rng)
         self._block = iter(())
         errors = config.misalignment * rng.standard_normal((2, 3, 3))
         for matrix in errors:
             np.fill_diagonal(matrix, config.scale_error * rng.standard_normal(3))
-        self._matrices = (errors + np.eye(3)).ravel().tolist()
+        self._errors = np.concatenate([(errors + np.eye(3)).ravel(), config.lever_arm])
         self._ranges = (config.accelerometer_range, config.gyroscope_range)
-        self._arm = config.lever_arm
         self._vibration = config.vibration
         self._dt = 1.0 / config.update_rate
         self._phases = rng.uniform(0.0, 2 * math.pi, 4).tolist()
 
-    def measure(
-        self,
-        specific_force: tuple[float, float, float],
-        ang_vel: tuple[float, float, float],
-        ang_acc: tuple[float, float, float],
-        rotor_speeds: tuple[float, float, float, float],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """One sample from the truth at the centre of mass, body frame.
+    def measure(self, before, quat, vel, ang_vel_world, dt: float, rotor_speeds):
+        """One sample of a physics step of ``dt`` s, from plain tuples of floats.
 
-        Returns the measured specific force ``(3,)`` in m/s² and rates ``(3,)`` in rad/s.
+        ``before`` is (quaternion, velocity, body rates) at the start of the step, the rest holds
+        at its end. Returns the measured specific force ``(3,)`` in m/s², the measured rates
+        ``(3,)`` in rad/s, and the true rates as a tuple.
         """
         noise = next(self._block, None)
         if noise is None:
-            self._block = iter(self._noise.block().tolist())
+            self._block = iter([tuple(row) for row in self._noise.block().tolist()])
             noise = next(self._block)
-        fx, fy, fz = at_lever_arm(specific_force, ang_vel, ang_acc, self._arm)
-        if self._vibration:
-            shake = self._shake(rotor_speeds)
-            fx, fy, fz = fx + shake, fy + shake, fz + shake
-        a0, a1, a2, a3, a4, a5, a6, a7, a8, g0, g1, g2, g3, g4, g5, g6, g7, g8 = self._matrices
-        wx, wy, wz = ang_vel
-        n0, n1, n2, n3, n4, n5 = noise
-        force = [
-            a0 * fx + a1 * fy + a2 * fz + n0,
-            a3 * fx + a4 * fy + a5 * fz + n1,
-            a6 * fx + a7 * fy + a8 * fz + n2,
-        ]
-        rates = [
-            g0 * wx + g1 * wy + g2 * wz + n3,
-            g3 * wx + g4 * wy + g5 * wz + n4,
-            g6 * wx + g7 * wy + g8 * wz + n5,
-        ]
-        return self._saturated(force, self._ranges[0]), self._saturated(rates, self._ranges[1])
+        shake = self._shake(rotor_speeds) if self._vibration else 0.0
+        force, measured, rates = self._strapdown(
+            *before, quat, vel, ang_vel_world, dt, shake, noise, self._errors
+        )
+        return (
+            self._saturated(force, self._ranges[0]),
+            self._saturated(measured, self._ranges[1]),
+            rates,
+        )
 
     @staticmethod
-    def _saturated(values: list[float], limit: float) -> np.ndarray:
+    def _saturated(values: tuple[float, float, float], limit: float) -> np.ndarray:
         if max(values) > limit or min(values) < -limit:
-            values = [min(max(v, -limit), limit) for v in values]
+            values = tuple(min(max(v, -limit), limit) for v in values)
         return np.array(values)
 
     def _shake(self, rotor_speeds: tuple[float, float, float, float]) -> float:
         """Imbalance of the rotors: a sine at each rotor's speed, aliased by the sampling."""
-        total = 0.0
-        for i, speed in enumerate(rotor_speeds):
-            self._phases[i] = (self._phases[i] + speed * self._dt) % (2 * math.pi)
-            total += self._vibration * speed * speed * math.sin(self._phases[i])
-        return total
+        s0, s1, s2, s3 = rotor_speeds
+        p0, p1, p2, p3 = self._phases
+        dt, sine = self._dt, math.sin
+        p0, p1, p2, p3 = p0 + s0 * dt, p1 + s1 * dt, p2 + s2 * dt, p3 + s3 * dt
+        self._phases = (p0, p1, p2, p3)
+        return self._vibration * (
+            s0 * s0 * sine(p0) + s1 * s1 * sine(p1) + s2 * s2 * sine(p2) + s3 * s3 * sine(p3)
+        )

@@ -133,7 +133,37 @@ def moment(position: Triple, force: Triple) -> Triple:
     return ry * fz - rz * fy, rz * fx - rx * fz, rx * fy - ry * fx
 
 
-def add3(a: Triple, b: Triple, c: Triple, d: Triple, e: Triple) -> Triple:
+def wrench(
+    height: Array,
+    quat: Quad,
+    ang_vel_body: Triple,
+    air_vel: Triple,
+    speeds: Quad,
+    accelerations: Quad,
+    p: QuadrotorParams,
+) -> tuple[Triple, Triple]:
+    """Force (N) and torque (N m) of rotors and air at the centre of mass, body frame."""
+    w = ang_vel_body
+    (x0, x1, x2, x3), (y0, y1, y2, y3), (z0, z1, z2, z3) = p.rotor_pos_body
+    s0, s1, s2, s3 = speeds
+    e0, e1, e2, e3 = p.efficiency
+    r0, r1, r2, r3 = (x0, y0, z0), (x1, y1, z1), (x2, y2, z2), (x3, y3, z3)
+    f0 = rotor_force(r0, s0, e0, height, quat, w, air_vel, p)
+    f1 = rotor_force(r1, s1, e1, height, quat, w, air_vel, p)
+    f2 = rotor_force(r2, s2, e2, height, quat, w, air_vel, p)
+    f3 = rotor_force(r3, s3, e3, height, quat, w, air_vel, p)
+    force = sum_of_five(body_drag(air_vel, p), f0, f1, f2, f3)
+    torque = sum_of_five(
+        rotor_torque(speeds, accelerations, w, air_vel, p),
+        moment(r0, f0),
+        moment(r1, f1),
+        moment(r2, f2),
+        moment(r3, f3),
+    )
+    return force, torque
+
+
+def sum_of_five(a: Triple, b: Triple, c: Triple, d: Triple, e: Triple) -> Triple:
     """Sum of five vectors."""
     ax, ay, az = a
     bx, by, bz = b
@@ -268,8 +298,9 @@ def vehicle_wrench(
     """Autopilot, motors and aerodynamics of one physics step of an external rigid-body engine.
 
     For one vehicle. ``command`` is (thrust / mass, body rates); ``armed`` is 1, or 0 for rotors
-    that are told to stop; ``packed`` is from `pack`. Returns new rotor speeds, body rates, the
-    four rotor forces, the body drag and the rotor torque, the last three in the body frame.
+    that are told to stop; ``packed`` is from `pack`. Returns new rotor speeds, body rates, and
+    force and torque at the centre of mass in the body frame: for a rigid body the same as four
+    forces at the rotors, with three calls of the engine less.
     """
     p, loop = unpack(packed)
     qx, qy, qz, qw = quat
@@ -283,23 +314,6 @@ def vehicle_wrench(
     n2 = motor_lag(s2, c2 * armed, decay_up, decay_down, p)
     n3 = motor_lag(s3, c3 * armed, decay_up, decay_down, p)
     air = air_velocity_body(quat, vel_world, wind_world)
-    height = pos_world[2]
-    (x0, x1, x2, x3), (y0, y1, y2, y3), (z0, z1, z2, z3) = p.rotor_pos_body
-    e0, e1, e2, e3 = p.efficiency
-    torque = rotor_torque(
-        (n0, n1, n2, n3),
-        ((n0 - s0) / dt, (n1 - s1) / dt, (n2 - s2) / dt, (n3 - s3) / dt),
-        w,
-        air,
-        p,
-    )
-    return (
-        (n0, n1, n2, n3),
-        w,
-        rotor_force((x0, y0, z0), n0, e0, height, quat, w, air, p),
-        rotor_force((x1, y1, z1), n1, e1, height, quat, w, air, p),
-        rotor_force((x2, y2, z2), n2, e2, height, quat, w, air, p),
-        rotor_force((x3, y3, z3), n3, e3, height, quat, w, air, p),
-        body_drag(air, p),
-        torque,
-    )
+    accelerations = ((n0 - s0) / dt, (n1 - s1) / dt, (n2 - s2) / dt, (n3 - s3) / dt)
+    force, torque = wrench(pos_world[2], quat, w, air, (n0, n1, n2, n3), accelerations, p)
+    return (n0, n1, n2, n3), w, force, torque

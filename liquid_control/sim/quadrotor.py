@@ -80,16 +80,7 @@ def advance(
     accelerations = tuple((n - s) / dt for n, s in zip(speeds, rotor_speed, strict=True))
 
     air_vel = kernel.air_velocity_body(q, tuple(vel), tuple(wind_world))
-    positions = tuple(zip(*params.rotor_pos_body, strict=True))
-    forces = tuple(
-        kernel.rotor_force(r, s, e, pos[2], q, w, air_vel, params)
-        for r, s, e in zip(positions, speeds, params.efficiency, strict=True)
-    )
-    fx, fy, fz = kernel.add3(kernel.body_drag(air_vel, params), *forces)
-    moments = (kernel.moment(r, f) for r, f in zip(positions, forces, strict=True))
-    tx, ty, tz = kernel.add3(
-        kernel.rotor_torque(speeds, accelerations, w, air_vel, params), *moments
-    )
+    (fx, fy, fz), (tx, ty, tz) = kernel.wrench(pos[2], q, w, air_vel, speeds, accelerations, params)
 
     sx, sy, sz = fx / params.mass, fy / params.mass, fz / params.mass
     ax, ay, az = rotate_components(*q, sx, sy, sz)

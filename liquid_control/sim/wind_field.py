@@ -50,7 +50,10 @@ class Wind:
     ):
         streams = rng.spawn(len(configs))
         self._sources = [c.build(s, duration) for c, s in zip(configs, streams, strict=True)]
-        self._velocities = [source.velocity for source in self._sources]
+        varying = [source for source in self._sources if source.velocity is not None]
+        self._velocities = [source.velocity for source in varying]
+        constant = [source.mean for source in self._sources if source.velocity is None]
+        self._constant = tuple(sum(axis) for axis in zip((0.0, 0.0, 0.0), *constant, strict=True))
         self._dt = dt
         mx, my, mz = (sum(source.mean[i] for source in self._sources) for i in range(3))
         self.mean = (mx, my, mz)
@@ -69,7 +72,7 @@ class Wind:
 
     def velocity(self, time: float, pos: Vector) -> Vector:
         """Wind at ``time`` s and ``pos``; advances the turbulence by one physics step."""
-        x = y = z = 0.0
+        x, y, z = self._constant
         for velocity in self._velocities:
             sx, sy, sz = velocity(time, pos)
             x, y, z = x + sx, y + sy, z + sz

@@ -64,7 +64,8 @@ class Flow(NamedTuple):
 class Source(NamedTuple):
     """One wind of one flight."""
 
-    velocity: Callable[[float, Vector], Vector]  # of time (s) and position, once per physics step
+    # of time (s) and position, called once per physics step; None where it is the mean always
+    velocity: Callable[[float, Vector], Vector] | None
     mean: Vector = (0.0, 0.0, 0.0)
     begin: Callable[[Flow], None] | None = None  # called before the steps of a control period
 
@@ -93,7 +94,7 @@ class SteadyConfig(StrictModel):
         velocity = scaled(draw(self.speed, rng), direction(draw(self.toward_deg, rng)))
         shear = self.shear
         if shear is None:
-            return Source(lambda time, pos: velocity, velocity)
+            return Source(None, velocity)
         return Source(lambda time, pos: scaled(shear.share(pos[2]), velocity), velocity)
 
 

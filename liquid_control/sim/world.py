@@ -13,15 +13,15 @@ import numpy as np
 import pybullet
 
 from liquid_control.config import VehicleConfig
-from liquid_control.frames import quat_from_yaw, rotate_components
+from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.autopilot import failsafe_command
 from liquid_control.sim.battery import Battery
 from liquid_control.sim.camera import Camera, CameraFrame
 from liquid_control.sim.camera import visual_shape as obstacle_shape
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultConfig, FaultySensor, GustFault, MassFault, MotorFault
-from liquid_control.sim.imu import Imu
-from liquid_control.sim.kernel import pack
+from liquid_control.sim.imu import Imu, strapdown
+from liquid_control.sim.kernel import pack, vehicle_wrench
 from liquid_control.sim.odometry import Odometry
 from liquid_control.sim.params import QuadrotorParams, RateLoopParams
 from liquid_control.sim.quadrotor import QuadrotorState
@@ -58,7 +58,8 @@ class World:
         self._imu_samples_per_period = round(scenario.imu.update_rate / scenario.control_rate)
         self._timeout_steps = math.ceil(vehicle.autopilot.command_timeout * scenario.control_rate)
         self._loop = RateLoopParams.from_vehicle(vehicle)
-        self._wrench = compile_kernel()
+        self._wrench = compile_kernel(vehicle_wrench)
+        self._strapdown = compile_kernel(strapdown)
         self._client = pybullet.connect(pybullet.DIRECT)
         self._camera: Camera | None = None
         self.reset()
@@ -94,7 +95,7 @@ class World:
         self._task = Task(scenario.task, task_start, yaw)
         gusts = [fault for fault in scenario.faults if isinstance(fault, GustFault)]
         self._wind = Wind([*scenario.wind, *gusts], wind_rng, scenario.duration, self._dt)
-        self._imu = Imu(scenario.imu, imu_rng)
+        self._imu = Imu(scenario.imu, imu_rng, self._strapdown)
         self._odometry = Odometry(scenario.odometry, odometry_rng, scenario.control_rate)
 
         self._imu_faults = FaultySensor("imu", scenario.faults)
@@ -123,12 +124,10 @@ class World:
         self._wind.begin(tuple(pos), tuple(vel))
         self._wind_velocity = self._wind.velocity(0.0, tuple(pos))
         self._ang_vel_body = (0.0, 0.0, 0.0)
-        # at rest on the ground, or carried by the rotors at hover
-        x, y, z, w = quat.tolist()
-        support = rotate_components(-x, -y, -z, w, 0.0, 0.0, GRAVITY)
-        force = support if on_ground else (0.0, 0.0, GRAVITY)
+        # as after a step at rest: on the ground, or carried by the rotors at hover
         self.imu_samples: list[ImuSample] = []
-        self._measure_imu(force, self._ang_vel_body, (0.0, 0.0, 0.0))
+        velocity = tuple(vel.tolist())
+        self._measure_imu((tuple(quat.tolist()), velocity, self._ang_vel_body))
         self._start_camera(camera_rng)
         return self._frame()
 
@@ -301,56 +300,30 @@ class World:
             self._command,
         )
         wrench, velocity = self._wrench, self._wind.velocity
-        apply, link, centre = pybullet.applyExternalForce, pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
-        r0, r1, r2, r3 = self.vehicle.rotor_positions
+        link, centre = pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
         up, down, armed, speeds = self._decay_up, self._decay_down, self._armed, self._speeds
         (pos, quat), (vel, ang_vel) = self._pose, self._twist
         for substep in range(self._substep, self._substep + steps):
             wind = velocity(substep * dt, pos)
-            speeds, rates, f0, f1, f2, f3, drag, torque = wrench(
+            speeds, rates, force, torque = wrench(
                 pos, quat, vel, ang_vel, wind, command, armed, speeds, up, down, dt, packed
             )
-            apply(body, -1, f0, r0, link, physicsClientId=client)
-            apply(body, -1, f1, r1, link, physicsClientId=client)
-            apply(body, -1, f2, r2, link, physicsClientId=client)
-            apply(body, -1, f3, r3, link, physicsClientId=client)
-            apply(body, -1, drag, centre, link, physicsClientId=client)
+            pybullet.applyExternalForce(body, -1, force, centre, link, physicsClientId=client)
             pybullet.applyExternalTorque(body, -1, torque, link, physicsClientId=client)
             pybullet.stepSimulation(physicsClientId=client)
-            before, vel_before = quat, vel
+            before = (quat, vel, rates)
             pos, quat = pose = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
             vel, ang_vel = twist = pybullet.getBaseVelocity(body, physicsClientId=client)
         self._pose, self._twist = pose, twist
         self._speeds, self._wind_velocity = speeds, wind
         self._substep += steps
-        self._measure_step(before, vel_before, rates)
+        self._measure_imu(before)
 
-    def _measure_step(self, quat, vel, rates) -> None:
-        """An IMU sample of the last physics step, which began with these."""
-        dt = self._dt
-        (vx, vy, vz), (wx, wy, wz) = self._twist
-        x, y, z, w = self._pose[1]
-        self._ang_vel_body = after = rotate_components(-x, -y, -z, w, wx, wy, wz)
-        # the mean of the step from the change of velocity, contact forces included
-        x, y, z, w = quat
-        force = rotate_components(
-            -x,
-            -y,
-            -z,
-            w,
-            (vx - vel[0]) / dt,
-            (vy - vel[1]) / dt,
-            (vz - vel[2]) / dt + GRAVITY,
+    def _measure_imu(self, before) -> None:
+        """An IMU sample of the last physics step, which began with quaternion, velocity, rates."""
+        specific_force, ang_vel, self._ang_vel_body = self._imu.measure(
+            before, self._pose[1], *self._twist, self._dt, self._speeds
         )
-        ang_acc = (
-            (after[0] - rates[0]) / dt,
-            (after[1] - rates[1]) / dt,
-            (after[2] - rates[2]) / dt,
-        )
-        self._measure_imu(force, after, ang_acc)
-
-    def _measure_imu(self, force, rates, ang_acc) -> None:
-        specific_force, ang_vel = self._imu.measure(force, rates, ang_acc, self._speeds)
         stamp = self._substep * NANOSECONDS // self.scenario.physics_rate
         self.imu_samples.append(ImuSample(stamp, ang_vel, specific_force))
 
@@ -363,7 +336,7 @@ class World:
             time = self._tick / self.control_rate
             imu = self._imu_faults.deliver(time, imu)
             odometry = self._odometry_faults.deliver(time, odometry)
-        return SensorFrame(imu, odometry)
+        return SensorFrame.at(self.time_ns, imu, odometry)
 
     def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
         reason = self._violation(vel_before)

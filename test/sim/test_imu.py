@@ -6,16 +6,34 @@ import pytest
 
 from liquid_control.config import load_yaml, share_dir
 from liquid_control.frames import quat_integrate, rotate, rotate_inverse
-from liquid_control.sim.imu import FLICKER_TO_MARKOV, Imu, ImuConfig, ImuNoise, at_lever_arm
+from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.imu import (
+    FLICKER_TO_MARKOV,
+    Imu,
+    ImuConfig,
+    ImuNoise,
+    at_lever_arm,
+    strapdown,
+)
 from liquid_control.structs import GRAVITY, Command
 
 SENSORS = share_dir() / "sim_worlds/sensors"
 STILL = (0.0, 0.0, 0.0)
+LEVEL = (0.0, 0.0, 0.0, 1.0)
+DT = 0.002
 ROTORS_OFF = (0.0, 0.0, 0.0, 0.0)
 
 
 def imu_config(name, **changes):
     return load_yaml(SENSORS / f"imu_{name}.yaml", ImuConfig).model_copy(update=changes)
+
+
+def measure(imu, force, rates, ang_acc=STILL, rotor_speeds=ROTORS_OFF):
+    """A sample of a level step with this specific force, final rates, angular acceleration."""
+    before = tuple(w - a * DT for w, a in zip(rates, ang_acc, strict=True))
+    vel = (force[0] * DT, force[1] * DT, (force[2] - GRAVITY) * DT)
+    force, rates, _ = imu.measure((LEVEL, STILL, before), LEVEL, vel, rates, DT, rotor_speeds)
+    return force, rates
 
 
 def test_at_rest_at_random_attitudes(make_world, rng):
@@ -41,8 +59,8 @@ def test_at_rest_at_random_attitudes(make_world, rng):
 def test_centrifuge():
     """Spinning at 10 rad/s about z, an IMU 0.1 m out reads 10 m/s² towards the axis."""
     imu = Imu(imu_config("ideal", lever_arm=(0.1, 0.0, 0.0)), np.random.default_rng(0))
-    force, rates = imu.measure((0.0, 0.0, GRAVITY), (0.0, 0.0, 10.0), STILL, ROTORS_OFF)
-    np.testing.assert_allclose(force, [-10, 0, GRAVITY])
+    force, rates = measure(imu, (0.0, 0.0, GRAVITY), (0.0, 0.0, 10.0))
+    np.testing.assert_allclose(force, [-10, 0, GRAVITY], atol=1e-9)
     np.testing.assert_allclose(rates, [0, 0, 10])
 
 
@@ -61,18 +79,30 @@ def test_lever_arm_is_the_acceleration_of_that_point(rng):
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
+def test_compiled_strapdown_is_the_plain_one(rng):
+    config = imu_config("bmi088")
+    plain = Imu(config, np.random.default_rng(1))
+    fast = Imu(config, np.random.default_rng(1), compile_kernel(strapdown))
+    for _ in range(20):
+        quats = rng.normal(size=(2, 4))
+        quats = [tuple(q) for q in (quats / np.linalg.norm(quats, axis=1, keepdims=True)).tolist()]
+        vels = [tuple(v) for v in rng.normal(size=(4, 3)).tolist()]
+        speeds = tuple(rng.uniform(0, 2000, 4).tolist())
+        inputs = ((quats[0], vels[0], vels[1]), quats[1], vels[2], vels[3], DT, speeds)
+        for a, b in zip(plain.measure(*inputs), fast.measure(*inputs), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
 def test_saturation_scale_and_misalignment(rng):
     imu = Imu(imu_config("ideal", accelerometer_range=50.0, gyroscope_range=3.0), rng)
-    force, rates = imu.measure((0.0, -99.0, 40.0), (9.0, 0.0, -9.0), STILL, ROTORS_OFF)
+    force, rates = measure(imu, (0.0, -99.0, 40.0), (9.0, 0.0, -9.0))
     np.testing.assert_allclose(force, [0, -50, 40])
     np.testing.assert_allclose(rates, [3, 0, -3])
 
     errors = []
     for seed in range(500):
         config = imu_config("ideal", scale_error=0.01, misalignment=0.02)
-        force, _ = Imu(config, np.random.default_rng(seed)).measure(
-            (0.0, 0.0, 10.0), STILL, STILL, ROTORS_OFF
-        )
+        force, _ = measure(Imu(config, np.random.default_rng(seed)), (0.0, 0.0, 10.0), STILL)
         errors.append(force - [0, 0, 10])
     np.testing.assert_allclose(np.std(errors, axis=0), [0.2, 0.2, 0.1], rtol=0.1)
 
@@ -82,7 +112,7 @@ def test_vibration_grows_with_the_square_of_rotor_speed(rng):
 
     def rms(speed):
         speeds = (speed, 1.01 * speed, 1.02 * speed, 1.03 * speed)
-        return np.std([imu.measure(STILL, STILL, STILL, speeds)[0][2] for _ in range(2000)])
+        return np.std([measure(imu, STILL, STILL, STILL, speeds)[0][2] for _ in range(2000)])
 
     assert rms(2000.0) == pytest.approx(4 * rms(1000.0), rel=0.1)
     assert rms(1500.0) == pytest.approx(5e-8 * 1500**2 * np.sqrt(4 / 2), rel=0.1)

@@ -44,6 +44,16 @@ class SensorFrame:
     imu_age: float = 0.0  # s
     odometry_age: float = 0.0  # s
 
+    @classmethod
+    def at(cls, now: int, imu: ImuSample | None, odometry: OdometrySample | None) -> SensorFrame:
+        """The frame at ``now``, ns on the clock of the stamps."""
+        return cls(
+            imu,
+            odometry,
+            0.0 if imu is None else (now - imu.stamp) / 1e9,
+            0.0 if odometry is None else (now - odometry.stamp) / 1e9,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Setpoint:

@@ -1,7 +1,12 @@
-"""Input gate: which measurements are fit to fly on, and what to believe while one is missing."""
+"""Input gate: which measurements are fit to fly on, and what to believe while one is missing.
+
+Odometry that is late or missing is dead-reckoned on the IMU up to now: attitude from the gyro,
+velocity from the accelerometer, position from the velocity.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +15,14 @@ from liquid_control.frames import quat_integrate, quat_normalize, rotate, rotate
 from liquid_control.parameters import InputGateParameters
 from liquid_control.structs import GRAVITY, ImuSample, OdometrySample, SensorFrame
 
+_HISTORY = 64  # control steps
+_TIME_RESOLUTION = 1e-6  # s
 _GRAVITY_WORLD = np.array([0.0, 0.0, -GRAVITY])
 
 
 @dataclass(slots=True)
 class Estimate:
-    """The newest accepted measurements; pose and velocity are dead-reckoned past odometry."""
+    """The newest accepted measurements; pose and velocity are those of now."""
 
     pos_world: np.ndarray  # (3,) m
     quat_world_body: np.ndarray  # (4,) xyzw
@@ -46,12 +53,16 @@ class InputGate:
         self._odometry: OdometrySample | None = None
         self._imu_age = self._odometry_age = np.inf
         self._pos = self._quat = self._vel_body = None
+        # (dt, sample) of the newest steps, to bring late odometry up to now
+        self._history: deque[tuple[float, ImuSample]] = deque(maxlen=_HISTORY)
         self.faults: tuple[str, ...] = ()
 
     def update(self, frame: SensorFrame, dt: float) -> Estimate | None:
         """Take a frame, ``dt`` seconds after the one before; ``None`` until both sensors came."""
         faults: list[str] = []
         self._take_imu(frame, dt, faults)
+        if self._imu is not None:
+            self._history.append((dt, self._imu))
         self._take_odometry(frame, dt, faults)
         self.faults = tuple(faults)
         if self._imu is None or self._odometry is None:
@@ -89,8 +100,9 @@ class InputGate:
             self._pos = sample.pos_world
             self._quat = quat_normalize(sample.quat_world_body)
             self._vel_body = sample.vel_body
+            self._catch_up(frame.odometry_age)
         elif self._imu is not None and self._odometry is not None:
-            self._dead_reckon(dt)
+            self._dead_reckon(dt, self._imu)
 
     def _odometry_fault(self, sample: OdometrySample, last: OdometrySample | None) -> str | None:
         if not _finite(
@@ -104,8 +116,18 @@ class InputGate:
             return f"odometry: stamp goes back by {(last.stamp - sample.stamp) * 1e-9:.3f} s"
         return None
 
-    def _dead_reckon(self, dt: float) -> None:
-        imu = self._imu
+    def _catch_up(self, age: float) -> None:
+        """Dead-reckon over the last ``age`` seconds."""
+        late = []
+        for dt, imu in reversed(self._history):
+            if age <= _TIME_RESOLUTION:
+                break
+            late.append((min(dt, age), imu))
+            age -= dt
+        for dt, imu in reversed(late):
+            self._dead_reckon(dt, imu)
+
+    def _dead_reckon(self, dt: float, imu: ImuSample) -> None:
         self._pos = self._pos + rotate(self._quat, self._vel_body) * dt
         gravity_body = rotate_inverse(self._quat, _GRAVITY_WORLD)
         # v̇ = f + g − ω × v, all in the body frame

@@ -42,11 +42,12 @@ class Inputs:
         self._pose_reader = subscribe(interface.SETPOINT_POSE, newest)
         self._imu: ImuSample | None = None
         self._odometry: OdometrySample | None = None
-        # s; of the steady clock in real time, of the simulated one in lockstep
+        # s of the steady clock, in real time
         self._imu_arrival = self._odometry_arrival = 0.0
         self._setpoint: Setpoint | None = None
         self._step_messages: list[Any] = [None, None, None]
-        # ns, of the newest IMU sample: the one that a command answers; None before the first
+        # ns, what a command answers: the newest IMU sample in real time, the step in lockstep;
+        # None before the first
         self.stamp: int | None = None
 
     @property
@@ -71,7 +72,9 @@ class Inputs:
         ):
             if (taken := take_newest(reader)) is not None:
                 self._accept(take_in, taken[0])
-        return self._frame(now)
+        return SensorFrame(
+            self._imu, self._odometry, now - self._imu_arrival, now - self._odometry_arrival
+        )
 
     # Lockstep
 
@@ -79,7 +82,8 @@ class Inputs:
         """The frame of the next step, once all its messages have come.
 
         The simulator sends one message a step on each topic, and nothing is lost, so the n-th
-        message of each topic belongs to the n-th step. Odometry may repeat an older sample.
+        message of each topic belongs to the n-th step, whose time the setpoint carries. A sensor
+        may repeat an older sample.
         """
         messages = self._step_messages
         readers = (self._imu_reader, self._trajectory_reader, self._odometry_reader)
@@ -89,26 +93,18 @@ class Inputs:
         if any(message is None for message in messages):
             return None
         imu, trajectory, odometry = messages
-        stamps = [conversions.stamp_from_msg(m.header.stamp) for m in (imu, trajectory)]
-        if stamps[0] != stamps[1]:  # the simulator went on alone, and a queue ran over
-            messages[stamps.index(min(stamps))] = None
+        measured, now = (conversions.stamp_from_msg(m.header.stamp) for m in (imu, trajectory))
+        if measured > now:  # the simulator went on alone, and a queue ran over
+            messages[1] = None
             return None
         messages[:] = [None, None, None]
-        self.stamp = stamps[0]
-        now = self.stamp * 1e-9
-        if self._accept(self._set_imu, imu):
-            self._imu_arrival = now
-        if self._accept(self._set_odometry, odometry):
-            self._odometry_arrival = now
+        self.stamp = now
+        self._accept(self._set_imu, imu)
+        self._accept(self._set_odometry, odometry)
         self._accept(self._set_trajectory, trajectory)
-        return self._frame(now)
+        return SensorFrame.at(self.stamp, self._imu, self._odometry)
 
     # Both
-
-    def _frame(self, now: float) -> SensorFrame:
-        return SensorFrame(
-            self._imu, self._odometry, now - self._imu_arrival, now - self._odometry_arrival
-        )
 
     def _accept(self, take_in: Callable[[Any], None], message: Any) -> bool:
         try:

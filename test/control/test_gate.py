@@ -77,3 +77,22 @@ def test_dead_reckoning_follows_free_fall_and_rotation(gate):
     vel_world = rotate(estimate.quat_world_body, estimate.vel_body)
     np.testing.assert_allclose(vel_world, [1.0, 0.0, -GRAVITY], atol=0.12)
     np.testing.assert_allclose(estimate.pos_world, [1.0, 0.0, 1 - GRAVITY / 2], atol=0.12)
+
+
+def test_late_odometry_is_brought_up_to_now():
+    """A circle at constant speed and turn rate, seen 40 ms late."""
+    gate, late, speed, turn = InputGate(InputGateParameters()), 4, 2.0, 1.5
+    circle = [odometry(0)] * late
+    for k in range(60):
+        yaw = turn * k * DT
+        pos = speed / turn * np.array([np.sin(yaw), 1 - np.cos(yaw), 0.0])
+        quat = (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
+        circle.append(odometry(k + 1, pos=pos, quat=quat, vel=(speed, 0.0, 0.0)))
+        force = (0.0, speed * turn, GRAVITY)
+        now = imu(k, force=force, rate=(0.0, 0.0, turn))
+        frame = SensorFrame(now, circle[k], odometry_age=late * DT)
+        estimate = gate.update(frame, DT)
+        if k > late:
+            np.testing.assert_allclose(estimate.pos_world, pos, atol=2e-3)
+            np.testing.assert_allclose(estimate.quat_world_body, quat, atol=1e-6)
+            np.testing.assert_allclose(estimate.vel_body, [speed, 0, 0], atol=2e-2)

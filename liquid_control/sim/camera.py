@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pybullet
 
-from liquid_control.frames import quat_from_yaw, quat_integrate, rotate
+from liquid_control.frames import quat_from_yaw, quat_integrate, rotate_components
 from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
 from liquid_control.sim.wind_sources import Vector, draw
 
@@ -23,7 +23,8 @@ NEAR, FAR = 0.05, 60.0  # m, clipping planes
 BACKGROUND = 0.999999  # depth buffer where nothing was drawn; a polygon at 59 m has 0.99999
 GROUND_TILES = 20  # per side; small polygons, since TinyRenderer drops those that cross the eye
 TILE_SIZE = 2.0  # m
-SKY = np.array([178.0, 204.0, 230.0])  # also the colour of fog
+NOISE_FRAMES = 16  # of pixel noise that are drawn when a flight starts
+SKY = np.array([178, 204, 230], dtype=np.float32)  # also the colour of fog
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,6 @@ class Scene:
         )
 
 
-def picture_of(drawn: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """RGB (height, width, 3) float32, sky where nothing is, and depth (height, width) in m."""
-    width, height, rgba, buffer, _ = drawn
-    buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
-    depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)
-    rgb = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
-    return np.where(buffer[..., None] < BACKGROUND, rgb, SKY).astype(np.float32), depth
-
-
 def visual_shape(obstacle: ObstacleConfig) -> dict:
     """Arguments of PyBullet's createVisualShape for an obstacle."""
     x, y, z = obstacle.size
@@ -146,9 +138,12 @@ class Camera:
         # PyBullet wants the direction towards the light
         self._light = [-math.cos(heading), -math.sin(heading), 1.5]
         pitch = math.radians(config.pitch_deg)
-        self._forward = np.array([math.cos(pitch), 0.0, math.sin(pitch)])
-        self._up = np.array([-math.sin(pitch), 0.0, math.cos(pitch)])
+        self._forward = (math.cos(pitch), 0.0, math.sin(pitch))
+        self._up = (-math.sin(pitch), 0.0, math.cos(pitch))
         self._patch = rng.uniform(0, 1, 2)  # place of the occlusion
+        if look.noise:
+            row = rng.standard_normal(NOISE_FRAMES * 3 * config.width * config.height)
+            self._noise = (look.noise * row).astype(np.float32)
 
     def close(self) -> None:
         """Release the renderer."""
@@ -163,24 +158,36 @@ class Camera:
     ) -> np.ndarray:
         """RGB image (height, width, 3) uint8 from the vehicle's pose; the twist blurs it."""
         c = self._config
-        frames = c.blur_frames if c.exposure > 0 else 1
-        total = 0.0
-        for share in np.linspace(-1.0, 0.0, frames) if frames > 1 else (0.0,):
-            back = share * c.exposure
-            pos = pos_world + back * vel_world
-            total = total + self._still(pos, quat_integrate(quat_world_body, ang_vel_body, back))
-        picture = total * (self._brightness / frames)
+        picture = self._still(pos_world, quat_world_body)
+        if c.exposure > 0:
+            for share in range(1, c.blur_frames):
+                back = -c.exposure * share / (c.blur_frames - 1)
+                quat = quat_integrate(quat_world_body, ang_vel_body, back)
+                picture += self._still(pos_world + back * vel_world, quat)
+            picture /= c.blur_frames
+        picture *= np.float32(self._brightness)
         if c.appearance.noise:
-            noise = self._rng.standard_normal(picture.shape, dtype=np.float32)
-            picture = picture + c.appearance.noise * noise
+            picture += self._fresh_noise(picture.shape)
         self._occlude(picture)
-        return np.clip(picture, 0, 255).astype(np.uint8)
+        np.clip(picture, 0, 255, out=picture)
+        return picture.astype(np.uint8)
+
+    def _fresh_noise(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Noise from a random place in a long row of it: drawing it anew costs as much as the
+        picture."""
+        size = math.prod(shape)
+        start = int(self._rng.integers(len(self._noise) - size))
+        return self._noise[start : start + size].reshape(shape)
 
     def view(self, pos: np.ndarray, quat: np.ndarray) -> tuple[float, ...]:
         """OpenGL view matrix from the vehicle's pose."""
-        eye = pos + rotate(quat, np.array(self._config.pos_body))
-        target, up = eye + rotate(quat, self._forward), rotate(quat, self._up)
-        return pybullet.computeViewMatrix(eye.tolist(), target.tolist(), up.tolist())
+        q = tuple(quat.tolist())
+        ex, ey, ez = rotate_components(*q, *self._config.pos_body)
+        fx, fy, fz = rotate_components(*q, *self._forward)
+        x, y, z = pos.tolist()
+        eye = (x + ex, y + ey, z + ez)
+        target = (eye[0] + fx, eye[1] + fy, eye[2] + fz)
+        return pybullet.computeViewMatrix(eye, target, rotate_components(*q, *self._up))
 
     def draw_only(self, view: tuple[float, ...]) -> tuple:
         """What the renderer returns for a view matrix, as it is."""
@@ -188,10 +195,17 @@ class Camera:
         return self._scene.draw(view, self._projection, size, self._light)
 
     def _still(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
-        rgb, depth = picture_of(self.draw_only(self.view(pos, quat)))
+        """RGB (height, width, 3) float32 with sky and fog."""
+        width, height, rgba, buffer, _ = self.draw_only(self.view(pos, quat))
+        buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
+        pixels = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)
+        rgb = pixels[..., :3].astype(np.float32)
+        rgb[buffer >= BACKGROUND] = SKY
         if self._fog:
-            clear = np.exp(-self._fog * depth)[..., None]
-            rgb = SKY.astype(np.float32) + clear * (rgb - SKY.astype(np.float32))
+            depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)  # m
+            rgb -= SKY
+            rgb *= np.exp(-np.float32(self._fog) * depth)[..., None]
+            rgb += SKY
         return rgb
 
     def _occlude(self, picture: np.ndarray) -> None:

@@ -34,6 +34,7 @@ from liquid_control.structs import GRAVITY, Command, ImuSample, SensorFrame, Set
 
 NANOSECONDS = 1_000_000_000
 CONTACT_MARGIN = 0.05  # m above the lowest possible contact, where contacts are looked for
+DISTANCE_CHECK = 5  # control periods between looks at the distance to the setpoint
 AIRBORNE_SETPOINT = 0.3  # m, from where on the ground is no place to be
 
 
@@ -348,10 +349,10 @@ class World:
         arena, pos = self.scenario.arena, self._pose[0]
         if not all(math.isfinite(p) for p in pos):
             return "the state is not finite"
-        setpoint = self.setpoint().pos_world
-        distance = math.dist(pos, setpoint)
-        if distance > arena.max_distance:
-            return f"{distance:.1f} m from the setpoint"
+        if self._tick % DISTANCE_CHECK == 0:
+            distance = math.dist(pos, self.setpoint().pos_world)
+            if distance > arena.max_distance:
+                return f"{distance:.1f} m from the setpoint"
         if pos[2] > self._half_diagonal + CONTACT_MARGIN and not self.scenario.obstacles:
             return ""
         contacts = pybullet.getContactPoints(self._body, physicsClientId=self._client)
@@ -368,6 +369,6 @@ class World:
             return f"hit the ground at {impact:.1f} m/s"
         if tilt_deg > arena.max_ground_tilt_deg:
             return f"touched the ground tilted by {tilt_deg:.0f} degrees"
-        if setpoint[2] > AIRBORNE_SETPOINT and not self.failsafe:
+        if self.setpoint().pos_world[2] > AIRBORNE_SETPOINT and not self.failsafe:
             return "touched the ground in flight"
         return ""

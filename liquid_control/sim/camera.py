@@ -43,7 +43,7 @@ class Scene:
         for odd, color in enumerate(ground):
             self._add_tiles(odd, color)
         for obstacle in obstacles:
-            shape = visual_shape(obstacle)
+            shape = _visual_shape(obstacle)
             visual = pybullet.createVisualShape(
                 rgbaColor=[*obstacle.color, 1.0], physicsClientId=self._client, **shape
             )
@@ -97,7 +97,7 @@ class Scene:
         )
 
 
-def visual_shape(obstacle: ObstacleConfig) -> dict:
+def _visual_shape(obstacle: ObstacleConfig) -> dict:
     """Arguments of PyBullet's createVisualShape for an obstacle."""
     x, y, z = obstacle.size
     if obstacle.shape == "cylinder":

@@ -13,12 +13,11 @@ import numpy as np
 import pybullet
 
 from liquid_control.config import VehicleConfig
-from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.autopilot import failsafe_command
 from liquid_control.sim.battery import Battery
 from liquid_control.sim.camera import Camera, CameraFrame
-from liquid_control.sim.camera import visual_shape as obstacle_shape
 from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.engine import Engine
 from liquid_control.sim.faults import FaultConfig, FaultySensor, GustFault, MassFault, MotorFault
 from liquid_control.sim.imu import Imu, strapdown
 from liquid_control.sim.kernel import pack, vehicle_wrench
@@ -57,19 +56,19 @@ class World:
         self._dt = 1.0 / scenario.physics_rate
         self._imu_stride = round(scenario.physics_rate / scenario.imu.update_rate)
         self._imu_samples_per_period = round(scenario.imu.update_rate / scenario.control_rate)
+        size = math.dist(vehicle.collision_size, (0, 0, 0))
+        self._contact_height = 0.5 * size + CONTACT_MARGIN
         self._timeout_steps = math.ceil(vehicle.autopilot.command_timeout * scenario.control_rate)
         self._loop = RateLoopParams.from_vehicle(vehicle)
         self._wrench = compile_kernel(vehicle_wrench)
         self._strapdown = compile_kernel(strapdown)
-        self._client = pybullet.connect(pybullet.DIRECT)
+        self._engine = Engine(self._dt)
         self._camera: Camera | None = None
         self.reset()
 
     def close(self) -> None:
         """Release the physics engine."""
-        if self._client >= 0:
-            pybullet.disconnect(physicsClientId=self._client)
-            self._client = -1
+        self._engine.close()
         if self._camera is not None:
             self._camera.close()
             self._camera = None
@@ -120,7 +119,8 @@ class World:
         self._tick = 0  # control periods
         self._substep = 0  # physics steps
         self.crashed, self.crash_reason = False, ""
-        self._build(pos, quat, vel)
+        self._engine.start(self.vehicle, params, scenario.obstacles, pos, quat, vel)
+        self._pose, self._twist = self._engine.read()
 
         self._wind.begin(tuple(pos), tuple(vel))
         self._wind_velocity = self._wind.velocity(0.0, tuple(pos))
@@ -137,49 +137,6 @@ class World:
         self._packed = pack(params, self._loop)
         self._decay_up = math.exp(-self._dt / params.time_constant_up)
         self._decay_down = math.exp(-self._dt / params.time_constant_down)
-
-    def _build(self, pos: np.ndarray, quat: np.ndarray, vel: np.ndarray) -> None:
-        """Ground and vehicle; nothing of an earlier flight is left."""
-        client = {"physicsClientId": self._client}
-        pybullet.resetSimulation(**client)
-        pybullet.setGravity(0, 0, -GRAVITY, **client)
-        pybullet.setTimeStep(self._dt, **client)
-        ground = pybullet.createCollisionShape(pybullet.GEOM_PLANE, **client)
-        self._ground = pybullet.createMultiBody(0, ground, **client)
-        half = [0.5 * size for size in self.vehicle.collision_size]
-        box = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, **client)
-        self._half_diagonal = math.sqrt(sum(h * h for h in half))
-        self._body = pybullet.createMultiBody(
-            self._params.mass, box, basePosition=list(pos), baseOrientation=list(quat), **client
-        )
-        self._set_inertia()
-        for obstacle in self.scenario.obstacles:
-            shape = obstacle_shape(obstacle)
-            if "length" in shape:  # the one argument that collision and visual shapes name apart
-                shape["height"] = shape.pop("length")
-            turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg)))
-            pybullet.createMultiBody(
-                0,
-                pybullet.createCollisionShape(**shape, **client),
-                basePosition=list(obstacle.pos),
-                baseOrientation=turn.tolist(),
-                **client,
-            )
-        pybullet.resetBaseVelocity(self._body, list(vel), [0, 0, 0], **client)
-        self._pose = pybullet.getBasePositionAndOrientation(self._body, **client)
-        self._twist = pybullet.getBaseVelocity(self._body, **client)
-
-    def _set_inertia(self) -> None:
-        pybullet.changeDynamics(
-            self._body,
-            -1,
-            mass=self._params.mass,
-            localInertiaDiagonal=list(self._params.inertia),
-            linearDamping=0,
-            angularDamping=0,
-            restitution=0,
-            physicsClientId=self._client,
-        )
 
     def _start_camera(self, rng: np.random.Generator) -> None:
         config = self.scenario.camera
@@ -267,7 +224,7 @@ class World:
         self._active = active
         self._set_params(params)
         if heavier:
-            self._set_inertia()
+            self._engine.set_inertia(params)
 
     def _accept(self, command: Command | None) -> None:
         if command is not None:
@@ -293,13 +250,8 @@ class World:
 
     def _step_physics(self, steps: int) -> None:
         """``steps`` physics steps. The hot loop: names are bound once, arrays are avoided."""
-        dt, client, body, packed, command = (
-            self._dt,
-            self._client,
-            self._body,
-            self._packed,
-            self._command,
-        )
+        dt, client, body = self._dt, self._engine.client, self._engine.body
+        packed, command = self._packed, self._command
         wrench, velocity = self._wrench, self._wind.velocity
         link, centre = pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
         up, down, armed, speeds = self._decay_up, self._decay_down, self._armed, self._speeds
@@ -353,13 +305,13 @@ class World:
             distance = math.dist(pos, self.setpoint().pos_world)
             if distance > arena.max_distance:
                 return f"{distance:.1f} m from the setpoint"
-        if pos[2] > self._half_diagonal + CONTACT_MARGIN and not self.scenario.obstacles:
+        if pos[2] > self._contact_height and not self.scenario.obstacles:
             return ""
-        contacts = pybullet.getContactPoints(self._body, physicsClientId=self._client)
-        if not contacts:
-            return ""
-        if any(contact[2] != self._ground for contact in contacts):
+        touched = self._engine.touched()
+        if touched == "obstacle":
             return "hit an obstacle"
+        if not touched:
+            return ""
         if self.failsafe:
             self._armed = 0.0  # landed: stop the rotors
         x, y, _, _ = self._pose[1]

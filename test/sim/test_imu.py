@@ -42,10 +42,10 @@ def test_at_rest_at_random_attitudes(make_world, rng):
         world = make_world()
         quat = rng.normal(size=4)
         quat /= np.linalg.norm(quat)
-        client = {"physicsClientId": world._client}
-        pybullet.resetBasePositionAndOrientation(world._body, [0, 0, 5], quat, **client)
+        client = {"physicsClientId": world._engine.client}
+        pybullet.resetBasePositionAndOrientation(world._engine.body, [0, 0, 5], quat, **client)
         pybullet.createConstraint(
-            world._body, -1, -1, -1, pybullet.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0, 0, 5],
+            world._engine.body, -1, -1, -1, pybullet.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0, 0, 5],
             childFrameOrientation=quat, **client,
         )  # fmt: skip
         frames = [world.step(Command(0.0, np.zeros(3))) for _ in range(100)]

@@ -1,0 +1,105 @@
+"""The rigid body of a vehicle in PyBullet, with the ground and the obstacles it may touch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pybullet
+
+from liquid_control.config import VehicleConfig
+from liquid_control.frames import quat_from_yaw
+from liquid_control.sim.params import QuadrotorParams
+from liquid_control.sim.scenario import ObstacleConfig
+from liquid_control.structs import GRAVITY
+
+
+class Engine:
+    """One PyBullet client without display; the caller applies forces and steps it.
+
+    Attributes:
+        client, body: what PyBullet's functions take as ``physicsClientId`` and body.
+    """
+
+    def __init__(self, dt: float):
+        """``dt`` is the physics step, s."""
+        self._dt = dt
+        self.client = pybullet.connect(pybullet.DIRECT)
+
+    def close(self) -> None:
+        """Release the client; a second time does nothing."""
+        if self.client >= 0:
+            pybullet.disconnect(physicsClientId=self.client)
+            self.client = -1
+
+    def start(
+        self,
+        vehicle: VehicleConfig,
+        params: QuadrotorParams,
+        obstacles: Sequence[ObstacleConfig],
+        pos: np.ndarray,
+        quat: np.ndarray,
+        vel: np.ndarray,
+    ) -> None:
+        """Build everything anew; nothing of an earlier flight is left."""
+        client = {"physicsClientId": self.client}
+        pybullet.resetSimulation(**client)
+        pybullet.setGravity(0, 0, -GRAVITY, **client)
+        pybullet.setTimeStep(self._dt, **client)
+        ground = pybullet.createCollisionShape(pybullet.GEOM_PLANE, **client)
+        self._ground = pybullet.createMultiBody(0, ground, **client)
+        half = [0.5 * size for size in vehicle.collision_size]
+        box = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, **client)
+        self.body = pybullet.createMultiBody(
+            params.mass,
+            box,
+            basePosition=pos.tolist(),
+            baseOrientation=quat.tolist(),
+            **client,
+        )
+        self.set_inertia(params)
+        pybullet.resetBaseVelocity(self.body, vel.tolist(), [0, 0, 0], **client)
+        for obstacle in obstacles:
+            turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg)))
+            pybullet.createMultiBody(
+                0,
+                pybullet.createCollisionShape(**_collision_shape(obstacle), **client),
+                basePosition=list(obstacle.pos),
+                baseOrientation=turn.tolist(),
+                **client,
+            )
+
+    def set_inertia(self, params: QuadrotorParams) -> None:
+        """Mass and principal inertia of the body, which nothing damps."""
+        pybullet.changeDynamics(
+            self.body,
+            -1,
+            mass=params.mass,
+            localInertiaDiagonal=list(params.inertia),
+            linearDamping=0,
+            angularDamping=0,
+            restitution=0,
+            physicsClientId=self.client,
+        )
+
+    def read(self) -> tuple[tuple, tuple]:
+        """Pose (position, quaternion) and twist (velocity, rates), all in the world frame."""
+        return (
+            pybullet.getBasePositionAndOrientation(self.body, physicsClientId=self.client),
+            pybullet.getBaseVelocity(self.body, physicsClientId=self.client),
+        )
+
+    def touched(self) -> str:
+        """What the body is in contact with: "obstacle", "ground" or "" for nothing."""
+        contacts = pybullet.getContactPoints(self.body, physicsClientId=self.client)
+        if any(other != self._ground for _, _, other, *_ in contacts):
+            return "obstacle"
+        return "ground" if contacts else ""
+
+
+def _collision_shape(obstacle: ObstacleConfig) -> dict:
+    x, y, z = obstacle.size
+    if obstacle.shape == "cylinder":
+        return {"shapeType": pybullet.GEOM_CYLINDER, "radius": x / 2, "height": z}
+    return {"shapeType": pybullet.GEOM_BOX, "halfExtents": [x / 2, y / 2, z / 2]}

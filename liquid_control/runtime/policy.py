@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import ConfigError, find_file
-from liquid_control.runtime.artifact import OUTPUTS, Artifact, load_artifact
+from liquid_control.runtime.artifact import INPUTS, OUTPUTS, Artifact, load_artifact
 
 
 class OnnxPolicy:
@@ -21,40 +21,47 @@ class OnnxPolicy:
         self.observation_layout = artifact.metadata.observation_layout
         self.command_layout = artifact.metadata.command_layout
         self._session = artifact.session
-        self._zero_state = artifact.zero_state()
-        size = self.observation_layout.size
-        self._inputs = {
-            "observation": np.zeros((1, size), np.float32),
-            "dt": np.zeros((1, 1), np.float32),
-            "state": self._zero_state,
-        }
+        self._state = artifact.zero_state()
+        self._observation = np.zeros((1, self.observation_layout.size), np.float32)
+        self._dt = np.zeros((1, 1), np.float32)
+        self._command = np.zeros((1, self.command_layout.size), np.float32)
+        self._next_state = np.zeros_like(self._state)
+        # The runtime reads and writes these arrays in place: no step allocates or converts.
+        self._binding = self._session.io_binding()
+        for bind, names, arrays in (
+            (self._binding.bind_input, INPUTS, (self._observation, self._dt, self._state)),
+            (self._binding.bind_output, OUTPUTS, (self._command, self._next_state)),
+        ):
+            for name, array in zip(names, arrays, strict=True):
+                bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         self._neuron_index = np.array(self.metadata.neuron_index)
-        self.step(np.zeros(size), self.metadata.control_period)  # warm up the runtime
+        self.step(self._observation[0], self.metadata.control_period)  # warm up the runtime
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the state is zero, as at the start of training episodes."""
-        self._inputs["state"] = self._zero_state
+        self._state[:] = 0.0
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """The command ``(c,)`` in SI units for an observation ``(n,)`` in SI units.
 
         ``dt`` is the time in seconds since the step before.
         """
-        self._inputs["observation"][0] = observation
-        self._inputs["dt"][0, 0] = dt
-        command, self._inputs["state"] = self._session.run(OUTPUTS, self._inputs)
-        return command[0]
+        self._observation[0] = observation
+        self._dt[0, 0] = dt
+        self._session.run_with_iobinding(self._binding)
+        self._state[:] = self._next_state
+        return self._command[0].copy()
 
     @property
     def state(self) -> np.ndarray:
         """The state after the last step, ``(m,)``."""
-        return self._inputs["state"][0]
+        return self._state[0].copy()
 
     @property
     def neurons(self) -> np.ndarray:
         """Activity of each neuron, in the order of ``metadata.neuron_names``."""
-        return self.state[self._neuron_index]
+        return self._state[0, self._neuron_index]
 
 
 def load_policy(name: str | Path) -> OnnxPolicy:

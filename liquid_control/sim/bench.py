@@ -19,7 +19,13 @@ from typing import Any
 import numpy as np
 import pybullet
 
-from liquid_control.config import ConfigError, load_vehicle, missing_packages, parse
+from liquid_control.config import (
+    ConfigError,
+    find_file,
+    load_vehicle,
+    load_yaml,
+    missing_packages,
+)
 from liquid_control.sim.camera import Camera
 from liquid_control.sim.compiled import kernel_kind
 from liquid_control.sim.scenario import CameraConfig, load_world
@@ -30,26 +36,6 @@ from liquid_control.structs import GRAVITY, Command
 WORLD = "hover_gusts"
 ALTITUDE = 900.0  # m; nobody controls the vehicle here, so it needs room
 BATCH = 4096
-CAMERA = {
-    "width": 64,
-    "height": 48,
-    "focal_length": [40.0, 40.0],
-    "principal_point": [32.0, 24.0],
-    "pos_body": [0.03, 0.0, 0.01],
-    "pitch_deg": 0.0,
-    "update_rate": 20.0,
-    "latency": 0.0,
-    "exposure": 0.0,
-    "blur_frames": 1,
-    "appearance": {
-        "brightness": 1.0,
-        "light_toward_deg": 30.0,
-        "fog": 0.05,
-        "noise": 4.0,
-        "occlusion": 0.0,
-        "ground": [[0.45, 0.5, 0.4], [0.55, 0.6, 0.5]],
-    },
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +150,7 @@ class _Floor:
 
 def measure_camera(turns: int) -> dict[str, Any]:
     """A 64×48 image with fog and noise against the renderer's own time for the same view."""
-    config = parse(CAMERA, CameraConfig, "bench")
+    config = load_yaml(find_file("camera_64x48", "sim_worlds/sensors"), CameraConfig)
     camera = Camera(config, (), np.random.default_rng(0))
     pose = (np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0]), np.zeros(3), np.zeros(3))
     view = camera.view(*pose[:2])

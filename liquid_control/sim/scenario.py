@@ -128,7 +128,10 @@ class WorldConfig(StrictModel):
     odometry: Annotated[
         OdometryConfig, BeforeValidator(_read_sensor, json_schema_input_type=str | OdometryConfig)
     ]
-    camera: CameraConfig | None = None
+    camera: Annotated[
+        CameraConfig | None,
+        BeforeValidator(_read_sensor, json_schema_input_type=str | CameraConfig | None),
+    ] = None
     obstacles: tuple[ObstacleConfig, ...] = ()
     faults: tuple[FaultConfig, ...] = ()
     arena: ArenaConfig

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liquid_control.config import parse
+from liquid_control.config import parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply, rotate
 from liquid_control.sim.camera import Camera
 from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
@@ -12,25 +12,15 @@ from liquid_control.structs import GRAVITY, Command
 LEVEL = np.array([0.0, 0.0, 0.0, 1.0])
 STILL = np.zeros(3)
 GREY = [0.5, 0.5, 0.5]
-PLAIN = {
-    "brightness": 1.0,
-    "light_toward_deg": 0.0,
-    "fog": 0.0,
-    "noise": 0.0,
-    "occlusion": 0.0,
-    "ground": [GREY, GREY],
-}
+SMALL = read_yaml(share_dir() / "sim_worlds/sensors/camera_64x48.yaml")
+PLAIN = {**SMALL["appearance"], "fog": 0.0, "noise": 0.0, "ground": [GREY, GREY]}
 CAMERA = {
+    **SMALL,
     "width": 160,
     "height": 120,
     "focal_length": [100.0, 110.0],
     "principal_point": [85.0, 55.0],
     "pos_body": [0.05, 0.0, 0.02],
-    "pitch_deg": 0.0,
-    "update_rate": 20.0,
-    "latency": 0.0,
-    "exposure": 0.0,
-    "blur_frames": 1,
     "appearance": PLAIN,
 }
 
@@ -142,6 +132,10 @@ def test_rate_and_latency(make_world):
         stamps.append(None if frame is None else frame.stamp // 10_000_000)
     assert stamps == [None, None, 0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10]
     assert world.camera_frame.image.shape == (120, 160, 3)
+
+
+def test_a_camera_may_be_named(make_world):
+    assert make_world(camera="camera_64x48").camera_frame.image.shape == (48, 64, 3)
 
 
 def test_looking_changes_nothing(make_world):

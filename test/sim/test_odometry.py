@@ -6,6 +6,7 @@ import pytest
 from liquid_control.config import load_yaml, share_dir
 from liquid_control.frames import quat_conjugate, quat_multiply
 from liquid_control.sim.odometry import Odometry, OdometryConfig
+from liquid_control.structs import GRAVITY, Command
 
 RATE = 100
 POS, VEL, RATES = (1.0, 2.0, 3.0), (0.0, 2.0, 0.0), (0.1, 0.2, 0.3)
@@ -62,3 +63,13 @@ def test_drift_is_slow_and_bounded():
     np.testing.assert_allclose(samples.std(axis=0), 1.0, rtol=0.25)
     # increments of a Gauss–Markov process over one period
     np.testing.assert_allclose(np.diff(samples, axis=0).std(axis=0), 0.1, rtol=0.05)
+
+
+def test_gps_is_late_and_slow(make_world):
+    world = make_world(odometry="gps")
+    frames = [world.step(Command(GRAVITY, np.zeros(3))) for _ in range(60)]
+    assert frames[10].odometry is None
+    ages = [f.imu.stamp - f.odometry.stamp for f in frames[20:]]
+    assert min(ages) == 120_000_000
+    assert max(ages) >= 210_000_000
+    assert len({f.odometry.stamp for f in frames[20:]}) <= 5

@@ -42,7 +42,7 @@ setup(
         "transforms3d>=0.4.1",
     ],
     extras_require={
-        "sim": ["pybullet>=3.2.5"],
+        "sim": ["pybullet>=3.2.5", "numba>=0.57"],
         "ros": [
             "ros-kilted-rclpy",
             "ros-rmw-fastrtps-cpp",
@@ -58,7 +58,15 @@ setup(
             "ros-std-msgs",
             "ros-trajectory-msgs",
         ],
-        "train": ["torch>=2.4", "onnx>=1.16", "onnxscript>=0.1", "networkx>=3"],
+        "train": [
+            "torch>=2.4",
+            "onnx>=1.16",
+            "onnxscript>=0.1",
+            "networkx>=3",
+            "numba>=0.57",
+            "torchdiffeq>=0.2.3",
+            "scikit-learn>=1.3",
+        ],
         "report": [
             "matplotlib>=3.7",
             "plotly>=6.0",
@@ -68,7 +76,11 @@ setup(
             "rich>=13",
         ],
         "ray": ["ray>=2.9"],
+        "gym": ["gymnasium>=0.29"],
         "test": [
+            "gymnasium>=0.29",
+            "ncps>=1.0",
+            "rotorpy>=2.0",
             "pytest>=8",
             "pytest-xdist>=3.5",
             "hypothesis>=6.90",

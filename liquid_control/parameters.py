@@ -69,9 +69,9 @@ class EnvelopeParameters(StrictModel):
 class BackupParameters(StrictModel):
     """Gains of the geometric controller that takes over from the policy."""
 
-    position_gain: float = _parameter(7.0, "position error to acceleration", "1/s^2", ge=0, le=50)
+    position_gain: float = _parameter(7.0, "position error to acceleration", "1/s^2", ge=0, le=100)
     velocity_gain: float = _parameter(4.5, "velocity error to acceleration", "1/s", ge=0, le=30)
-    integral_gain: float = _parameter(3.0, "integral of position error", "1/s^3", ge=0, le=30)
+    integral_gain: float = _parameter(3.0, "integral of position error", "1/s^3", ge=0, le=200)
     observer_gain: float = _parameter(
         0.0, "bandwidth of the acceleration disturbance observer; 0: none", "1/s", ge=0, le=100
     )

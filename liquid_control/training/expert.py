@@ -11,10 +11,13 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
+from liquid_control.config import parse
 from liquid_control.control.geometric import MEMORY, geometric_law
 from liquid_control.parameters import BackupParameters
 
 TUNED = ("position_gain", "velocity_gain", "tilt_gain", "yaw_gain")
+MAX_TILT = 1.3  # rad; leaning into 11 m/s of wind takes 0.8
+MAX_INTEGRAL = 12.0  # m/s²; that wind pushes with 10
 
 
 class Expert(nn.Module):
@@ -27,7 +30,10 @@ class Expert(nn.Module):
     def __init__(self, *, integral: bool, observer: bool) -> None:
         super().__init__()
         self.start = BackupParameters(
-            integral_gain=3.0 if integral else 0.0, observer_gain=10.0 if observer else 0.0
+            integral_gain=6.0 if integral else 0.0,
+            observer_gain=6.0 if observer else 0.0,
+            max_tilt=MAX_TILT,
+            max_integral=MAX_INTEGRAL,
         )
         self._fixed = self.start.model_dump()
         tuned = [*TUNED, *["integral_gain"] * integral, *["observer_gain"] * observer]
@@ -57,4 +63,4 @@ class Expert(nn.Module):
         values = {
             name: float(f"{float(gain.detach().exp()):.3g}") for name, gain in self.log_gain.items()
         }
-        return BackupParameters.model_validate({**self.start.model_dump(), **values})
+        return parse({**self.start.model_dump(), **values}, BackupParameters, "tuned gains")

@@ -49,13 +49,13 @@ class Flight(NamedTuple):
 class Batch:
     """A batch of vehicles hovering in gusts, with its step in two compiled parts."""
 
-    def __init__(self, size: int, substeps: int = 1):
+    def __init__(self, size: int):
         import torch
 
         vehicle = load_vehicle("crazyflie")
         self._params = QuadrotorParams.from_vehicle(vehicle)
         loop, gains = RateLoopParams.from_vehicle(vehicle), BackupParameters()
-        dt = PHYSICS_DT * substeps
+        dt = PHYSICS_DT
         generator = np.random.default_rng(0)
         heading = generator.uniform(0, 2 * np.pi, size)
         axis = _tensor(np.stack([np.cos(heading), np.sin(heading)]))
@@ -135,19 +135,19 @@ class Batch:
             return flight._replace(state=new, force=force, ang_acc=ang_acc)
 
         self._control, self._physics = torch.compile(control), torch.compile(physics)
-        self._size, self._substeps = size, substeps
+        self.size = size
         self._noise = torch.randn(wind.NOISE_SIZE + 6, size)
 
-    def fly(self, flight: Flight, steps: int) -> Flight:
-        """``steps`` control periods; the noise is drawn anew in each."""
+    def fly(self, flight: Flight, steps: int, substeps: int = 1) -> Flight:
+        """``steps`` control periods of ``substeps`` physics steps; noise is drawn in each."""
         for _ in range(steps):
             flight, velocity = self._control(flight, self._noise.normal_())
-            for _ in range(self._substeps):
+            for _ in range(substeps):
                 flight = self._physics(flight, velocity)
         return flight
 
-    def gradient(self, command: torch.Tensor, steps: int) -> torch.Tensor:
-        """Gradient of the final position error with respect to the first command (4, B)."""
+    def gradient(self, steps: int) -> torch.Tensor:
+        """Gradient (3, B) of the final squared position with respect to the first velocity."""
         import torch
 
         def leaf(value):
@@ -156,8 +156,8 @@ class Batch:
                 return value.detach().requires_grad_()
             return QuadrotorState(*map(leaf, value))
 
-        flight = Flight(*map(leaf, self.start._replace(command=command)))
-        start = flight.command
+        flight = Flight(*map(leaf, self.start))
+        start = flight.state.vel_world
         for _ in range(steps):
             flight, velocity = self._control(flight, torch.randn_like(self._noise))
             flight = self._physics(flight, velocity)
@@ -176,14 +176,12 @@ def measure_batched(size: int, turns: int) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    forward = _forward_rate(size, 1, turns)
     batch = Batch(size)
-    command = batch.start.command
+    forward = _forward_rate(batch, 1, turns)
     for _ in range(2):
-        batch.gradient(command, GRADIENT_STEPS)
+        batch.gradient(GRADIENT_STEPS)
     backward = [
-        seconds(lambda: batch.gradient(command, GRADIENT_STEPS), 1) / GRADIENT_STEPS
-        for _ in range(turns)
+        seconds(lambda: batch.gradient(GRADIENT_STEPS), 1) / GRADIENT_STEPS for _ in range(turns)
     ]
     return {
         "batch": size,
@@ -192,14 +190,14 @@ def measure_batched(size: int, turns: int) -> dict[str, Any]:
     }
 
 
-def _forward_rate(size: int, substeps: int, turns: int) -> float:
+def _forward_rate(batch: Batch, substeps: int, turns: int) -> float:
     """Environment-steps (control periods) per second without gradients."""
     import torch
 
-    batch = Batch(size, substeps)
     with torch.no_grad():
-        flight = batch.fly(batch.start, 20)
-        return size * 20 / median(seconds(lambda: batch.fly(flight, 20), 1) for _ in range(turns))
+        flight = batch.fly(batch.start, 20, substeps)
+        times = [seconds(lambda: batch.fly(flight, 20, substeps), 1) / 20 for _ in range(turns)]
+    return batch.size / median(times)
 
 
 def measure_cost() -> dict[str, Any]:
@@ -207,11 +205,13 @@ def measure_cost() -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    table = []
-    for substeps in COST_SUBSTEPS:
-        row = []
-        for size in COST_BATCHES:
-            torch.compiler.reset()
-            row.append(_forward_rate(size, substeps, turns=9))
-        table.append(row)
-    return {"environments": COST_BATCHES, "substeps": COST_SUBSTEPS, "steps_per_s": table}
+    columns = []
+    for size in COST_BATCHES:
+        torch.compiler.reset()  # compiled for this size, not for any
+        batch = Batch(size)
+        columns.append([_forward_rate(batch, substeps, 9) for substeps in COST_SUBSTEPS])
+    return {
+        "environments": list(COST_BATCHES),
+        "substeps": list(COST_SUBSTEPS),
+        "steps_per_s": [list(row) for row in zip(*columns, strict=True)],
+    }

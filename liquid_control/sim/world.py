@@ -125,7 +125,7 @@ class World:
         self._wind.begin(tuple(pos), tuple(vel))
         self._wind_velocity = self._wind.velocity(0.0, tuple(pos))
         self._ang_vel_body = (0.0, 0.0, 0.0)
-        # as after a step at rest: on the ground, or carried by the rotors at hover
+        # as after a step at rest
         self.imu_samples: list[ImuSample] = []
         velocity = tuple(vel.tolist())
         self._measure_imu((tuple(quat.tolist()), velocity, self._ang_vel_body))

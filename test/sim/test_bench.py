@@ -32,3 +32,21 @@ def test_json_is_one_object_with_every_figure(capsys, tmp_path):
     ):  # fmt: skip
         assert result[key] > 0, key
     assert json.loads((tmp_path / "bench/sim.json").read_text())["cost"] == {}
+
+
+@pytest.mark.slow
+def test_the_batch_hovers_and_has_a_gradient():
+    torch = pytest.importorskip("torch")
+    from liquid_control.sim.bench_batched import Batch
+
+    batch = Batch(32)
+    with torch.no_grad():
+        flight = batch.fly(batch.start, 500)
+    error = (flight.state.pos_world - batch.start.state.pos_world).norm(dim=0)
+    assert error.max() < 1.0
+    gradient = batch.gradient(5)
+    assert torch.isfinite(gradient).all()
+    # pushed up, the vehicle ends higher: d(z²)/dv = 2 z t
+    torch.testing.assert_close(
+        gradient[2], torch.full((32,), 2 * 1.0 * 5 / 500), rtol=0.1, atol=0.0
+    )

@@ -100,11 +100,11 @@ def test_saturation_scale_and_misalignment(rng):
     np.testing.assert_allclose(rates, [3, 0, -3])
 
     errors = []
-    for seed in range(500):
+    for seed in range(200):
         config = imu_config("ideal", scale_error=0.01, misalignment=0.02)
         force, _ = measure(Imu(config, np.random.default_rng(seed)), (0.0, 0.0, 10.0), STILL)
         errors.append(force - [0, 0, 10])
-    np.testing.assert_allclose(np.std(errors, axis=0), [0.2, 0.2, 0.1], rtol=0.1)
+    np.testing.assert_allclose(np.std(errors, axis=0), [0.2, 0.2, 0.1], rtol=0.15)
 
 
 def test_vibration_grows_with_the_square_of_rotor_speed(rng):

@@ -67,8 +67,8 @@ def test_hover_speed_carries_the_weight_at_any_heading(vacuum, vehicle):
 def test_terminal_velocity(params, vehicle):
     """Falling with the rotors off: weight = linear + quadratic drag."""
     state = QuadrotorState(np.array([0, 0, 1e3]), LEVEL, STILL, STILL, OFF)
-    for _ in range(10000):
-        state = step(state, OFF, STILL, params, 1 / 500)
+    for _ in range(1500):
+        state = step(state, OFF, STILL, params, 1 / 100)
     linear, quadratic = vehicle.drag.linear[2], vehicle.drag.quadratic[2]
     weight = vehicle.mass * GRAVITY
     speed = (-linear + np.sqrt(linear**2 + 4 * quadratic * weight)) / (2 * quadratic)
@@ -187,7 +187,7 @@ def test_numpy_and_torch_agree(params, vehicle, rng):
     theirs = QuadrotorState(*map(torch.tensor, mine))
     varied = params._replace(mass=params.mass * rng.uniform(0.8, 1.2, batch))
     varied_torch = params._replace(mass=torch.tensor(varied.mass))
-    for _ in range(100):
+    for _ in range(30):
         thrust, rates = rng.uniform(0, 20, batch), 6 * rng.normal(size=(3, *batch))
         wind = 3 * rng.normal(size=(3, *batch))
         speeds = rotor_speed_command(thrust, rates, mine.ang_vel_body, loop)
@@ -214,17 +214,17 @@ def test_batch_is_each_alone(params, rng):
 def test_gradients_match_finite_differences(params, vehicle, rng):
     """Through rate loop, saturation, motors and aerodynamics."""
     loop = RateLoopParams.from_vehicle(vehicle)
-    start = QuadrotorState(*map(torch.tensor, random_state(rng, (3,))))
+    start = QuadrotorState(*map(torch.tensor, random_state(rng, (2,))))
 
     def landing(thrust, rates):
         state = start
-        for _ in range(5):
+        for _ in range(2):
             speeds = rotor_speed_command(thrust, rates, state.ang_vel_body, loop)
-            state = step(state, speeds, torch.zeros(3, 3, dtype=torch.float64), params, 1 / 500)
+            state = step(state, speeds, torch.zeros(3, 2, dtype=torch.float64), params, 1 / 500)
         return torch.cat([state.pos_world, state.quat_world_body, state.vel_world])
 
-    thrust = torch.tensor([8.0, 12.0, 15.0], dtype=torch.float64, requires_grad=True)
-    rates = torch.tensor(rng.normal(size=(3, 3)), requires_grad=True)
+    thrust = torch.tensor([8.0, 15.0], dtype=torch.float64, requires_grad=True)
+    rates = torch.tensor(rng.normal(size=(3, 2)), requires_grad=True)
     assert torch.autograd.gradcheck(landing, (thrust, rates), eps=1e-6, atol=1e-6)
 
 
@@ -245,7 +245,7 @@ def test_failsafe_levels_and_descends(params, vehicle):
     loop = RateLoopParams.from_vehicle(vehicle)
     tilted = np.array([np.sin(0.5), 0.0, 0.0, np.cos(0.5)])
     state = hover_state(params, np.array([0, 0, 20.0]), tilted)
-    for _ in range(3000):
+    for _ in range(1500):
         thrust, rates = failsafe_command(state.quat_world_body, state.vel_world)
         speeds = rotor_speed_command(thrust, rates, state.ang_vel_body, loop)
         state = step(state, speeds, STILL, params, 1 / 500)

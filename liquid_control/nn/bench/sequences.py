@@ -1,8 +1,8 @@
 """Bench sequences: the sequence tasks of the liquid papers, every network, several seeds.
 
-Each run (task, network, seed) is written to ``results.json`` as it ends and never run twice, so an
-interrupted benchmark goes on where it was. The table states mean ± standard deviation over seeds,
-the published figures and the trivial floors.
+Each run (task, network, seed, learning rate) is written to ``results.json`` as it ends and never
+run twice, so an interrupted benchmark goes on where it was. The table states mean ± standard
+deviation over seeds, the published figures and the trivial floors.
 """
 
 import argparse
@@ -10,44 +10,16 @@ import hashlib
 import json
 import platform
 import sys
-import time
+from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch.nn import functional as F
 
 from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
-from liquid_control.nn.baselines import Readout
 from liquid_control.nn.bench import studies, tasks
-from liquid_control.nn.bench.tasks import Sequences
-from liquid_control.nn.cell import Cell
-from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.zoo import build_cell
-
-
-class Network(StrictModel):
-    """A network in a task: ``cell`` is its config, sizes are filled in by the task."""
-
-    cell: dict
-    units: int = Field(gt=0)
-    learning_rate: float = Field(gt=0)
-    epochs: int = Field(gt=0)
-    with_time: bool = True  # False: every dt is replaced by the mean
-
-
-class Task(StrictModel):
-    """What is trained on, how, and what others reached."""
-
-    metric: Literal["mse", "accuracy_last_step", "accuracy_last"]  # the last: class at the end only
-    batch: int = Field(gt=0)
-    sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
-    networks: dict[str, Network]
-    published: dict[str, str]
-    floors: dict[str, str]
-    note: str
+from liquid_control.nn.bench.training import Task, train_network
 
 
 class Suite(StrictModel):
@@ -123,51 +95,90 @@ def bench_sequences(
     Returns {"results": {task: {network: {mean, std, seeds, ...}}}, "markdown": table}. A task
     whose data are not there is left out and named in the table.
     """
-    for name, known in ((only_tasks, suite.tasks), (only_networks, None)):
-        for entry in name or ():
-            if known is not None and entry not in known:
-                raise ConfigError(f"--task {entry}: expected one of {', '.join(known)}")
+    chosen = {name: suite.tasks[name] for name in suite.tasks if name in (only_tasks or [name])}
+    _check_names("--task", only_tasks, suite.tasks)
+    _check_names("--network", only_networks, {n for task in chosen.values() for n in task.networks})
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "results.json"
-    done = json.loads(path.read_text()) if path.is_file() else {}
-    absent = {}
-    for task_name, task in suite.tasks.items():
-        if only_tasks and task_name not in only_tasks:
-            continue
-        for network_name, network in task.networks.items():
-            if only_networks and network_name not in only_networks:
-                continue
-            for seed in range(1 if quick else (seeds or suite.seeds)):
-                key = _key(task_name, task, network_name, network, seed, quick)
-                if key in done:
-                    continue
-                try:
-                    parts = _parts(task_name, task, seed, data)
-                except (ConfigError, ModuleNotFoundError) as error:
-                    absent[task_name] = str(error)
-                    break
-                result = _train(task, network, parts, seed, 1 if quick else network.epochs)
-                done[key] = {"task": task_name, "network": network_name, "seed": seed, **result}
-                partial = path.with_suffix(".partial")
-                partial.write_text(json.dumps(done, indent=1))
-                partial.replace(path)
-                report(f"{task_name} {network_name} seed {seed}: {result['score']:.4g} "
-                       f"({result['seconds']:.0f} s)")  # fmt: skip
-    results = _collect(suite, done, quick)
+    runs, absent = _Runs(out / "results.json", quick, report), {}
+    for name, task in chosen.items():
+        try:
+            for network in task.networks:
+                if network in (only_networks or [network]):
+                    _run_network(runs, name, task, network, data, seeds or suite.seeds)
+        except (ConfigError, ModuleNotFoundError) as error:
+            absent[name] = str(error)
+    results = _collect(suite, runs)
     markdown = _markdown(suite, results, absent)
     (out / "sequences.md").write_text(markdown)
     return {"results": results, "markdown": markdown}
 
 
-def _key(task_name, task, network_name, network, seed, quick) -> str:
-    """Names a run by all that decides its result, so that a changed setting is run anew."""
-    settings = {
-        "task": task.model_dump(include={"metric", "batch", "sizes"}),
-        "network": network.model_dump(),
-        "quick": quick,
-    }
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    return f"{task_name}/{network_name}/{seed}/{digest}"
+def _check_names(option: str, names: list[str] | None, known: Collection[str]) -> None:
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"{option} {name}: expected one of {', '.join(known)}")
+
+
+def _run_network(runs: "_Runs", name: str, task: Task, network: str, data, seeds: int) -> None:
+    """The trials of the learning rate at seed 0, then the other seeds at the chosen one."""
+    for rate in task.learning_rates:
+        runs.run(name, task, network, 0, rate, data)
+    chosen = runs.chosen_rate(name, task, network)
+    for seed in range(1, 1 if runs.quick else seeds):
+        runs.run(name, task, network, seed, chosen, data)
+
+
+class _Runs:
+    """The finished runs of one results.json."""
+
+    def __init__(self, path: Path, quick: bool, report) -> None:
+        self.path, self.quick, self.report = path, quick, report
+        self.done = json.loads(path.read_text()) if path.is_file() else {}
+
+    def key(self, name: str, task: Task, network: str, seed: int, rate: float) -> str:
+        """Names a run by all that decides its result, so that a changed setting is run anew."""
+        settings = {
+            "task": task.model_dump(include={"metric", "batch", "epochs", "sizes"}),
+            "network": task.networks[network].model_dump(),
+            "quick": self.quick,
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+        return f"{name}/{network}/{seed}/{rate:g}/{digest}"
+
+    def run(self, name: str, task: Task, network: str, seed: int, rate: float, data) -> None:
+        """Train unless that is done; what is finished is on disk at once."""
+        key = self.key(name, task, network, seed, rate)
+        if key in self.done:
+            return
+        result = train_network(
+            task,
+            task.networks[network],
+            _parts(name, task, seed, data),
+            seed=seed,
+            learning_rate=rate,
+            epochs=1 if self.quick else task.epochs,
+        )
+        self.done[key] = {"task": name, "network": network, "seed": seed, **result}
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.done, indent=1))
+        partial.replace(self.path)
+        self.report(f"{name} {network} seed {seed} rate {rate:g}: valid {result['valid']:.4g}, "
+                    f"test {result['score']:.4g} ({result['seconds']:.0f} s)")  # fmt: skip
+
+    def chosen_rate(self, name: str, task: Task, network: str) -> float | None:
+        """The learning rate that is best on validation at seed 0; None before all are tried."""
+        if len(task.learning_rates) == 1:
+            return task.learning_rates[0]
+        keys = {rate: self.key(name, task, network, 0, rate) for rate in task.learning_rates}
+        if any(key not in self.done for key in keys.values()):
+            return None
+        sign = 1.0 if task.metric == "mse" else -1.0
+        return min(keys, key=lambda rate: sign * self.done[keys[rate]]["valid"])
+
+    def of(self, name: str, task: Task, network: str, rate: float, seeds: int) -> list[dict]:
+        """The finished runs of the first ``seeds`` seeds."""
+        keys = [self.key(name, task, network, seed, rate) for seed in range(seeds)]
+        return [self.done[key] for key in keys if key in self.done]
 
 
 def _parts(name: str, task: Task, seed: int, data: Path | None) -> tasks.Parts:
@@ -184,141 +195,62 @@ def _parts(name: str, task: Task, seed: int, data: Path | None) -> tasks.Parts:
     raise ConfigError(f"task {name!r} is not known, or its sizes are missing")
 
 
-def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generator, seed: int):
-    """The cell of a task with a linear readout of all its neurons; one unit of time is nominal."""
-    config = {**network.cell, "nominal_dt": 1.0}
-    wired = config["cell"] if config["kind"] == "mixed_memory" else config
-    if wired["kind"] in ("cfc", "ltc"):
-        sizes = {"sensory": inputs, "units": network.units, "seed": seed}
-        motor = network.units if wired["wiring"]["kind"] != "auto_ncp" else outputs
-        wired = {**wired, "wiring": {**wired["wiring"], **sizes, "motor": motor}}
-        wired["nominal_dt"] = config.pop("nominal_dt")
-        config = {**config, "cell": wired} if config["kind"] == "mixed_memory" else wired
-    else:
-        config |= {"input_size": inputs, "units": network.units}
-    return Readout(build_cell(config, rng), output_size=outputs, rng=rng)
-
-
-def _train(task: Task, network: Network, parts: tasks.Parts, seed: int, epochs: int) -> dict:
-    """Adam, clipped gradients, one-cycle learning rate; test at the best validation epoch."""
-    rng = torch.Generator().manual_seed(seed)
-    if not network.with_time:
-        parts = tuple(part.without_time() for part in parts)
-    train, valid, test = parts
-    inputs = train.input_NTF.shape[2]
-    outputs = train.target.shape[2] if task.metric == "mse" else int(train.target.max()) + 1
-    cell = make_network(network, inputs, outputs, rng, seed)
-    optimizer = torch.optim.Adam(cell.parameters(), lr=network.learning_rate)
-    batches = len(train) // task.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, network.learning_rate, total_steps=epochs * batches, pct_start=0.1
-    )
-    best, score, start = None, None, time.process_time()
-    for _ in range(epochs):
-        order = torch.randperm(len(train), generator=rng)
-        for k in range(batches):
-            batch = train.take(order[k * task.batch : (k + 1) * task.batch])
-            loss = _loss(task, batch, _outputs(cell, batch))
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(cell.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-        here = _score(task, cell, valid)
-        if best is None or (here < best if task.metric == "mse" else here > best):
-            best, score = here, _score(task, cell, test)
-    return {
-        "score": score,
-        "parameters": cell.parameter_count(),
-        "seconds": time.process_time() - start,
-        "epochs": epochs,
-    }
-
-
-def _outputs(cell: Cell, part: Sequences) -> torch.Tensor:
-    state = cell.initial_state(len(part))
-    return run_sequence(cell, part.input_NTF, state, part.dt_NT1, observed_BT=part.observed_NT)[0]
-
-
-def _loss(task: Task, part: Sequences, output_NTO: torch.Tensor) -> torch.Tensor:
-    if task.metric == "mse":
-        return F.mse_loss(output_NTO, part.target)
-    if task.metric == "accuracy_last":
-        return F.cross_entropy(output_NTO[:, -1], part.target)
-    chosen = slice(None) if part.observed_NT is None else part.observed_NT
-    if part.observed_NT is None:
-        return F.cross_entropy(output_NTO.flatten(0, 1), part.target.flatten())
-    return F.cross_entropy(output_NTO[chosen], part.target[chosen])
-
-
-@torch.no_grad()
-def _score(task: Task, cell: Cell, part: Sequences) -> float:
-    """MSE over all steps, or the share of sequences whose class at the end is right."""
-    total, count = 0.0, 0
-    for index in torch.arange(len(part)).split(512):
-        batch = part.take(index)
-        output = _outputs(cell, batch)
-        if task.metric == "mse":
-            total += F.mse_loss(output, batch.target).item() * len(index)
-        else:
-            target = batch.target if batch.target.dim() == 1 else batch.target[:, -1]
-            total += (output[:, -1].argmax(dim=1) == target).sum().item()
-        count += len(index)
-    return total / count
-
-
-def _collect(suite: Suite, done: dict, quick: bool) -> dict:
-    """Mean and standard deviation over the seeds of each task and network of the suite."""
+def _collect(suite: Suite, runs: _Runs) -> dict:
+    """Mean and standard deviation over the seeds of each task and network whose trials are done."""
     results: dict[str, dict] = {}
-    for task_name, task in suite.tasks.items():
-        for network_name, network in task.networks.items():
-            prefix = _key(task_name, task, network_name, network, 0, quick).rsplit("/", 2)
-            runs = [
-                run
-                for key, run in done.items()
-                if key.startswith(prefix[0] + "/") and key.endswith(prefix[2])
-            ]
-            if not runs:
+    for name, task in suite.tasks.items():
+        for network in task.networks:
+            rate = runs.chosen_rate(name, task, network)
+            finished = [] if rate is None else runs.of(name, task, network, rate, suite.seeds)
+            if not finished:
                 continue
-            scores = [run["score"] for run in runs]
-            results.setdefault(task_name, {})[network_name] = {
+            scores = [run["score"] for run in finished]
+            results.setdefault(name, {})[network] = {
                 "mean": float(np.mean(scores)),
-                "std": float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0,
+                "std": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
                 "seeds": len(scores),
-                "parameters": runs[0]["parameters"],
-                "epochs": runs[0]["epochs"],
-                "seconds": float(np.mean([run["seconds"] for run in runs])),
+                "learning_rate": rate,
+                "parameters": finished[0]["parameters"],
+                "seconds": float(np.mean([run["seconds"] for run in finished])),
             }
     return results
 
 
 def _markdown(suite: Suite, results: dict, absent: dict) -> str:
     lines = [
-        "Command: `liquid-control bench sequences`. Mean ± standard deviation over seeds; "
-        f"torch {torch.__version__}, {platform.machine()}, one CPU thread; seconds are of CPU.",
+        "Command: `liquid-control bench sequences`. Test score at the best validation epoch, mean "
+        f"± standard deviation over {suite.seeds} seeds. Within a task every network has the same "
+        "batch, epochs, schedule and trials of the learning rate, the best of which on validation "
+        f"at seed 0 is taken. torch {torch.__version__}, {platform.machine()}, one CPU thread; "
+        "seconds are of CPU.",
         "",
     ]
     for name, task in suite.tasks.items():
-        lines += [f"### {name}", "", task.note, ""]
+        rates = ", ".join(f"{rate:g}" for rate in task.learning_rates)
+        protocol = f"{task.epochs} epochs, batch {task.batch}, learning rates tried: {rates}."
+        lines += [f"### {name}", "", f"{task.note.strip()} {protocol}", ""]
         if name in absent:
             lines += [f"Not run here: {absent[name]}", ""]
-        if name not in results:
-            continue
         heading = "MSE" if task.metric == "mse" else "accuracy"
-        lines += [f"| network | {heading} | parameters | epochs | seeds | s a run |",
+        lines += [f"| network | {heading} | seeds | learning rate | parameters | s a run |",
                   "|---|---|---|---|---|---|"]  # fmt: skip
-        rows = sorted(results[name].items(), key=lambda item: item[1]["mean"],
-                      reverse=task.metric != "mse")  # fmt: skip
-        for network, r in rows:
-            if task.metric == "mse":
-                score = f"{r['mean']:.3f} ± {r['std']:.3f}"
-            else:
-                score = f"{100 * r['mean']:.2f} ± {100 * r['std']:.2f} %"
+        rows = results.get(name, {})
+        order = sorted(rows, key=lambda key: rows[key]["mean"], reverse=task.metric != "mse")
+        for network in order:
+            r = rows[network]
+            seeds = r["seeds"] if r["seeds"] >= suite.seeds else f"{r['seeds']} of {suite.seeds}"
             lines.append(
-                f"| {network} | {score} | {r['parameters']} | {r['epochs']} | {r['seeds']} | "
-                f"{r['seconds']:.0f} |"
+                f"| {network} | {_with_spread(task, r)} | {seeds} | {r['learning_rate']:g} | "
+                f"{r['parameters']} | {r['seconds']:.0f} |"
             )
+        lines += [f"| {k} | not run | | | | |" for k in task.networks if k not in rows]
         lines += [f"| *{k}* (published) | {v} | | | | |" for k, v in task.published.items()]
         lines += [f"| *{k}* (floor) | {v} | | | | |" for k, v in task.floors.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _with_spread(task: Task, row: dict) -> str:
+    scale, digits, unit = (1, 3, "") if task.metric == "mse" else (100, 2, " %")
+    spread = "" if row["std"] is None else f" ± {scale * row['std']:.{digits}f}"
+    return f"{scale * row['mean']:.{digits}f}{spread}{unit}"

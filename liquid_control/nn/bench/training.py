@@ -1,0 +1,131 @@
+"""One training run of a sequence task: network, optimizer, score. The same for every network."""
+
+import time
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch.nn import functional as F
+
+from liquid_control.config import StrictModel
+from liquid_control.nn.baselines import Readout
+from liquid_control.nn.bench.tasks import Parts, Sequences
+from liquid_control.nn.cell import Cell
+from liquid_control.nn.sequence import run_sequence
+from liquid_control.nn.zoo import build_cell
+
+
+class Network(StrictModel):
+    """A network in a task: ``cell`` is its config, sizes are filled in by the task."""
+
+    cell: dict
+    units: int = Field(gt=0)
+    with_time: bool = True  # False: every dt is replaced by the mean
+
+
+class Task(StrictModel):
+    """What is trained on, how (alike for all networks), and what others reached."""
+
+    metric: Literal["mse", "accuracy_last_step", "accuracy_last"]  # the last: class at the end only
+    batch: int = Field(gt=0)
+    epochs: int = Field(gt=0)
+    learning_rates: list[float] = Field(min_length=1)  # tried at seed 0, chosen on validation
+    sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
+    networks: dict[str, Network]
+    published: dict[str, str]
+    floors: dict[str, str]
+    note: str
+
+    def better(self, score: float, than: float) -> bool:
+        return score < than if self.metric == "mse" else score > than
+
+
+def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generator, seed: int):
+    """The cell of a task with a linear readout of all its neurons; one unit of time is nominal."""
+    config = {**network.cell, "nominal_dt": 1.0}
+    wired = config["cell"] if config["kind"] == "mixed_memory" else config
+    if wired["kind"] in ("cfc", "ltc"):
+        sizes = {"sensory": inputs, "units": network.units, "seed": seed}
+        motor = network.units if wired["wiring"]["kind"] != "auto_ncp" else outputs
+        wired = {**wired, "wiring": {**wired["wiring"], **sizes, "motor": motor}}
+        wired["nominal_dt"] = config.pop("nominal_dt")
+        config = {**config, "cell": wired} if config["kind"] == "mixed_memory" else wired
+    else:
+        config |= {"input_size": inputs, "units": network.units}
+    return Readout(build_cell(config, rng), output_size=outputs, rng=rng)
+
+
+def train_network(
+    task: Task, network: Network, parts: Parts, *, seed: int, learning_rate: float, epochs: int
+) -> dict:
+    """Adam, clipped gradients, one-cycle learning rate; test at the best validation epoch.
+
+    Returns learning_rate, valid (best validation score), best_epoch (from 1), score (test there),
+    parameters, epochs and seconds of CPU.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    if not network.with_time:
+        parts = tuple(part.without_time() for part in parts)
+    train, valid, test = parts
+    inputs = train.input_NTF.shape[2]
+    outputs = train.target.shape[2] if task.metric == "mse" else int(train.target.max()) + 1
+    cell = make_network(network, inputs, outputs, rng, seed)
+    optimizer = torch.optim.Adam(cell.parameters(), lr=learning_rate)
+    batches = len(train) // task.batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=epochs * batches, pct_start=0.1
+    )
+    best: dict = {}
+    start = time.process_time()
+    for epoch in range(1, epochs + 1):
+        order = torch.randperm(len(train), generator=rng)
+        for k in range(batches):
+            batch = train.take(order[k * task.batch : (k + 1) * task.batch])
+            loss = _loss(task, batch, _outputs(cell, batch))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(cell.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+        here = _score(task, cell, valid)
+        if not best or task.better(here, best["valid"]):
+            best = {"valid": here, "best_epoch": epoch, "score": _score(task, cell, test)}
+    return {
+        "learning_rate": learning_rate,
+        **best,
+        "parameters": cell.parameter_count(),
+        "epochs": epochs,
+        "seconds": time.process_time() - start,
+    }
+
+
+def _outputs(cell: Cell, part: Sequences) -> torch.Tensor:
+    state = cell.initial_state(len(part))
+    return run_sequence(cell, part.input_NTF, state, part.dt_NT1, observed_BT=part.observed_NT)[0]
+
+
+def _loss(task: Task, part: Sequences, output_NTO: torch.Tensor) -> torch.Tensor:
+    if task.metric == "mse":
+        return F.mse_loss(output_NTO, part.target)
+    if task.metric == "accuracy_last":
+        return F.cross_entropy(output_NTO[:, -1], part.target)
+    chosen = slice(None) if part.observed_NT is None else part.observed_NT
+    if part.observed_NT is None:
+        return F.cross_entropy(output_NTO.flatten(0, 1), part.target.flatten())
+    return F.cross_entropy(output_NTO[chosen], part.target[chosen])
+
+
+@torch.no_grad()
+def _score(task: Task, cell: Cell, part: Sequences) -> float:
+    """MSE over all steps, or the share of sequences whose class at the end is right."""
+    total, count = 0.0, 0
+    for index in torch.arange(len(part)).split(512):
+        batch = part.take(index)
+        output = _outputs(cell, batch)
+        if task.metric == "mse":
+            total += F.mse_loss(output, batch.target).item() * len(index)
+        else:
+            target = batch.target if batch.target.dim() == 1 else batch.target[:, -1]
+            total += (output[:, -1].argmax(dim=1) == target).sum().item()
+        count += len(index)
+    return total / count

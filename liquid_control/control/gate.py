@@ -53,7 +53,7 @@ class InputGate:
         self._odometry: OdometrySample | None = None
         self._imu_age = self._odometry_age = np.inf
         self._pos = self._quat = self._vel_body = None
-        # (dt, sample) of the newest steps, to bring late odometry up to now
+        # (dt, sample) of the newest steps since odometry came, to bring late ones up to now
         self._history: deque[tuple[float, ImuSample]] = deque(maxlen=_HISTORY)
         self.faults: tuple[str, ...] = ()
 
@@ -61,7 +61,7 @@ class InputGate:
         """Take a frame, ``dt`` seconds after the one before; ``None`` until both sensors came."""
         faults: list[str] = []
         self._take_imu(frame, dt, faults)
-        if self._imu is not None:
+        if self._imu is not None and self._odometry is not None:
             self._history.append((dt, self._imu))
         self._take_odometry(frame, dt, faults)
         self.faults = tuple(faults)

@@ -67,18 +67,21 @@ class EnvelopeParameters(StrictModel):
 
 
 class BackupParameters(StrictModel):
-    """Gains of the geometric controller that takes over from the policy."""
+    """Gains of the geometric controller that takes over from the policy.
 
-    position_gain: float = _parameter(7.0, "position error to acceleration", "1/s^2", ge=0, le=100)
-    velocity_gain: float = _parameter(4.5, "velocity error to acceleration", "1/s", ge=0, le=30)
-    integral_gain: float = _parameter(3.0, "integral of position error", "1/s^3", ge=0, le=200)
+    The defaults are the result of ``liquid-control train config/training/expert_observer.yaml``.
+    """
+
+    position_gain: float = _parameter(15.4, "position error to acceleration", "1/s^2", ge=0, le=100)
+    velocity_gain: float = _parameter(4.23, "velocity error to acceleration", "1/s", ge=0, le=30)
+    integral_gain: float = _parameter(0.0, "integral of position error", "1/s^3", ge=0, le=200)
     observer_gain: float = _parameter(
-        0.0, "bandwidth of the acceleration disturbance observer; 0: none", "1/s", ge=0, le=100
+        1.67, "bandwidth of the acceleration disturbance observer; 0: none", "1/s", ge=0, le=100
     )
-    tilt_gain: float = _parameter(10.0, "tilt error to body rate", "1/s", gt=0, le=50)
-    yaw_gain: float = _parameter(3.0, "heading error to yaw rate", "1/s", ge=0, le=20)
-    max_tilt: float = _parameter(0.8, "largest commanded tilt", "rad", gt=0.05, le=1.4)
-    max_integral: float = _parameter(4.0, "largest integral acceleration", "m/s^2", ge=0, le=20)
+    tilt_gain: float = _parameter(9.23, "tilt error to body rate", "1/s", gt=0, le=50)
+    yaw_gain: float = _parameter(5.28, "heading error to yaw rate", "1/s", ge=0, le=20)
+    max_tilt: float = _parameter(1.3, "largest commanded tilt", "rad", gt=0.05, le=1.4)
+    max_integral: float = _parameter(12.0, "largest integral acceleration", "m/s^2", ge=0, le=20)
     descend_speed: float = _parameter(
         0.5, "downward speed when the position is lost", "m/s", gt=0, le=3
     )

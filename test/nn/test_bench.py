@@ -8,9 +8,13 @@ import pytest
 import yaml
 
 from liquid_control.config import ConfigError, load_yaml
-from liquid_control.nn.bench import sequences
+from liquid_control.nn.bench import networks, sequences
 
 CLOSED = {"kind": "cfc", "mode": "closed", "wiring": {"kind": "fully_connected"}}
+STUDY = {
+    "seeds": 1, "unfolds": [1, 4], "reference_unfolds": 12, "batch": 8, "steps": 12, "updates": 60,
+    "widths": [5, 10], "scales": [1.0, 2.0], "circle_steps": 20,
+}  # fmt: skip
 
 
 def parse(bench, *words):
@@ -41,7 +45,7 @@ def suite(tmp_path):
         },
     }  # fmt: skip
     path = tmp_path / "suite.yaml"
-    path.write_text(yaml.safe_dump({"seeds": 2, "tasks": tasks}))
+    path.write_text(yaml.safe_dump({"seeds": 2, "studies": STUDY, "tasks": tasks}))
     return load_yaml(path, sequences.Suite)
 
 
@@ -50,7 +54,7 @@ def test_sequences_choose_on_validation_and_resume(suite, tmp_path):
     arguments = dict(data=tmp_path, report=lines.append)
     first = sequences.bench_sequences(suite, out, only_networks=["gru"], **arguments)
     assert len(lines) == 3  # two trials of the learning rate, then the second seed
-    runs = json.loads((out / "results.json").read_text()).values()
+    runs = json.loads((out / "sequences.json").read_text()).values()
     trials = [run for run in runs if run["seed"] == 0]
     best = min(trials, key=lambda run: run["valid"])
     row = first["results"]["half_cheetah"]["gru"]
@@ -94,3 +98,45 @@ def test_shipped_suite_trains_every_network_of_a_task_alike():
     assert suite.seeds >= 5
     for name, task in suite.tasks.items():
         assert len({network.units for network in task.networks.values()}) == 1, name
+
+
+def test_studies_measure_what_they_say(suite, tmp_path, capsys):
+    options = parse(sequences, "--study", "--json", "--config", tmp_path / "suite.yaml",
+                    "--out", tmp_path / "out")  # fmt: skip
+    assert sequences.run(options) == 0
+    result = json.loads(capsys.readouterr().out)
+    solver = {(row["name"], row["unfolds"]): row for row in result["solver"]}
+    error = {key: row["error"] for key, row in solver.items()}
+    assert error["LTC, rk4", 4] < error["LTC, fused", 4] < error["LTC, fused", 1]
+    assert error["closed form", 1] < error["mean of the outputs", 0]
+    assert solver["closed form", 1]["us"] < solver["LTC, rk4", 4]["us"]
+    assert len(result["expressivity"]) == 5 * 2 * 2
+    assert all(row["length"] > 0 for row in result["expressivity"])
+    assert "as the closed form" in (tmp_path / "out" / "studies.md").read_text()
+    assert (tmp_path / "out" / "studies.png").stat().st_size > 1000
+
+
+def test_bench_networks_writes_ratios_of_its_own_times(tmp_path, capsys):
+    pytest.importorskip("ncps")
+    sizes = {
+        "units": 14, "motor": 2, "inputs": 4, "batch": 4, "steps": 4, "repeats": 1,
+        "step_calls": 400, "scaling_units": [12, 16], "scaling_steps": [2, 4],
+        "scaling_batch": [1, 2], "scaling_repeats": 1,
+    }  # fmt: skip
+    path = tmp_path / "networks.yaml"
+    path.write_text(yaml.safe_dump(sizes))
+    arguments = "--quick", "--json", "--config", path, "--out", tmp_path / "out"
+    assert networks.run(parse(networks, *arguments)) == 0
+    result = json.loads(capsys.readouterr().out)
+    step, train = result["step_us"], result["train_ms"]
+    assert result["step_us_p50"] == step["policy.onnx, cfc default"]["p50"]
+    assert all(0 < entry["p50"] <= entry["p99"] for entry in step.values())
+    ratio = step["ncps torch cell"]["p50"] / result["step_us_p50"]
+    assert result["step_speedup_vs_ncps"] == pytest.approx(ratio)
+    for name, ours, theirs in (
+        ("cfc_train_speedup_vs_ncps", "cfc default", "ncps CfC"),
+        ("cfc_train_speedup_vs_lstm", "cfc default", "nn.LSTM, stored"),
+        ("ltc_train_speedup_vs_ncps", "ltc", "ncps LTC"),
+    ):
+        assert result[name] == pytest.approx(train[theirs] / train[ours])
+    assert "| ncps torch cell |" in (tmp_path / "out" / "networks.md").read_text()

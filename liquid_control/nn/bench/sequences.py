@@ -1,6 +1,6 @@
 """Bench sequences: the sequence tasks of the liquid papers, every network, several seeds.
 
-Each run (task, network, seed, learning rate) is written to ``results.json`` as it ends and never
+Each run (task, network, seed, learning rate) is written to ``sequences.json`` as it ends and never
 run twice, so an interrupted benchmark goes on where it was. The table states mean ± standard
 deviation over seeds, the published figures and the trivial floors.
 """
@@ -26,6 +26,7 @@ class Suite(StrictModel):
     """The whole benchmark: config/benchmarks/sequences.yaml."""
 
     seeds: int = Field(ge=1)
+    studies: studies.Sizes
     tasks: dict[str, Task]
 
 
@@ -45,10 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The command ``liquid-control bench sequences``."""
+    suite = load_yaml(find_file(options.config, "config/benchmarks"), Suite)
     if options.study:
-        return _study(options)
+        return _study(options, suite.studies)
     summary = bench_sequences(
-        load_yaml(find_file(options.config, "config/benchmarks"), Suite),
+        suite,
         options.out,
         data=options.data,
         only_tasks=options.task,
@@ -64,16 +66,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _study(options: argparse.Namespace) -> int:
-    seeds = 1 if options.quick else options.seeds or 5
-    solver = studies.solver_study(seeds, updates=20 if options.quick else 400)
-    expressivity = studies.expressivity_study(seeds)
+def _study(options: argparse.Namespace, sizes: studies.Sizes) -> int:
+    changes = {"seeds": options.seeds} if options.seeds else {}
+    sizes = sizes.model_copy(update={**changes, **({"seeds": 1} if options.quick else {})})
+    solver = studies.solver_study(sizes)
+    expressivity = studies.expressivity_study(sizes)
     table = (
         "Command: `liquid-control bench sequences --study`. Mean ± standard deviation over "
-        f"{seeds} seeds.\n\n{studies.markdown(solver, expressivity)}"
+        f"{sizes.seeds} seeds.\n\n{studies.markdown(solver, expressivity)}"
     )
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "studies.md").write_text(table)
+    studies.plot(solver, expressivity, options.out / "studies.png")
     result = {"solver": solver, "expressivity": expressivity}
     print(json.dumps(result, allow_nan=False) if options.json else table)
     return 0
@@ -99,7 +103,7 @@ def bench_sequences(
     _check_names("--task", only_tasks, suite.tasks)
     _check_names("--network", only_networks, {n for task in chosen.values() for n in task.networks})
     out.mkdir(parents=True, exist_ok=True)
-    runs, absent = _Runs(out / "results.json", quick, report), {}
+    runs, absent = _Runs(out / "sequences.json", quick, report), {}
     for name, task in chosen.items():
         try:
             for network in task.networks:
@@ -129,7 +133,7 @@ def _run_network(runs: "_Runs", name: str, task: Task, network: str, data, seeds
 
 
 class _Runs:
-    """The finished runs of one results.json."""
+    """The finished runs of one sequences.json."""
 
     def __init__(self, path: Path, quick: bool, report) -> None:
         self.path, self.quick, self.report = path, quick, report

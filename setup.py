@@ -91,6 +91,7 @@ setup(
     entry_points={
         "console_scripts": [
             "liquid-control = liquid_control.cli:main",
-        ]
+        ],
+        "gymnasium.envs": ["__root__ = liquid_control.sim:register_envs"],
     },
 )

@@ -4,6 +4,9 @@ The C library's exp is one call a sample; written as arithmetic it is computed f
 register at once (0.4 ns a value where the library takes 4). float32 uses a polynomial (relative
 error below 2e-7); float64 uses the library and serves gradient checks. NaN goes through and
 infinities saturate.
+
+numba keeps compiled kernels on disk and looks for changes in the kernel's own file only: after a
+change in this one delete ``__pycache__/*.nb?``.
 """
 
 import math

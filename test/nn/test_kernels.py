@@ -1,5 +1,11 @@
 """The compiled kernels compute what torch computes, gradients included."""
 
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -116,3 +122,30 @@ def test_two_sequences_in_flight_keep_their_own_values():
     run_sequence(cell, *second)[0].sum().backward()
     for mine, theirs in zip(torch.autograd.grad(one.sum(), cell.parameters()), alone):
         torch.testing.assert_close(mine, theirs)
+
+
+def test_another_process_finds_the_kernels_compiled():
+    """Compiling takes half a minute; it is paid once a machine, not once a process."""
+    work = """
+        from networks import make_cell, random_inputs
+        from liquid_control.nn.sequence import run_sequence
+        from liquid_control.nn import kernel_cfc, kernel_ltc
+        for name in ("cfc-closed", "ltc-fused"):
+            cell = make_cell(name)
+            run_sequence(cell, *random_inputs(cell, 2, 2))[0].sum().backward()
+        for module in (kernel_cfc, kernel_ltc):
+            for kernel in (module.forward, module.backward):
+                print(sum(kernel.stats.cache_hits.values()), len(kernel.stats.cache_misses))
+    """
+    for name in ("cfc-closed", "ltc-fused"):
+        cell = make_cell(name)
+        run_sequence(cell, *random_inputs(cell, 2, 2))[0].sum().backward()
+    tests, root = Path(__file__).parent, Path(__file__).parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(work)],
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tests}"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split("\n")[:4] == ["1 0"] * 4

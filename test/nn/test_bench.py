@@ -12,7 +12,7 @@ from liquid_control.nn.bench import networks, sequences
 
 CLOSED = {"kind": "cfc", "mode": "closed", "wiring": {"kind": "fully_connected"}}
 STUDY = {
-    "seeds": 1, "unfolds": [1, 4], "reference_unfolds": 12, "batch": 8, "steps": 12, "updates": 60,
+    "seeds": 1, "unfolds": [1, 6], "reference_unfolds": 12, "batch": 8, "steps": 12, "updates": 60,
     "widths": [5, 10], "scales": [1.0, 2.0], "circle_steps": 20,
 }  # fmt: skip
 
@@ -107,9 +107,9 @@ def test_studies_measure_what_they_say(suite, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     solver = {(row["name"], row["unfolds"]): row for row in result["solver"]}
     error = {key: row["error"] for key, row in solver.items()}
-    assert error["LTC, rk4", 4] < error["LTC, fused", 4] < error["LTC, fused", 1]
+    assert error["LTC, rk4", 6] < error["LTC, fused", 6] < error["LTC, fused", 1]
     assert error["closed form", 1] < error["mean of the outputs", 0]
-    assert solver["closed form", 1]["us"] < solver["LTC, rk4", 4]["us"]
+    assert solver["closed form", 1]["us"] < solver["LTC, rk4", 6]["us"]
     assert len(result["expressivity"]) == 5 * 2 * 2
     assert all(row["length"] > 0 for row in result["expressivity"])
     assert "as the closed form" in (tmp_path / "out" / "studies.md").read_text()

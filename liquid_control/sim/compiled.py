@@ -11,8 +11,6 @@ from liquid_control.sim import imu, kernel
 # what `kernel.vehicle_wrench` and `imu.strapdown` call
 _CALLEES = (
     frames.rotate_components,
-    kernel.maximum,
-    kernel.minimum,
     kernel.clip,
     kernel.motor_lag,
     kernel.air_velocity_body,
@@ -41,8 +39,11 @@ def compile_kernel(function: Callable) -> Callable:
     if kernel_kind() == "python":
         return function
     if not _compiled:
-        from numba.extending import register_jitable
+        from numba.extending import overload, register_jitable
 
+        # for floats alone: numba has no use for the arrays that the two serve besides
+        overload(kernel.maximum)(lambda a, b: lambda a, b: a if a > b else b)
+        overload(kernel.minimum)(lambda a, b: lambda a, b: a if a < b else b)
         for callee in _CALLEES:
             register_jitable(callee)
     if function not in _compiled:

@@ -15,29 +15,37 @@ Sources: Mahony, Kumar, Corke, "Multirotor aerial vehicles", IEEE RAM 2012 (thru
 torque, rotor drag, flapping); Folk, Paulos, Kumar, "RotorPy", 2023 (translational lift); Cheeseman
 and Bennett, ARC R&M 3021, 1955 (ground effect, leading term); field values in ``config/vehicle``.
 
-Every function takes and returns plain components and uses nothing but arithmetic, so the same
-source serves floats (compiled by numba or not), NumPy arrays and torch tensors, and no second
-copy of a formula exists.
+Every function takes and returns plain components and uses nothing but arithmetic, `maximum` and
+`minimum`, so the same source serves floats (compiled by numba or not), NumPy arrays and torch
+tensors, and no second copy of a formula exists.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.frames import rotate_components
+from liquid_control.frames import namespace, rotate_components
 from liquid_control.sim.params import Array, Quad, QuadrotorParams, RateLoopParams, Triple
 
 MIN_GROUND_HEIGHT = 0.5  # rotor radii; the leading term of the ground effect diverges below
 
 
 def maximum(a: Array, b: Array) -> Array:
-    """Larger of two, by arithmetic alone."""
-    return 0.5 * (a + b + abs(a - b))
+    """Larger of two floats or arrays of either kind."""
+    if isinstance(a, float) and isinstance(b, float):
+        return a if a > b else b
+    if namespace(a) is np and namespace(b) is np:
+        return np.maximum(a, b)
+    return b.clamp(min=a) if namespace(a) is np else a.clamp(min=b)
 
 
 def minimum(a: Array, b: Array) -> Array:
-    """Smaller of two, by arithmetic alone."""
-    return 0.5 * (a + b - abs(a - b))
+    """Smaller of two floats or arrays of either kind."""
+    if isinstance(a, float) and isinstance(b, float):
+        return a if a < b else b
+    if namespace(a) is np and namespace(b) is np:
+        return np.minimum(a, b)
+    return b.clamp(max=a) if namespace(a) is np else a.clamp(max=b)
 
 
 def clip(x: Array, low: Array, high: Array) -> Array:

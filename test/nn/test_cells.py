@@ -6,6 +6,7 @@ import pytest
 import torch
 from networks import ALL, PERIOD, WIRED, make_cell, random_inputs
 
+from liquid_control.nn.baselines import ODE_STEPS
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.zoo import build_cell, matching_units
 
@@ -35,8 +36,10 @@ def test_sequence_equals_steps(name, wiring):
 
 @every_cell
 def test_batch_equals_one_by_one_with_its_own_dt(name, wiring):
-    cell = make_cell(name, wiring)
-    inputs = random_inputs(cell, batch=cell.state_size, steps=6)  # where ncps is silently wrong
+    dtype = torch.float64 if name == "neural_ode" else torch.float32  # it magnifies rounding
+    cell = make_cell(name, wiring).to(dtype)
+    batch = cell.state_size  # where ncps is silently wrong
+    inputs = random_inputs(cell, batch=batch, steps=6, dtype=dtype)
     with torch.no_grad():
         together, _ = run_sequence(cell, *inputs)
         alone = [run_sequence(cell, *(v[k : k + 1] for v in inputs))[0] for k in range(5)]
@@ -173,6 +176,22 @@ def test_unit_output_says_the_truth(name, wiring):
     output, _ = run_sequence(cell, 100 * input_BTF, cell.initial_state(8), dt_BT1)
     if cell.unit_output:
         assert output.abs().max() <= 1 + 1e-6
+
+
+def test_neural_ode_is_solved_as_by_torchdiffeq():
+    torchdiffeq = pytest.importorskip("torchdiffeq")
+    cell = make_cell("neural_ode", "none").double()
+    input_BTF, state_BH, _ = random_inputs(cell, batch=3, steps=1, dtype=torch.float64)
+    dt_B1 = torch.tensor([[0.0], [PERIOD], [2.5 * PERIOD]], dtype=torch.float64)
+
+    def slope(_, hidden):
+        drive = input_BTF[:, 0] @ cell.weight_input.T + cell.bias + hidden @ cell.weight_hidden.T
+        return dt_B1 / PERIOD * torch.tanh(drive)
+
+    with torch.no_grad():
+        grid = torch.linspace(0.0, 1.0, ODE_STEPS + 1, dtype=torch.float64)
+        expected = torchdiffeq.odeint(slope, state_BH, grid, method="rk4")[-1]
+        torch.testing.assert_close(cell(input_BTF[:, 0], state_BH, dt_B1)[1], expected)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "cfc-closed", "ltc-fused"])

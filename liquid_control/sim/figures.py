@@ -33,8 +33,9 @@ def dryden_spectrum(frequency: np.ndarray, sigma: float, time_scale: float, axis
 def wind_figure(scenario: WorldConfig, seed: int) -> Figure:
     """The wind of a world at its start position: one flight over time, and spectra.
 
-    Spectra are averages over flights of other seeds, against the theory of the world's Dryden
-    sources where it has any.
+    The seed's gusts are those of a flight in `World`; its turbulence is another draw, since it is
+    sampled at 50 Hz here. Spectra are averages over flights of other seeds, against the theory of
+    the world's Dryden sources where it has any.
     """
     from matplotlib.figure import Figure
 

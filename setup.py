@@ -79,6 +79,7 @@ setup(
         "gym": ["gymnasium>=0.29"],
         "test": [
             "gymnasium>=0.29",
+            "jsonschema>=4",
             "ncps>=1.0",
             "rotorpy>=2.0",
             "pytest>=8",

@@ -122,10 +122,15 @@ def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
     from liquid_control.evaluation.picture import write_picture
     from liquid_control.evaluation.report import write_report
     from liquid_control.evaluation.video import write_video
+    from liquid_control.sim.figures import wind_figure
 
     request.out.mkdir(parents=True, exist_ok=True)
     after, neurons = scenario.success.settle_time, layers(log, metadata)
     files = [write_picture(request.out / "picture.png", log, layers=neurons, after=after)]
+    wind = None
+    if scenario.wind:
+        wind = request.out / "wind.png"
+        wind_figure(scenario, request.seed).savefig(wind, dpi=120)
     video = None
     if request.video:
         video = write_video(request.out / "flight.mp4", log, vehicle, layers=neurons)
@@ -136,6 +141,7 @@ def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
         criteria=criteria,
         metadata=metadata,
         video=video,
+        wind=wind,
         configuration=scenario.model_dump(mode="json"),
         after=after,
     )

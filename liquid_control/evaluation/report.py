@@ -44,6 +44,7 @@ def write_report(
     criteria: Mapping[str, float] | None = None,
     metadata: PolicyMetadata | None = None,
     video: str | Path | None = None,
+    wind: str | Path | None = None,
     configuration: Mapping[str, Any] | None = None,
     after: float = 3.0,
 ) -> Path:
@@ -53,6 +54,7 @@ def write_report(
         criteria: ``metric: largest allowed value``, as for `metrics.judge`.
         metadata: of the policy that flew, for its circuit and training record.
         video: a film from `video.write_video`, put inside the page.
+        wind: a picture of the world's wind, in time and frequency, put inside the page.
         configuration: what else a reader needs to fly it again, e.g. the world.
         after: error statistics from here on, s.
     """
@@ -97,6 +99,12 @@ def write_report(
             )
         )
     page.add(columns(*cards))
+    if wind is not None:
+        page.add_section(
+            "Wind of this world",
+            media(wind, "wind over time, and its spectrum"),
+            note="Spectra are means over many seeds; dashed: theory, where the world has one.",
+        )
     page.add(_origin(metadata, configuration))
     return page.write(Path(out_dir) / "report.html")
 

@@ -184,5 +184,5 @@ def read_flight(path: str | Path) -> FlightLog:
         crashed=flight["crashed"] == "True",
         crash_reason=flight["crash_reason"],
         # After the last stamp the controller may tick on, answering it again.
-        late_ticks=sum(stamp < stamps[-1] for stamp in recording.late),
+        late_ticks=int(sum(stamp < stamps[-1] for stamp in recording.late)),
     )

@@ -16,6 +16,7 @@ from waiting import wait_until
 
 from liquid_control.config import ConfigError, load_vehicle
 from liquid_control.control.loop import ControlLoop
+from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.policy import load_policy
 from liquid_control.session import FlightFailed, Session, fly_ros
@@ -131,6 +132,7 @@ def test_real_time_flight_keeps_its_rate(policy, tmp_path):
     # A busy machine may delay ticks, and each is counted; most must come.
     assert np.isfinite(log.command[:, 0]).mean() > 0.9
     assert log.late_ticks <= 50
+    json.dumps(flight_metrics(log).to_dict(), allow_nan=False)
     error = np.linalg.norm(log.pos_world - log.setpoint_pos_world, axis=1)
     assert error[300:].max() < 0.3
 

@@ -1,28 +1,38 @@
 """A pinhole camera on the vehicle, drawn by PyBullet's TinyRenderer (no GPU, no display).
 
 The scene lives in an engine of its own, so that looking never touches the physics. The image is
-that of the optical frame: columns to the right, rows down. Appearance beyond the geometry is added
-to the picture: brightness, exponential fog by depth, Gaussian noise, an occluding patch, and motion
-blur as the mean of frames along the motion during the exposure.
+that of the optical frame: columns to the right, rows down. The geometry may be textured. All other
+appearance is added to the picture: brightness, exponential fog by depth, Gaussian noise, an
+occluding patch, and motion blur as the mean of frames along the motion during the exposure.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pybullet
 
 from liquid_control.frames import quat_from_yaw, quat_integrate, rotate_components
-from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
+from liquid_control.sim.scenario import (
+    AppearanceConfig,
+    CameraConfig,
+    ObstacleConfig,
+    TextureConfig,
+)
 from liquid_control.sim.wind_sources import Vector, draw
 
 NEAR, FAR = 0.05, 60.0  # m, clipping planes
 BACKGROUND = 0.999999  # depth buffer where nothing was drawn; a polygon at 59 m has 0.99999
 GROUND_TILES = 20  # per side; small polygons, since TinyRenderer drops those that cross the eye
 TILE_SIZE = 2.0  # m
+TEXTURE_CELLS = 64  # per side, then the texture repeats; even, so that a checker has no seam
+CYLINDER_SIDES = 32  # of a textured one
 NOISE_FRAMES = 16  # of pixel noise that are drawn when a flight starts
 SKY = np.array([178, 204, 230], dtype=np.float32)  # also the colour of fog
 
@@ -36,25 +46,33 @@ class CameraFrame:
 
 
 class Scene:
-    """Ground, obstacles and, for a look from outside, the vehicle."""
+    """Ground and obstacles; ``rng`` picks the noise of their texture."""
 
-    def __init__(self, ground: tuple[Vector, Vector], obstacles: Sequence[ObstacleConfig]):
+    def __init__(
+        self,
+        look: AppearanceConfig,
+        obstacles: Sequence[ObstacleConfig],
+        rng: np.random.Generator,
+    ):
         self._client = pybullet.connect(pybullet.DIRECT)
-        for odd, color in enumerate(ground):
-            self._add_tiles(odd, color)
+        texture = look.texture
+        period = TEXTURE_CELLS * texture.cell_size if texture else 1.0
+        bodies = [self._add_tiles(odd, color, period) for odd, color in enumerate(look.ground)]
         for obstacle in obstacles:
-            shape = _visual_shape(obstacle)
+            shape = _textured_shape(obstacle, period) if texture else _visual_shape(obstacle)
             visual = pybullet.createVisualShape(
                 rgbaColor=[*obstacle.color, 1.0], physicsClientId=self._client, **shape
             )
-            self._add(visual, obstacle.pos, obstacle.yaw_deg)
+            bodies.append(self._add(visual, obstacle.pos, obstacle.yaw_deg))
+        if texture:
+            self._cover(bodies, _texture_cells(texture, rng))
 
     def close(self) -> None:
         """Release the renderer."""
         pybullet.disconnect(physicsClientId=self._client)
 
-    def _add(self, visual: int, pos: Vector, yaw_deg: float = 0.0) -> None:
-        pybullet.createMultiBody(
+    def _add(self, visual: int, pos: Vector, yaw_deg: float = 0.0) -> int:
+        return pybullet.createMultiBody(
             0,
             -1,
             visual,
@@ -63,7 +81,19 @@ class Scene:
             physicsClientId=self._client,
         )
 
-    def _add_tiles(self, odd: int, color: Vector) -> None:
+    def _cover(self, bodies: Sequence[int], cells: np.ndarray) -> None:
+        """Multiply the bodies' colours by a texture, one pixel per cell."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "texture.tga")
+            path.write_bytes(_tga(cells))
+            texture = pybullet.loadTexture(str(path), physicsClientId=self._client)
+        for body in bodies:
+            pybullet.changeVisualShape(
+                body, -1, textureUniqueId=texture, physicsClientId=self._client
+            )
+
+    def _add_tiles(self, odd: int, color: Vector, period: float) -> int:
+        """One body with every second tile; its texture repeats after ``period``, m."""
         vertices, indices = [], []
         half = GROUND_TILES // 2
         for i in range(-half, half):
@@ -78,10 +108,12 @@ class Scene:
             vertices=vertices,
             indices=indices,
             normals=[[0, 0, 1]] * len(vertices),
+            # the renderer wants no negative texture coordinates
+            uvs=[[(v + half * TILE_SIZE) / period for v in vertex[:2]] for vertex in vertices],
             rgbaColor=[*color, 1.0],
             physicsClientId=self._client,
         )
-        self._add(visual, (0.0, 0.0, 0.0))
+        return self._add(visual, (0.0, 0.0, 0.0))
 
     def draw(self, view, projection, size: tuple[int, int], light) -> tuple:
         """What PyBullet's getCameraImage returns."""
@@ -95,6 +127,67 @@ class Scene:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
+
+
+def _texture_cells(texture: TextureConfig, rng: np.random.Generator) -> np.ndarray:
+    """Brightness of each cell, (TEXTURE_CELLS, TEXTURE_CELLS) uint8."""
+    row, column = np.indices((TEXTURE_CELLS, TEXTURE_CELLS))
+    if texture.kind == "noise":
+        dark = rng.uniform(size=row.shape)
+    elif texture.kind == "checker":
+        dark = (row + column) % 2
+    else:
+        dark = column % 2
+    return np.round(255 * (1 - texture.contrast * dark)).astype(np.uint8)
+
+
+def _textured_shape(obstacle: ObstacleConfig, period: float) -> dict:
+    """The obstacle as a prism whose texture repeats after ``period``, m, on every side.
+
+    PyBullet's own boxes and cylinders stretch a texture over their sides.
+    """
+    x, y, z = obstacle.size
+    sides = CYLINDER_SIDES if obstacle.shape == "cylinder" else 4
+    angle = 2 * math.pi * (np.arange(sides) + 0.5) / sides
+    outline = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    outline *= np.array([x, y]) / (2 * outline[0, 0] if sides == 4 else 2)
+    vertices, normals, uvs, indices = [], [], [], []
+
+    def face(corners, normal, places):
+        first = len(vertices)
+        vertices.extend(corners)
+        normals.extend([normal] * len(corners))
+        uvs.extend([u / period, v / period] for u, v in places)
+        for k in range(1, len(corners) - 1):
+            indices.extend([first, first + k, first + k + 1])
+
+    along = 0.0
+    for (ax, ay), (bx, by) in zip(outline.tolist(), np.roll(outline, -1, axis=0).tolist()):
+        length = math.hypot(bx - ax, by - ay)
+        face(
+            [[ax, ay, -z / 2], [bx, by, -z / 2], [bx, by, z / 2], [ax, ay, z / 2]],
+            [(by - ay) / length, (ax - bx) / length, 0.0],
+            [(along, 0.0), (along + length, 0.0), (along + length, z), (along, z)],
+        )
+        along += length
+    for up in (1, -1):
+        corners = outline[::up].tolist()
+        places = [(px + x / 2, py + y / 2) for px, py in corners]
+        face([[px, py, up * z / 2] for px, py in corners], [0.0, 0.0, float(up)], places)
+    return {
+        "shapeType": pybullet.GEOM_MESH,
+        "vertices": vertices,
+        "normals": normals,
+        "uvs": uvs,
+        "indices": indices,
+    }
+
+
+def _tga(cells: np.ndarray) -> bytes:
+    """An uncompressed Truevision TGA 2.0 picture, 24 bits per pixel, first row on top."""
+    rows, columns = cells.shape
+    header = struct.pack("<3B9x2H2B", 0, 0, 2, columns, rows, 24, 0x20)
+    return header + np.repeat(cells, 3).tobytes()
 
 
 def _visual_shape(obstacle: ObstacleConfig) -> dict:
@@ -130,7 +223,7 @@ class Camera:
     ):
         self._config, self._rng = config, rng
         look = config.appearance
-        self._scene = Scene(look.ground, obstacles)
+        self._scene = Scene(look, obstacles, rng)
         self._projection = projection_matrix(config)
         self._brightness = draw(look.brightness, rng)
         self._fog = draw(look.fog, rng)

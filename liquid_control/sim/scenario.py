@@ -82,6 +82,14 @@ class ObstacleConfig(StrictModel):
     color: Color
 
 
+class TextureConfig(StrictModel):
+    """A pattern of square cells that darkens the colours of ground and obstacles."""
+
+    kind: Literal["checker", "noise", "stripes"]  # the seed picks the noise
+    contrast: Share  # by how much the darkest cells are darker
+    cell_size: PositiveFloat  # m
+
+
 class AppearanceConfig(StrictModel):
     """How the world looks; what is left open the seed picks."""
 
@@ -91,6 +99,7 @@ class AppearanceConfig(StrictModel):
     noise: NonNegativeFloat  # 1 σ of a pixel, of 255
     occlusion: Share  # share of the width and height that a dark patch hides
     ground: tuple[Color, Color]  # of the ground's tiles
+    texture: TextureConfig | None = None
 
 
 class CameraConfig(StrictModel):

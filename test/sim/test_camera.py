@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liquid_control.config import parse, read_yaml, share_dir
+from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply, rotate
 from liquid_control.sim.camera import Camera
 from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
@@ -106,6 +106,46 @@ def test_brightness_noise_and_occlusion(make_camera):
     assert (look(noise=8.0) - plain)[:40].std() == pytest.approx(8.0, rel=0.05)
     hidden = look(occlusion=0.25)
     assert np.mean(np.all(hidden == 0, axis=-1)) == pytest.approx(0.25**2, rel=0.05)
+
+
+def test_a_texture_is_picked_by_the_seed(make_camera):
+    pos = np.array([0, 0, 1.0])
+    balls = [red_ball([1.5, 0.0, 1.0], 0.6)]
+
+    def look(seed=0, **texture):
+        texture = {"contrast": 0.6, "cell_size": 0.2, **texture} if texture else None
+        camera = make_camera(balls, seed=seed, appearance={"texture": texture})
+        return camera.image(pos, LEVEL, STILL, STILL).astype(float)
+
+    plain, noisy = look(), look(kind="noise")
+    np.testing.assert_array_equal(noisy, look(kind="noise"))
+    assert np.any(noisy != look(kind="noise", seed=1))
+    np.testing.assert_array_equal(look(kind="checker", contrast=0.0), plain)
+    for kind in ("checker", "stripes"):
+        share = look(kind=kind) / np.maximum(plain, 1)
+        ground, ball = share[90:, :, 1], share[35:75, 65:105, 0]
+        for part in (ground, ball):
+            dark, bright = np.abs(part - 0.4) < 0.05, np.abs(part - 1) < 0.05
+            assert np.mean(dark | bright) > 0.98
+            assert 0.2 < dark.mean() < 0.8
+    with pytest.raises(ConfigError, match=r"appearance\.texture\.kind"):
+        look(kind="marble")
+
+
+def test_a_texture_cell_has_its_size(make_camera):
+    """Looking straight down from 2 m, 100 px focal length: cells of 0.4 m are 20 px wide."""
+    texture = {"kind": "checker", "contrast": 0.5, "cell_size": 0.4}
+    camera = make_camera(
+        appearance={"texture": texture},
+        pitch_deg=-90.0,
+        pos_body=[0, 0, 0],
+        focal_length=[100, 100],
+    )
+    image = camera.image(np.array([0.9, 0.9, 2.0]), LEVEL, STILL, STILL)[..., 0].astype(int)
+    for line in (image[47], image[:, 47]):
+        edges = np.flatnonzero(np.abs(np.diff(line)) > 30)
+        assert len(edges) >= 5
+        np.testing.assert_allclose(np.diff(edges), 20, atol=1)
 
 
 def test_motion_blur_smears_along_the_motion(make_camera):

@@ -11,6 +11,9 @@ import argparse
 import json
 import os
 import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -163,6 +166,20 @@ def measure_camera(turns: int) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Also of C code, so below Python's own stream."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
 def measure_peers() -> dict[str, Any]:
     """Physics steps per second of other simulators of quadrotors, where installed."""
     result = {}
@@ -179,7 +196,9 @@ def measure_peers() -> dict[str, Any]:
     if find_spec("PyFlyt") is not None:
         from PyFlyt.core import Aviary
 
-        aviary = Aviary(np.array([[0.0, 0.0, 9.0]]), np.zeros((1, 3)), drone_type="quadx")
+        with _stdout_to_stderr():  # Aviary prints, and --json promises one object
+            aviary = Aviary(np.array([[0.0, 0.0, 9.0]]), np.zeros((1, 3)), drone_type="quadx")
+        aviary.step()  # compiles
         steps = aviary.updates_per_step
         result["pyflyt_steps_per_s"] = steps / seconds(aviary.step, 300)
         aviary.disconnect()

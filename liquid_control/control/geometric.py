@@ -98,6 +98,9 @@ class GeometricController:
         """Forget integral and disturbance."""
         self._memory = np.zeros(MEMORY)
 
+    def warm_up(self) -> None:
+        """Nothing to do."""
+
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command ``(4,)`` for an observation ``(25,)``, ``dt`` in seconds."""
         command, self._memory = geometric_law(

@@ -42,6 +42,9 @@ class Controller(Protocol):
     def reset(self) -> None:
         """Forget all state."""
 
+    def warm_up(self) -> None:
+        """Called shortly before a step is due; changes nothing."""
+
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command (`command_layout`) for an observation (`observation_layout`), SI units."""
 

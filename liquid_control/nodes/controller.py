@@ -41,6 +41,7 @@ _STEP_NAMES = (
     "mode:" + "|".join(mode.value for mode in _MODES),
 )
 _DIAGNOSTICS_PERIOD = 0.5  # s
+_WARM_UP = 500_000  # ns before a tick, when the policy is brought back into the caches
 _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 
 
@@ -158,12 +159,17 @@ class ControllerNode(LifecycleNode):
             sleeper = RosSleeper(self.get_clock(), stopped)
             rate = FixedRate(period, sleeper.now, sleeper.sleep_until)
         else:
-            rate = FixedRate(period, time.monotonic_ns, sleep_until_steady)
+            rate = FixedRate(period, time.monotonic_ns, self._sleep_and_warm_up)
         while True:
             tick = rate.wait()
             if stopped.is_set():
                 return
             self._step(self._inputs.take_newest(), tick)
+
+    def _sleep_and_warm_up(self, deadline: int) -> None:
+        sleep_until_steady(deadline - _WARM_UP)
+        self._loop.policy.warm_up()
+        sleep_until_steady(deadline)
 
     def _run_lockstep(self) -> None:
         period = 1 / self._config.control_rate

@@ -35,8 +35,7 @@ class OnnxPolicy:
             for name, array in zip(names, arrays, strict=True):
                 bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         self._neuron_index = np.array(self.metadata.neuron_index)
-        self.step(self._observation[0], self.metadata.control_period)  # warm up the runtime
-        self.reset()
+        self.warm_up()
 
     def reset(self) -> None:
         """Forget everything: the state is zero, as at the start of training episodes."""
@@ -52,6 +51,10 @@ class OnnxPolicy:
         self._session.run_with_iobinding(self._binding)
         self._state[:] = self._next_state
         return self._command[0].copy()
+
+    def warm_up(self) -> None:
+        """Compute a step and forget it: after a pause, caches are cold and a step takes longer."""
+        self._session.run_with_iobinding(self._binding)
 
     @property
     def state(self) -> np.ndarray:

@@ -76,6 +76,14 @@ def test_the_runtime_computes_what_torch_computes(path, torch_policy):
     assert not policy.state.any()
 
 
+def test_warming_up_changes_nothing(path):
+    policy, other = load_policy(path), load_policy(path)
+    for observation in np.random.default_rng(3).normal(size=(20, LAYOUT.size)):
+        policy.warm_up()
+        np.testing.assert_array_equal(policy.step(observation, 0.01), other.step(observation, 0.01))
+        np.testing.assert_array_equal(policy.state, other.state)
+
+
 def test_reset_gives_the_same_flight_again(path):
     policy = load_policy(path)
     observations = np.random.default_rng(2).normal(size=(20, LAYOUT.size))

@@ -93,6 +93,5 @@ setup(
         "console_scripts": [
             "liquid-control = liquid_control.cli:main",
         ],
-        "gymnasium.envs": ["__root__ = liquid_control.sim:register_envs"],
     },
 )

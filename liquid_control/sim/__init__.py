@@ -2,9 +2,9 @@
 
 
 def register_envs() -> None:
-    """Make ``LiquidControl/QuadHover-v0`` known to Gymnasium (its plug-in entry point).
+    """Make ``LiquidControl/QuadHover-v0`` known to Gymnasium; `sim.gym_env` calls it on import.
 
-    Imports nothing of the simulation, since Gymnasium calls it whenever it is imported.
+    Imports nothing of the simulation.
     """
     from gymnasium.envs.registration import register, registry
 

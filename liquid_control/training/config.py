@@ -116,6 +116,13 @@ class OptimiserConfig(StrictModel):
     physics_steps: int = Field(gt=0)  # per control step
 
 
+class EarlyStopConfig(StrictModel):
+    """When to end before the last update, by the running mean of the error in flight."""
+
+    target: NonNegativeFloat  # m, RMSE of the position that is good enough; 0: go on
+    patience: int = Field(gt=0)  # updates without a better mean
+
+
 class TrainingConfig(StrictModel):
     """What every training run says, whatever its method."""
 
@@ -125,6 +132,7 @@ class TrainingConfig(StrictModel):
     control_rate: PositiveFloat  # Hz, nominal
     observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units
     network: dict[str, Any]  # as nn.zoo.build_cell takes it; sensory and motor sizes are filled in
+    early_stop: EarlyStopConfig | None = None
 
 
 class GradientConfig(TrainingConfig):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._functorch import config as functorch_config
 
 from liquid_control.config import load_vehicle
 from liquid_control.control.observation import (
@@ -45,7 +46,12 @@ from liquid_control.training.conditions import (
     vehicle_of,
 )
 from liquid_control.training.config import GradientConfig
-from liquid_control.training.policy import Progress, command_scaling, make_policy
+from liquid_control.training.policy import (
+    Progress,
+    command_scaling,
+    cosine_rate,
+    make_policy,
+)
 
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
@@ -106,8 +112,7 @@ class GradientTrainer:
         self.update = 0
         if compiled is None:
             compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
-        compile_ = torch.compile if compiled else lambda f: f
-        self._step = compile_(self._step_eager)
+        self._step = _compile(self._step_eager) if compiled else self._step_eager
         self.environments = self._start(settings.environments)
 
     def _start(self, batch: int) -> Environments:
@@ -249,27 +254,20 @@ class GradientTrainer:
         again = chosen | lost | self._strayed
         self.environments = _choose(again, fresh, self.environments)
 
-    def _learning_rate(self) -> float:
-        settings = self.config.optimiser
-        warm = min(1.0, (self.update + 1) / max(settings.warmup, 1))
-        share = self.update / settings.updates
-        return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * share))
-
     def step(self) -> Progress:
         """One update.
 
         Raises:
             FloatingPointError: if the loss is not finite, naming the update.
         """
-        rate = self._learning_rate()
+        settings = self.config.optimiser
+        rate = cosine_rate(settings.learning_rate, self.update, settings.updates, settings.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         loss, error, settled = self._window()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.policy.parameters(), self.config.optimiser.gradient_clip
-        )
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.gradient_clip)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(
                 f"update {self.update}: loss {float(loss.detach())}, gradient norm {float(norm)}"
@@ -284,11 +282,6 @@ class GradientTrainer:
     def updates(self) -> int:
         """Adam steps of the whole run."""
         return self.config.optimiser.updates
-
-    def run(self, on_progress: Callable[[Progress], None]) -> None:
-        """All updates that are left."""
-        while self.update < self.updates:
-            on_progress(self.step())
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as tensors and plain values."""
@@ -307,6 +300,13 @@ class GradientTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.draw.generator.set_state(state["generator"])
         self.environments = _rebuild(self.environments, iter(state["environments"]))
+
+
+def _compile(step: Callable) -> Callable:
+    """The fused step. Arrays are small, so handing one from the forward to the backward pass costs
+    more than computing it again."""
+    functorch_config.aggressive_recomputation = True
+    return torch.compile(step)
 
 
 def _choose(where: Tensor, new, old):

@@ -11,7 +11,6 @@ Shapes: B sequences, T control steps, N observation components, C command compon
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -28,7 +27,12 @@ from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import COMMAND_LAYOUT
 from liquid_control.training.config import ImitationConfig
-from liquid_control.training.policy import Progress, command_scaling, make_policy
+from liquid_control.training.policy import (
+    Progress,
+    command_scaling,
+    cosine_rate,
+    make_policy,
+)
 
 
 class _Labeller:
@@ -122,7 +126,7 @@ class ImitationTrainer:
         settings = self.config.dagger
         if self.update % settings.updates == 0:
             self._collect()
-        rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * self.update / self.updates))
+        rate = cosine_rate(settings.learning_rate, self.update, self.updates)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         observation, dt, label = self._batch().split([len(self.pick), 1, 4], dim=-1)
@@ -139,11 +143,6 @@ class ImitationTrainer:
         self.optimiser.step()
         self.update += 1
         return Progress(self.update, self.updates, float(loss.detach()), self._error, rate)
-
-    def run(self, on_progress: Callable[[Progress], None]) -> None:
-        """All updates that are left."""
-        while self.update < self.updates:
-            on_progress(self.step())
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as tensors and plain values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,12 @@ class Progress:
     loss: float
     error: float  # m, RMSE of the position in flight; NaN where none was measured
     learning_rate: float
+
+
+def cosine_rate(peak: float, update: int, updates: int, warmup: int = 0) -> float:
+    """Learning rate of an update: rises linearly over ``warmup`` updates, falls as a cosine."""
+    warm = min(1.0, (update + 1) / max(warmup, 1))
+    return peak * warm * 0.5 * (1 + math.cos(math.pi * update / updates))
 
 
 def command_scaling(vehicle: VehicleConfig) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.nn.export import export_policy
 from liquid_control.structs import COMMAND_LAYOUT
-from liquid_control.training.config import TrainingConfig, load_training
+from liquid_control.training.config import EarlyStopConfig, TrainingConfig, load_training
 from liquid_control.training.expert import Expert
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.imitation import ImitationTrainer
@@ -30,6 +33,7 @@ from liquid_control.training.policy import Progress
 TRAINERS = {"gradient": GradientTrainer, "imitation": ImitationTrainer}
 CHECKPOINT_EVERY = 20.0  # s
 LOG_EVERY = 10  # updates
+EARLY_STOP_ROWS = 10  # of the log, over which the error is averaged
 
 
 def train(
@@ -65,11 +69,61 @@ def train(
     run = _Run(config, trainer, out, restart)
     if on_start is not None:
         on_start(trainer)
-    try:
-        trainer.run(lambda progress: (run.after_update(progress), on_progress(progress)))
-    finally:
-        run.save()
+    with _between_updates() as check_interrupt:
+        while trainer.update < trainer.updates and not stops_early(run.rows, config.early_stop):
+            progress = trainer.step()
+            run.after_update(progress)
+            try:
+                on_progress(progress)
+                check_interrupt()
+            except BaseException:
+                run.save()
+                raise
+    run.save()
     return run.export()
+
+
+@contextmanager
+def _between_updates() -> Iterator[Callable[[], None]]:
+    """Ctrl-C waits for the call of what this yields, so that no half update is ever saved.
+
+    A second one does not wait; the checkpoint before it then stands.
+    """
+    asked = False
+
+    def note(signum, frame):
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stops_early(rows: Sequence[Mapping[str, Any]], settings: EarlyStopConfig | None) -> bool:
+    """Whether the early stop has come; by the rows of the log alone, so that it can be resumed."""
+    if settings is None:
+        return False
+    errors = [row["rmse_m"] for row in rows if row["rmse_m"] is not None]
+    means = [
+        float(np.mean(errors[k - EARLY_STOP_ROWS : k]))
+        for k in range(EARLY_STOP_ROWS, len(errors) + 1)
+    ]
+    if not means:
+        return False
+    since_best = (len(means) - 1 - int(np.argmin(means))) * LOG_EVERY
+    return means[-1] <= settings.target or since_best >= settings.patience
 
 
 class _Run:

@@ -1,5 +1,7 @@
 """The gradient trainer: it learns, resumes to the same weights, and refuses what doesn't fit."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -16,9 +18,9 @@ from liquid_control.training.conditions import (
     draw_window,
     start_process,
 )
-from liquid_control.training.config import GradientConfig, load_training
+from liquid_control.training.config import EarlyStopConfig, GradientConfig, load_training
 from liquid_control.training.gradient import GradientTrainer
-from liquid_control.training.run import train
+from liquid_control.training.run import stops_early, train
 
 CONFIG = share_dir() / "config" / "training" / "hover_liquid.yaml"
 
@@ -55,10 +57,8 @@ def test_it_learns_to_hover():
     """A few minutes: from nothing to a hover in gusts, with the shipped configuration."""
     config = load_training(CONFIG)
     optimiser = config.optimiser.model_copy(update={"updates": 400})
-    errors = []
-    GradientTrainer(config.model_copy(update={"optimiser": optimiser})).run(
-        lambda progress: errors.append(progress.error)
-    )
+    trainer = GradientTrainer(config.model_copy(update={"optimiser": optimiser}))
+    errors = [trainer.step().error for _ in range(trainer.updates)]
     assert np.mean(errors[-20:]) < 0.3  # m, over all conditions, setpoint jumps included
 
 
@@ -101,6 +101,45 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path):
     )
     assert seen == [4, 5, 6]
     assert load_artifact(resumed).metadata.golden == load_artifact(whole).metadata.golden
+
+
+def test_ctrl_c_waits_for_the_end_of_an_update(tmp_path, monkeypatch):
+    """Wherever the signal comes in an update, the run resumes to the same weights."""
+    file = write(small(), tmp_path / "run.yaml")
+    whole = train(file, tmp_path / "whole", compiled=False)
+    window, calls = GradientTrainer._window, []
+
+    def interrupted(trainer):
+        result = window(trainer)  # has drawn random numbers and moved the environments on
+        calls.append(1)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(GradientTrainer, "_window", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(file, tmp_path / "cut", compiled=False)
+    resumed = train(file, tmp_path / "cut", compiled=False)
+    assert len(calls) == 6
+    assert load_artifact(resumed).metadata.golden == load_artifact(whole).metadata.golden
+
+
+@pytest.mark.parametrize(
+    ("errors", "stops"),
+    [
+        ([None, None], False),
+        ([0.2] * 9, False),
+        ([0.2] * 10, False),
+        (np.linspace(0.3, 0.1, 40), False),
+        (np.linspace(0.3, 0.01, 40), True),  # good enough
+        ([0.2] * 10 + [0.3] * 19, False),
+        ([0.2] * 10 + [0.3] * 20, True),  # no better for 200 updates
+    ],
+)
+def test_a_run_stops_early_when_it_is_good_or_no_longer_gets_better(errors, stops):
+    rows = [{"rmse_m": error} for error in errors]
+    assert stops_early(rows, EarlyStopConfig(target=0.05, patience=200)) is stops
+    assert not stops_early(rows, None)
 
 
 def test_the_artifact_flies_and_carries_its_record(tmp_path):

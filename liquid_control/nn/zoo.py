@@ -4,13 +4,18 @@ from collections.abc import Callable
 
 import torch
 
-from liquid_control.nn.baselines import BASELINES, Baseline, MixedMemory, Readout
+from liquid_control.nn.baselines import BASELINES, Baseline
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.cfc import CfC
 from liquid_control.nn.ltc import LTC
+from liquid_control.nn.wrappers import MixedMemory, NominalTime, Readout
 
 WIRED: dict[str, type[Cell]] = {"cfc": CfC, "ltc": LTC}
-WRAPPERS: dict[str, type[Cell]] = {"mixed_memory": MixedMemory, "readout": Readout}
+WRAPPERS: dict[str, type[Cell]] = {
+    "mixed_memory": MixedMemory,
+    "readout": Readout,
+    "nominal_time": NominalTime,
+}
 KINDS = (*WIRED, *BASELINES, *WRAPPERS)
 
 

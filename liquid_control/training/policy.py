@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from liquid_control.config import VehicleConfig, load_vehicle
 from liquid_control.control.observation import OBSERVATION_LAYOUT, hover_observation, layout_of
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.zoo import build_cell
-from liquid_control.structs import GRAVITY
+from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
 
@@ -42,6 +43,15 @@ def command_scaling(vehicle: VehicleConfig) -> tuple[Tensor, Tensor]:
     )
 
 
+def _with_sizes(network: dict[str, Any], inputs: int, outputs: int) -> dict[str, Any]:
+    """The configuration of a cell, whose own cell has these sizes where it wraps one."""
+    if "cell" in network:
+        return {**network, "cell": _with_sizes(network["cell"], inputs, outputs)}
+    if "wiring" in network:
+        return {**network, "wiring": {**network["wiring"], "sensory": inputs, "motor": outputs}}
+    return {**network, "input_size": inputs, "output_size": outputs}
+
+
 def make_policy(config: TrainingConfig) -> Policy | Expert:
     """A fresh policy of the configured network, sized by the observation and the vehicle.
 
@@ -49,16 +59,11 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
         ValueError: if the configuration does not describe one.
     """
     layout = layout_of(tuple(config.observation))
-    network = dict(config.network)
-    if network.get("kind") == "geometric":
+    if config.network.get("kind") == "geometric":
         if layout != OBSERVATION_LAYOUT:
             raise ValueError(f"a geometric controller observes {OBSERVATION_LAYOUT.names}")
-        del network["kind"]
-        return Expert(**network)
-    if "wiring" in network:
-        network["wiring"] = {**network["wiring"], "sensory": layout.size, "motor": 4}
-    else:
-        network.update(input_size=layout.size, output_size=4)
+        return Expert(**{key: value for key, value in config.network.items() if key != "kind"})
+    network = _with_sizes(config.network, layout.size, COMMAND_LAYOUT.size)
     cell = build_cell(network, torch.Generator().manual_seed(config.seed))
     scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
     offset, command_scale = command_scaling(load_vehicle(config.vehicle))

@@ -29,6 +29,7 @@ CELL_NAMES = (
     "mixed-closed",
     "mixed-default",
     "mixed-ltc",
+    "timeless-closed",
     "readout",
 )
 WIRED = [(cell, wiring) for cell in CELL_NAMES if "-" in cell for wiring in WIRING_NAMES]
@@ -54,6 +55,8 @@ def make_cell(
             config |= {"kind": "cfc", "mode": variant}
         if family == "mixed":
             config = {"kind": "mixed_memory", "cell": config}
+        if family == "timeless":
+            config = {"kind": "nominal_time", "cell": config}
     if name == "readout":
         inner = {**config, "kind": "gru", "output_size": None, "dt_input": True}
         config = {"kind": "readout", "cell": inner, "output_size": 4}

@@ -142,8 +142,9 @@ def test_copies_and_configs_compute_the_same(name, wiring):
 
 # (low, high) variance of the output at initialisation, held unit-variance input, settled state
 BANDS = {"cfc-pure": (0.02, 0.3), "cfc-leaky": (0.1, 5.0), "neural_ode": (0.03, 20.0)}
-# the explicit solvers start from the same parameters as the fused one
-SETTLING = [case for case in ALL if case[0] not in ("ltc-euler", "ltc-rk4")]
+# the explicit solvers start from the same parameters as the fused one; a held clock takes no long
+# steps in which to settle
+SETTLING = [case for case in ALL if case[0] not in ("ltc-euler", "ltc-rk4", "timeless-closed")]
 
 
 @pytest.mark.parametrize("units", [16, 64])

@@ -8,10 +8,10 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from liquid_control.config import StrictModel
-from liquid_control.nn.baselines import Readout
 from liquid_control.nn.bench.tasks import Parts, Sequences
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.sequence import run_sequence
+from liquid_control.nn.wrappers import Readout
 from liquid_control.nn.zoo import build_cell
 
 

@@ -107,9 +107,23 @@ def _fly(options: argparse.Namespace) -> int:
 
 
 def _add_train(commands) -> None:
-    parser = commands.add_parser("train", help="train a policy from a configuration")
-    parser.add_argument("config", help="training file, or name of a shipped one")
+    parser = commands.add_parser("train", help="train policies from configurations")
+    parser.add_argument(
+        "config", nargs="+", help="training file, or name of a shipped one (or several)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        help="train each with seeds 1 to N, in OUT/CONFIG/SEED; default: the file's seed, in OUT",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="in place of the file's value, e.g. optimiser.learning_rate=0.01",
+    )
     parser.add_argument("--device", help="cpu or cuda; default: cuda if torch sees one")
     parser.add_argument(
         "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
@@ -120,27 +134,65 @@ def _add_train(commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from liquid_control.config import find_file
     from liquid_control.training.run import train
 
-    config = find_file(options.config, "config/training")
+    runs = _training_runs(options)
     settings = {
         "device": options.device,
         "compiled": False if options.no_compile else None,
         "restart": options.restart,
     }
     if options.json:
-        result = train(config, options.out, **settings)
-        print(json.dumps(_training_summary(result), allow_nan=False))
-    else:
-        from liquid_control.display import show_trained, training_progress
+        results = [train(file, out, changes=c, **settings) for file, out, c in runs]
+        summaries = [_training_summary(result) for result in results]
+        one = len(summaries) == 1
+        print(json.dumps(summaries[0] if one else {"runs": summaries}, allow_nan=False))
+        return 0
 
+    from liquid_control.display import show_trained, training_progress
+
+    for file, out, changes in runs:
         with training_progress() as (on_start, on_progress):
             result = train(
-                config, options.out, on_start=on_start, on_progress=on_progress, **settings
+                file, out, changes=changes, on_start=on_start, on_progress=on_progress, **settings
             )
         show_trained(result)
     return 0
+
+
+def _training_runs(options: argparse.Namespace) -> list[tuple[Path, Path, dict]]:
+    """File, folder and changes of each run; all files are read before the first run starts."""
+    from liquid_control.config import find_file
+    from liquid_control.training.config import load_training
+
+    changes = dict(_assignment("--set", text) for text in options.set)
+    if options.seeds is not None and options.seeds < 1:
+        raise ConfigError(f"--seeds {options.seeds}: expected a whole number above 0")
+    files = [find_file(config, "config/training") for config in options.config]
+    for file in files:
+        load_training(file, changes)
+    if options.seeds is None:
+        folders = [options.out / file.stem for file in files] if len(files) > 1 else [options.out]
+        return [(file, out, changes) for file, out in zip(files, folders, strict=True)]
+    return [
+        (file, options.out / file.stem / str(seed), {**changes, "seed": seed})
+        for file in files
+        for seed in range(1, options.seeds + 1)
+    ]
+
+
+def _assignment(flag: str, text: str) -> tuple[str, object]:
+    """KEY=VALUE, the value read as YAML."""
+    import yaml
+
+    key, equals, value = text.partition("=")
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        read = None
+    if not (key and equals) or read is None:
+        raise ConfigError(f"{flag} {text}: expected KEY=VALUE, e.g. optimiser.learning_rate=0.01")
+    return key, read
 
 
 def _training_summary(result: Path) -> dict:

@@ -49,6 +49,12 @@ def test_the_same_seed_is_the_same_flight(capsys):
         (["fly", "--video"], "--video needs --out"),
         (["fly", "--duration", "-3"], "--duration -3: expected seconds above 0"),
         (["train", "nothing", "--out", "x"], "no such file: nothing"),
+        (
+            ["train", "hover_liquid", "--out", "x", "--set", "seed"],
+            "--set seed: expected KEY=VALUE",
+        ),
+        (["train", "hover_liquid", "--out", "x", "--set", "los.yaw=1"], "los: unknown key"),
+        (["train", "hover_liquid", "--out", "x", "--seeds", "0"], "--seeds 0"),
         (["policy", "config/vehicle/crazyflie.yaml"], "graph check failed"),
         (["worlds", "check", "atlantis"], "atlantis"),
         (["evaluate", "sunshine", "--out", "x"], "sunshine"),

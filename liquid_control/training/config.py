@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -172,14 +173,20 @@ class ImitationConfig(TrainingConfig):
 _METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig}
 
 
-def load_training(name: str | Path) -> TrainingConfig:
+def load_training(name: str | Path, changes: Mapping[str, Any] | None = None) -> TrainingConfig:
     """A training configuration by path or by name (``config/training/<name>.yaml``).
+
+    ``changes`` maps dotted keys (``optimiser.learning_rate``) to values in place of the file's.
 
     A file may say ``extends: <name>``: it then takes all of that file but the keys it gives
     itself; nested keys are merged, ``network`` and ``observation`` are replaced whole.
     """
     path = find_file(name, "config/training")
     data = _read(path, ())
+    for key, value in (changes or {}).items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        data = _merge(data, value)
     method = data.get("method") if isinstance(data, dict) else None
     if method not in _METHODS:
         raise ConfigError(f"{path}: method: expected one of {', '.join(_METHODS)}, got {method!r}")

@@ -306,6 +306,7 @@ def _compile(step: Callable) -> Callable:
     """The fused step. Arrays are small, so handing one from the forward to the backward pass costs
     more than computing it again."""
     functorch_config.aggressive_recomputation = True
+    torch._dynamo.reset()  # it compiles anew only a few times, then falls back to the slow way
     return torch.compile(step)
 
 

@@ -43,6 +43,7 @@ def train(
     device: str | None = None,
     compiled: bool | None = None,
     restart: bool = False,
+    changes: Mapping[str, Any] | None = None,
     on_start: Callable[[GradientTrainer | ImitationTrainer], None] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
@@ -54,11 +55,12 @@ def train(
         device: of the tensors; CUDA if torch sees one, else the CPU.
         compiled: see `GradientTrainer`.
         restart: drop a checkpoint that is there.
+        changes: of the configuration, see `load_training`.
 
     Raises:
         ConfigError: for a bad configuration, and for a checkpoint of another configuration.
     """
-    config = load_training(config_file)
+    config = load_training(config_file, changes)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,11 +1,14 @@
 """The gradient trainer: it learns, resumes to the same weights, and refuses what doesn't fit."""
 
+import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from liquid_control.cli import main
 from liquid_control.config import ConfigError, read_yaml, share_dir
 from liquid_control.controllers import make_controller
 from liquid_control.parameters import BackupParameters, ControllerParameters
@@ -238,6 +241,20 @@ def test_an_expert_is_tuned_to_gains_that_fly(tmp_path):
     controller, _ = make_controller(str(result), ControllerParameters())
     assert controller.gains.position_gain != BackupParameters().position_gain
     assert controller.gains.observer_gain > 0
+
+
+def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys):
+    files = [str(write(small(), tmp_path / f"{name}.yaml")) for name in ("a", "b")]
+    command = ["train", *files, "--out", str(tmp_path), "--seeds", "2", "--no-compile", "--json"]
+    assert main([*command, "--set", "optimiser.updates=1", "--set", "loss.yaw=0.5"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [Path(run["policy"]).relative_to(tmp_path).parent.as_posix() for run in runs] == [
+        *("a/1", "a/2", "b/1", "b/2")
+    ]
+    golden = [load_artifact(run["policy"]).metadata.golden for run in runs]
+    assert golden[0] == golden[2] != golden[1] == golden[3]
+    config = load_artifact(runs[1]["policy"]).metadata.training["config"]
+    assert (config["seed"], config["optimiser"]["updates"], config["loss"]["yaw"]) == (2, 1, 0.5)
 
 
 def test_a_file_extends_another_and_replaces_what_it_gives(tmp_path):

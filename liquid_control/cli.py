@@ -176,8 +176,8 @@ def _training_runs(options: argparse.Namespace) -> list[tuple[Path, Path, dict]]
         return [(file, out, changes) for file, out in zip(files, folders, strict=True)]
     return [
         (file, options.out / file.stem / str(seed), {**changes, "seed": seed})
-        for file in files
         for seed in range(1, options.seeds + 1)
+        for file in files
     ]
 
 

@@ -60,6 +60,8 @@ def training_progress() -> Iterator:
         task = bar.add_task("starting", total=1, loss="-", cm="-")
 
         def on_start(trainer) -> None:
+            if not trainer.compiled:
+                _CONSOLE.print("The step is not compiled: this takes about ten times longer.")
             bar.start()
             bar.update(task, total=trainer.updates, completed=trainer.update)
 

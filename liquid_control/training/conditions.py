@@ -51,6 +51,7 @@ class Conditions(NamedTuple):
     motor_efficiency: Tensor  # (4, B)
     period: Tensor  # (B) s
     delay: Tensor  # (B) s
+    dropout: Tensor  # (B) share of the odometry that is lost
     noise: Tensor  # (B) factor
     gyro_bias: Tensor  # (3, B) rad/s
     accelerometer_bias: Tensor  # (3, B) m/s²
@@ -87,6 +88,7 @@ def draw_conditions(
         motor_efficiency=draw.within(random.motor_efficiency, 4, batch),
         period=torch.exp(-draw.uniform(batch, low=low, high=high)),
         delay=draw.within(random.delay, batch),
+        dropout=draw.within(random.dropout, batch),
         noise=draw.within(random.noise_scale, batch),
         gyro_bias=draw.normal(3, batch) * noise.gyro_bias,
         accelerometer_bias=draw.normal(3, batch) * noise.accelerometer_bias,
@@ -232,9 +234,25 @@ def draw_window(
         setpoint_pos=conditions.amplitude * torch.sin(angle) + torch.stack(offsets),
         setpoint_vel=swing * torch.cos(angle),
         setpoint_acc=-swing * conditions.frequency * torch.sin(angle),
-        noise=draw.normal(steps, 15, batch) * _noise_scale(random, draw.device) * conditions.noise,
+        noise=_draw_noise(draw, steps, conditions, random),
     )
     return window, process
+
+
+def _draw_noise(
+    draw: Draw, steps: int, conditions: Conditions, random: RandomisationConfig
+) -> Tensor:
+    """Sensor errors ``(T, 15, B)``.
+
+    The flying loop dead-reckons over lost odometry, which keeps the error of the last sample.
+    """
+    batch = conditions.mass.shape[0]
+    noise = draw.normal(steps, 15, batch) * _noise_scale(random, draw.device) * conditions.noise
+    came = draw.uniform(steps, batch) >= conditions.dropout
+    step = torch.arange(steps, device=draw.device)[:, None]
+    newest = torch.where(came, step, 0).cummax(dim=0).values
+    odometry = noise[:, :9].gather(0, newest[:, None].expand(-1, 9, -1))
+    return torch.cat([odometry, noise[:, 9:]], dim=1)
 
 
 def _noise_scale(random: RandomisationConfig, device: torch.device) -> Tensor:

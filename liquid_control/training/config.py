@@ -65,6 +65,7 @@ class RandomisationConfig(StrictModel):
     control_rate: PositiveRange  # Hz, log-uniform
     rate_jitter: Share  # of the period, each step
     delay: NonNegativeRange  # s, from measurement to motor command
+    dropout: NonNegativeRange  # share of the odometry samples that are lost
     noise_scale: NonNegativeRange  # factor on all noise
     noise: NoiseConfig
     wind: WindConfig

@@ -112,6 +112,7 @@ class GradientTrainer:
         self.update = 0
         if compiled is None:
             compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
+        self.compiled = compiled
         self._step = _compile(self._step_eager) if compiled else self._step_eager
         self.environments = self._start(settings.environments)
 

@@ -67,8 +67,11 @@ class _Labeller:
 class ImitationTrainer:
     """One training run; `state_dict` holds all of it, so that a resumed run ends the same.
 
-    Sequences are short and networks small: this runs on the CPU, whatever ``device`` says.
+    Sequences are short and networks small: this runs on the CPU, whatever ``device`` says, and
+    needs no compiler.
     """
+
+    compiled = True  # nothing to gain
 
     def __init__(
         self, config: ImitationConfig, device: str = "cpu", compiled: bool | None = None

@@ -233,6 +233,20 @@ def test_turbulence_has_the_strength_that_was_drawn():
     assert float(deviation.std()) == pytest.approx(1.5, rel=0.05)
 
 
+def test_lost_odometry_keeps_the_error_of_the_sample_before():
+    config = load_training(CONFIG)
+    random, reference = config.randomisation, config.reference
+    draw = Draw(torch.Generator().manual_seed(2), torch.device("cpu"))
+    conditions = draw_conditions(draw, 500, random, reference)
+    conditions = conditions._replace(dropout=torch.full((500,), 0.3), noise=torch.ones(500))
+    process = start_process(draw, 500, random)
+    noise = draw_window(draw, 40, conditions, process, random, reference)[0].noise
+    held = noise[1:] == noise[:-1]
+    assert float(held[:, :9].float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(held[:, :9].all(dim=1), held[:, :9].any(dim=1))  # a sample is lost whole
+    assert not held[:, 9:].any()  # the IMU goes on
+
+
 def test_an_expert_is_tuned_to_gains_that_fly(tmp_path):
     config = small(updates=3).model_copy(
         update={"network": {"kind": "geometric", "integral": True, "observer": True}}
@@ -249,11 +263,11 @@ def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys
     assert main([*command, "--set", "optimiser.updates=1", "--set", "loss.yaw=0.5"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [Path(run["policy"]).relative_to(tmp_path).parent.as_posix() for run in runs] == [
-        *("a/1", "a/2", "b/1", "b/2")
+        *("a/1", "b/1", "a/2", "b/2")
     ]
     golden = [load_artifact(run["policy"]).metadata.golden for run in runs]
-    assert golden[0] == golden[2] != golden[1] == golden[3]
-    config = load_artifact(runs[1]["policy"]).metadata.training["config"]
+    assert golden[0] == golden[1] != golden[2] == golden[3]
+    config = load_artifact(runs[3]["policy"]).metadata.training["config"]
     assert (config["seed"], config["optimiser"]["updates"], config["loss"]["yaw"]) == (2, 1, 0.5)
 
 

@@ -124,7 +124,7 @@ class CosineGustsConfig(StrictModel):
             x = y = z = 0.0
             for start, rise, hold, (gx, gy, gz) in gusts:
                 if start < time < start + 2 * rise + hold:
-                    share = float(wind.one_minus_cosine(time - start, rise, hold))
+                    share = wind.one_minus_cosine(time - start, rise, hold)
                     x, y, z = x + share * gx, y + share * gy, z + share * gz
             return x, y, z
 

@@ -44,7 +44,7 @@ class _Imu(NamedTuple):
 
 
 def _finite(*vectors: Floats) -> bool:
-    return all(math.isfinite(value) for vector in vectors for value in vector)
+    return math.isfinite(sum(map(sum, vectors)))
 
 
 class InputGate:

@@ -51,7 +51,7 @@ class Controller(Protocol):
 
     @property
     def neurons(self) -> np.ndarray:
-        """Activity of each neuron, for display."""
+        """Activity of each neuron, for display; an array that no later step changes."""
 
 
 def _indices(layout: Layout) -> np.ndarray:
@@ -195,8 +195,9 @@ class ControlLoop:
         for value, last, slew, low, high in zip(
             wanted.tolist(), self._previous, self._slew, self._low, self._high, strict=True
         ):
-            near = min(max(value, last - slew * dt), last + slew * dt)
-            sent.append(min(max(near, low), high))
+            least, most = last - slew * dt, last + slew * dt
+            value = least if value < least else most if value > most else value
+            sent.append(low if value < low else high if value > high else value)
         self._previous = sent
         thrust, *ang_vel = sent
         return Command(thrust, np.array(ang_vel))

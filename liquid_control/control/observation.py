@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from liquid_control.frames import Array, namespace, rotate_components, stack
 from liquid_control.structs import GRAVITY, Layout, Slot
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """All that an observation may draw on: component-first arrays, or tuples of floats."""
 
     pos_world: Array  # (3, *batch) m

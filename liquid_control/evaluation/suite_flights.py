@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,12 +48,20 @@ class Block:
 
 def fly_one(cell: Cell, seed: int) -> FlightLog:
     """One flight of a cell; the same arguments give the same flight."""
+    (log,) = _fly(cell, (seed,))
+    return log
+
+
+def _fly(cell: Cell, seeds: Sequence[int]) -> Iterator[FlightLog]:
+    """Flights in one world: a physics engine takes longer to start than to be cleared."""
     setting, scenario = cell.setting, cell.setting.scenario
     metadata, loop = _loop(cell.artifact, scenario.vehicle, scenario.control_rate)
-    names = metadata.neuron_names if metadata else ()
-    ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
-    with World(scenario, setting.vehicle, seed) as world:
-        return fly(world, loop, policy_name=cell.policy, neuron_names=tuple(names), ticks=ticks)
+    names = tuple(metadata.neuron_names) if metadata else ()
+    with World(scenario, setting.vehicle, seeds[0]) as world:
+        for seed in seeds:
+            world.seed = seed
+            ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
+            yield fly(world, loop, policy_name=cell.policy, neuron_names=names, ticks=ticks)
 
 
 def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
@@ -74,11 +82,10 @@ def _loop(
 
 def fly_block(block: Block) -> list[dict[str, Any]]:
     """The rows of a block's flights."""
-    return [_row(block.cell, seed) for seed in block.seeds]
+    return [_row(block.cell, log) for log in _fly(block.cell, block.seeds)]
 
 
-def _row(cell: Cell, seed: int) -> dict[str, Any]:
-    log = fly_one(cell, seed)
+def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
     metrics = flight_metrics(log, after=cell.setting.after)
     error = position_error(log)[:: max(1, round(log.control_rate / _ERROR_RATE))]
     error_mm = np.round(1000 * error[np.isfinite(error)]).astype(int)
@@ -87,7 +94,7 @@ def _row(cell: Cell, seed: int) -> dict[str, Any]:
         "policy": cell.policy,
         "training": cell.training,
         "condition": cell.condition,
-        "seed": seed,
+        "seed": log.seed,
         **{key: getattr(metrics, key) for key in ROW_METRICS},
         "error_mm": error_mm.tolist(),
     }

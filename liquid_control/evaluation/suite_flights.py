@@ -6,6 +6,7 @@ has grown, flies only what is missing.
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, pos
 from liquid_control.evaluation.suite import Cell, Suite
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.kernel import vehicle_wrench
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
@@ -188,7 +191,7 @@ def _pool(jobs: int, ray_address: str | None, blocks: int) -> Iterator[Callable]
         from multiprocessing import get_context
 
         # A fresh interpreter: PyBullet and ONNX Runtime don't survive a fork.
-        pool = get_context("spawn").Pool(min(jobs, blocks), initializer=_ignore_interrupt)
+        pool = get_context("spawn").Pool(min(jobs, blocks), initializer=_start_worker)
     try:
         yield pool.imap_unordered
         pool.close()
@@ -197,6 +200,8 @@ def _pool(jobs: int, ray_address: str | None, blocks: int) -> Iterator[Callable]
         pool.join()
 
 
-def _ignore_interrupt() -> None:
+def _start_worker() -> None:
     """Ctrl-C is for the parent alone, which ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    compile_kernel(vehicle_wrench)
+    gc.freeze()  # the loaded packages stay: collections need not look through them again

@@ -122,8 +122,8 @@ class World:
         self._engine.start(self.vehicle, params, scenario.obstacles, pos, quat, vel)
         self._pose, self._twist = self._engine.read()
 
-        self._wind.begin(tuple(pos), tuple(vel))
-        self._wind_velocity = self._wind.velocity(0.0, tuple(pos))
+        self._wind.begin(tuple(pos.tolist()), tuple(vel.tolist()), 1)
+        self._wind_velocity = self._wind.velocity(0.0, tuple(pos.tolist()))
         self._ang_vel_body = (0.0, 0.0, 0.0)
         # as after a step at rest
         self.imu_samples: list[ImuSample] = []
@@ -193,7 +193,7 @@ class World:
         self._accept(command)
         self._update_vehicle()
         vel_before = self._twist[0]
-        self._wind.begin(self._pose[0], vel_before)
+        self._wind.begin(self._pose[0], vel_before, self.scenario.substeps)
         self.imu_samples = []
         for _ in range(self._imu_samples_per_period):
             self._step_physics(self._imu_stride)

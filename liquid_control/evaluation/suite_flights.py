@@ -21,8 +21,8 @@ import numpy as np
 from liquid_control.config import ConfigError, load_vehicle, missing_packages
 from liquid_control.control.loop import ControlLoop
 from liquid_control.controllers import make_controller
-from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, position_error
-from liquid_control.evaluation.suite import Cell, Suite
+from liquid_control.evaluation.metrics import flight_metrics, position_error
+from liquid_control.evaluation.suite import ROW_METRICS, Cell, Suite
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.sim.compiled import compile_kernel
@@ -32,11 +32,6 @@ from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
 
 ROWS_FILE = "flights.jsonl"
-ROW_METRICS = tuple(
-    key
-    for key in FlightMetrics.__dataclass_fields__
-    if key not in ("world", "policy", "vehicle", "seed")
-)
 _BLOCK = 5  # flights that a worker takes at once
 _ERROR_RATE = 5  # Hz of the error over time that a row keeps
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from liquid_control.evaluation import figures, suite_figures
 from liquid_control.evaluation.circuit import layers
 from liquid_control.evaluation.compare import LEVEL, Interval
-from liquid_control.evaluation.metrics import DISPLAY
+from liquid_control.evaluation.metrics import COMPARED, DISPLAY
 from liquid_control.evaluation.page import (
     Page,
+    badge,
     columns,
     definition_table,
     details,
@@ -21,7 +22,13 @@ from liquid_control.evaluation.page import (
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import load_metadata
 from liquid_control.evaluation.suite_flights import fly_one
-from liquid_control.evaluation.summary import COMPARED, Summary, best_policy
+from liquid_control.evaluation.suite_results import (
+    POLICY_HEAD,
+    limit_texts,
+    policy_rows,
+    verdicts,
+)
+from liquid_control.evaluation.summary import Summary
 from liquid_control.evaluation.video import write_video
 
 
@@ -37,13 +44,16 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         "Position error, RMSE",
         _metric_table(summary, "rmse_m"),
         page.figure("forest", suite_figures.intervals(summary)),
-        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the best of a "
-        "row is bold. A flight that crashed is counted and not averaged.",
+        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the smallest "
+        "is bold where its paired difference from every other policy has an interval below zero. "
+        "A flight that crashed is counted and not averaged.",
     )
+    if summary.limits():
+        page.add_section("Limits", _limits(summary), note="Of the suite file, on the mean.")
     for baseline in config.baselines:
         page.add_section(
             f"Against {baseline}",
-            f"<p>{escape(_verdict(summary, baseline))}</p>",
+            "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts(summary, baseline)),
             _difference_table(summary, baseline),
             note="RMSE minus that of the baseline in the same wind and noise, cm, with the "
             "interval of the paired difference. Coloured where zero is outside.",
@@ -51,7 +61,7 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     page.add_section(
         "Distribution of flights",
         page.figure("distribution", suite_figures.distribution(summary)),
-        note="RMSE of each flight; boxes hold the middle half.",
+        note="RMSE of each flight; boxes hold the middle half, whiskers reach 1.5 times as far.",
     )
     page.add_section(
         "Error over time",
@@ -93,7 +103,9 @@ def _metric_table(summary: Summary, metric: str) -> str:
     rows = []
     for condition in summary.conditions:
         means = {p: summary.mean(p, condition, metric) for p in summary.policies}
-        best = best_policy(means)
+        if all(interval.mean is None for interval in means.values()):
+            continue
+        best = summary.best(condition, metric)
         cells = []
         for policy, interval in means.items():
             events, flights = summary.crashes(policy, condition)
@@ -125,16 +137,17 @@ def _difference_table(summary: Summary, baseline: str) -> str:
     return table(head, rows, numbers=range(1, len(head)))
 
 
-def _verdict(summary: Summary, baseline: str) -> str:
-    """Wins and losses in words; losses as plainly as wins."""
-    sentences = []
-    for policy in (p for p in summary.policies if p != baseline):
-        signs = [summary.difference(policy, baseline, c, "rmse_m").sign for c in summary.conditions]
-        sentences.append(
-            f"{policy}: smaller error in {signs.count(-1)}, larger in {signs.count(1)}, "
-            f"no clear difference in {signs.count(0)} of {len(signs)} conditions."
-        )
-    return " ".join(sentences) or "No other policy."
+def _limits(summary: Summary) -> str:
+    rows = [
+        [
+            escape(limit.policy),
+            _condition_cell(summary, limit.condition),
+            *map(escape, limit_texts(limit)),
+            badge(limit.met),
+        ]
+        for limit in summary.limits()
+    ]
+    return table(("policy", "condition", "", "limit", "reached", ""), rows, numbers=(3, 4))
 
 
 def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
@@ -172,16 +185,8 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
 
 def _policies(summary: Summary) -> str:
     """What flew, so that a reader can judge whether the comparison is fair."""
-    rows = []
-    for name in summary.policies:
-        records = summary.records(name)
-        weights = [record["weights"] for record in records if "weights" in record]
-        networks = dict.fromkeys(record.get("network", "expert") for record in records)
-        spread = f"{min(weights)} to {max(weights)}" if weights else "–"
-        spread = str(weights[0]) if len(set(weights)) == 1 else spread
-        rows.append([escape(name), escape(", ".join(networks)), spread, str(len(records))])
-    head = ("policy", "network", "non-zero weights", "training seeds")
-    return table(head, rows, numbers=(2, 3))
+    rows = [list(map(escape, row)) for row in policy_rows(summary)]
+    return table(POLICY_HEAD, rows, numbers=range(2, len(POLICY_HEAD)))
 
 
 def _origin(summary: Summary) -> str:

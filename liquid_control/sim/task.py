@@ -1,7 +1,8 @@
 """What a world asks for: segments in a row, each a smooth path with feed-forward.
 
 Every segment starts and ends at rest, and position, velocity and acceleration are continuous from
-one to the next. Rest-to-rest moves are the minimum-jerk polynomial (Flash and Hogan, 1985).
+one to the next, but for `steps`, whose setpoint jumps. Rest-to-rest moves are the minimum-jerk
+polynomial (Flash and Hogan, 1985).
 """
 
 from __future__ import annotations
@@ -133,8 +134,27 @@ class WaypointsSegment(StrictModel):
         return _move(before, np.array(self.points[leg]), time - leg * leg_time, self.leg_duration)
 
 
+class StepsSegment(StrictModel):
+    """Jumps from point to point, without a path and without feed-forward."""
+
+    kind: Literal["steps"]
+    points: Annotated[tuple[Vector, ...], Field(min_length=1)]  # m, world
+    pause: PositiveFloat  # s at each point
+
+    @property
+    def duration(self) -> float:
+        return len(self.points) * self.pause
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return np.array(self.points[-1])
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        leg = min(max(int(time / self.pause), 0), len(self.points) - 1)
+        return np.array(self.points[leg]), _STILL, _STILL
+
+
 SegmentConfig = Annotated[
-    HoverSegment | TakeoffSegment | LissajousSegment | WaypointsSegment,
+    HoverSegment | TakeoffSegment | LissajousSegment | WaypointsSegment | StepsSegment,
     Field(discriminator="kind"),
 ]
 

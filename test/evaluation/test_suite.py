@@ -17,7 +17,8 @@ from liquid_control.evaluation.suite import load_suite
 from liquid_control.evaluation.suite_figures import learning_curves
 from liquid_control.evaluation.suite_flights import ROWS_FILE, fly_one, run_suite
 from liquid_control.evaluation.suite_report import write_suite_report
-from liquid_control.evaluation.summary import Summary, markdown, write_results
+from liquid_control.evaluation.suite_results import markdown, write_results
+from liquid_control.evaluation.summary import Summary
 
 CALM = {"description": "Still air.", "world": "hover_calm", "changes": {}}
 SUITE = {

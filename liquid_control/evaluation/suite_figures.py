@@ -13,7 +13,10 @@ from plotly.subplots import make_subplots
 from liquid_control.evaluation.summary import Summary
 
 TRAINING_LOG = "log.jsonl"  # that `liquid-control train` writes beside policy.onnx
-_COLORS = ("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c", "#d1495b", "#6a6fd0")
+_COLORS = (
+    *("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c"),
+    *("#d1495b", "#6a6fd0", "#7a4a2b", "#86bf3f", "#2b6a77", "#e39ab0"),
+)
 _LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 _LOG_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _GRID = 4  # small plots in a row
@@ -22,7 +25,7 @@ _GRID = 4  # small plots in a row
 def intervals(summary: Summary) -> go.Figure:
     """Mean RMSE and its interval of each policy in each condition."""
     figure = go.Figure()
-    spread = np.linspace(-0.28, 0.28, max(len(summary.policies), 2))
+    spread = np.linspace(-0.36, 0.36, max(len(summary.policies), 2))
     places = np.arange(len(summary.conditions))
     for policy, shift, color in zip(summary.policies, spread, _colors()):
         intervals = [summary.mean(policy, c, "rmse_m") for c in summary.conditions]
@@ -33,7 +36,7 @@ def intervals(summary: Summary) -> go.Figure:
             y=places[known] + shift,
             mode="markers",
             name=policy,
-            marker=dict(color=color, size=7),
+            marker=dict(color=color, size=6),
             error_x=dict(
                 array=[100 * intervals[k].high - m for k, m in zip(known, means)],
                 arrayminus=[m - 100 * intervals[k].low for k, m in zip(known, means)],
@@ -43,10 +46,13 @@ def intervals(summary: Summary) -> go.Figure:
             hovertemplate="%{x:.2f} cm",
         )
     figure.update_yaxes(
-        tickvals=places, ticktext=summary.conditions, autorange="reversed", zeroline=False
+        tickvals=places,
+        ticktext=summary.conditions,
+        range=[len(places) - 0.4, -0.6],
+        zeroline=False,
     )
     figure.update_xaxes(type="log", title="RMSE, cm (logarithmic)", tickvals=_LOG_TICKS)
-    return _finish(figure, 90 + 11 * len(summary.conditions) * max(len(summary.policies), 2))
+    return _finish(figure, 90 + len(summary.conditions) * (8 + 7 * len(summary.policies)))
 
 
 def distribution(summary: Summary) -> go.Figure:

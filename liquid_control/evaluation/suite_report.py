@@ -24,9 +24,10 @@ from liquid_control.evaluation.suite import load_metadata
 from liquid_control.evaluation.suite_flights import fly_one
 from liquid_control.evaluation.suite_results import (
     POLICY_HEAD,
+    SHARES,
     limit_texts,
     policy_rows,
-    verdicts,
+    tally_text,
 )
 from liquid_control.evaluation.summary import Summary
 from liquid_control.evaluation.video import write_video
@@ -53,10 +54,10 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     for baseline in config.baselines:
         page.add_section(
             f"Against {baseline}",
-            "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts(summary, baseline)),
             _difference_table(summary, baseline),
             note="RMSE minus that of the baseline in the same wind and noise, cm, with the "
-            "interval of the paired difference. Coloured where zero is outside.",
+            "interval of the paired difference. Coloured where zero is outside; the last row "
+            "counts conditions.",
         )
     page.add_section(
         "Distribution of flights",
@@ -74,6 +75,10 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         for metric in COMPARED
         if metric != "rmse_m"
     ]
+    others += [
+        details(f"{show.name}, {show.unit}", _share_table(summary, name))
+        for name, show in SHARES.items()
+    ]
     page.add_section("Other metrics", *others)
     page.add_section("Policies", _policies(summary))
     curves = suite_figures.learning_curves(summary)
@@ -88,14 +93,21 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     return page.write(out / "report.html")
 
 
-def _format(interval: Interval, factor: float, *, signed: bool = False, bold: bool = False) -> str:
+def _format(
+    interval: Interval, factor: float, gap: str, *, signed: bool = False, bold: bool = False
+) -> str:
     if interval.mean is None:
         return "–"
     sign = "+" if signed else ""
     mean = f"{factor * interval.mean:{sign}.2f}"
     mean = f"<b>{mean}</b>" if bold else mean
     low, high = factor * interval.low, factor * interval.high
-    return f"{mean} <small>[{low:{sign}.2f}, {high:{sign}.2f}]</small>"
+    return f"{mean}{gap}<small>[{low:{sign}.2f}, {high:{sign}.2f}]</small>"
+
+
+def _gap(summary: Summary) -> str:
+    """Between a mean and its interval: many columns have room for one below the other."""
+    return " " if len(summary.policies) <= 5 else "<br>"
 
 
 def _metric_table(summary: Summary, metric: str) -> str:
@@ -111,9 +123,26 @@ def _metric_table(summary: Summary, metric: str) -> str:
             events, flights = summary.crashes(policy, condition)
             crashed = f'<br><small class="worse">{events} of {flights} crashed</small>'
             cells.append(
-                _format(interval, factor, bold=policy == best) + (crashed if events else "")
+                _format(interval, factor, _gap(summary), bold=policy == best)
+                + (crashed if events else "")
             )
         rows.append([_condition_cell(summary, condition), *cells])
+    head = ["condition", *map(escape, summary.policies)]
+    return table(head, rows, numbers=range(1, len(head)))
+
+
+def _share_table(summary: Summary, name: str) -> str:
+    gap = _gap(summary)
+    rows = [
+        [
+            _condition_cell(summary, condition),
+            *(
+                _format(summary.rate(policy, condition, name), 100, gap)
+                for policy in summary.policies
+            ),
+        ]
+        for condition in summary.conditions
+    ]
     head = ["condition", *map(escape, summary.policies)]
     return table(head, rows, numbers=range(1, len(head)))
 
@@ -131,8 +160,11 @@ def _difference_table(summary: Summary, baseline: str) -> str:
         for policy in others:
             interval = summary.difference(policy, baseline, condition, "rmse_m")
             kind = {-1: "better", 1: "worse", 0: ""}[interval.sign]
-            cells.append(f'<span class="{kind}">{_format(interval, 100, signed=True)}</span>')
+            text = _format(interval, 100, _gap(summary), signed=True)
+            cells.append(f'<span class="{kind}">{text}</span>')
         rows.append([_condition_cell(summary, condition), *cells])
+    tallies = [tally_text(summary, policy, baseline) for policy in others]
+    rows.append(["<b>smaller / larger / unclear</b>", *(f"<b>{text}</b>" for text in tallies)])
     head = ["condition", *map(escape, others)]
     return table(head, rows, numbers=range(1, len(head)))
 
@@ -151,10 +183,15 @@ def _limits(summary: Summary) -> str:
 
 
 def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
-    """The worst flight of the policies that are no baseline, flown again from its seed."""
+    """The worst flight of the policies that are no baseline, flown again from its seed.
+
+    A crash, else the largest error. Where the setpoint jumps and the vehicle follows each time,
+    the largest error is only the jump.
+    """
     challengers = summary.challengers() or summary.policies
     rows = [row for row in summary.rows if row["policy"] in challengers]
-    worst = max(rows, key=lambda row: (row["crashed"], row["max_error_m"] or 0.0))
+    followed = [row for row in rows if row["step_time_s"] is None] or rows
+    worst = max(followed, key=lambda row: (row["crashed"], row["max_error_m"] or 0.0))
     cell = next(
         c
         for c in summary.suite.cells
@@ -195,7 +232,7 @@ def _origin(summary: Summary) -> str:
     records = {name: summary.records(name) for name in summary.policies}
     return section(
         "Origin",
-        definition_table(provenance()),
+        definition_table({"command": summary.command or "–", **provenance()}),
         details("Conditions", descriptions),
         details("Training records", records),
         details("Suite", config.model_dump(mode="json")),

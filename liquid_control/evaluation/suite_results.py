@@ -15,7 +15,7 @@ from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.summary import Limit, Summary
 
 POLICY_HEAD = ("policy", "network", "non-zero weights", "training seeds", "training time, s")
-_SHARES = {
+SHARES = {
     "crash_rate": Display("crashed", 100, "%", 1),
     "unsettled_rate": Display("crashed or never settled within 10 cm", 100, "%", 1),
 }
@@ -42,8 +42,8 @@ def markdown(summary: Summary) -> str:
     """The report as Markdown, as it stands in ``docs/results``."""
     parts = [f"# {summary.suite.config.description}", _origin(summary), _policies(summary)]
     parts += ["## Position error", _errors(summary)]
-    for baseline in summary.suite.config.baselines:
-        parts.append("\n".join(verdicts(summary, baseline, bullet="- ")))
+    if summary.suite.config.baselines:
+        parts.append(_tallies(summary))
     if limits := summary.limits():
         rows = [
             [
@@ -63,20 +63,16 @@ def markdown(summary: Summary) -> str:
 
 def limit_texts(limit: Limit) -> tuple[str, str, str]:
     """What a limit is on, its value, and what was reached, for people."""
-    show = {**DISPLAY, **_SHARES}[limit.metric]
+    show = {**DISPLAY, **SHARES}[limit.metric]
     reached = _interval(limit.reached, lambda x: f"{show.factor * x:.{show.digits}f}")
     return f"{show.name}, {show.unit}", f"{show.factor * limit.largest:g}", reached
 
 
-def verdicts(summary: Summary, baseline: str, bullet: str = "") -> Iterable[str]:
-    """Wins and losses against a baseline, a sentence a policy; losses as plainly as wins."""
-    total = len(summary.conditions)
-    for policy in (p for p in summary.policies if p != baseline):
-        smaller, larger, unclear = summary.tally(policy, baseline)
-        yield (
-            f"{bullet}{policy} against {baseline}: smaller error in {smaller}, larger in {larger}, "
-            f"no clear difference in {unclear} of {total} conditions."
-        )
+def tally_text(summary: Summary, policy: str, baseline: str) -> str:
+    """Conditions with clearly smaller, clearly larger and not clearly different error."""
+    if policy == baseline:
+        return ""
+    return " / ".join(map(str, summary.tally(policy, baseline)))
 
 
 def policy_rows(summary: Summary) -> Iterable[list[str]]:
@@ -140,6 +136,18 @@ def _errors(summary: Summary) -> str:
         "paired difference from every other policy has an interval below zero (not corrected for "
         "the number of comparisons). Flights that crashed are counted, not averaged.\n\n"
         + _table(["condition", *summary.policies], rows)
+    )
+
+
+def _tallies(summary: Summary) -> str:
+    baselines = summary.suite.config.baselines
+    rows = [
+        [p, *(tally_text(summary, p, baseline) for baseline in baselines)] for p in summary.policies
+    ]
+    return (
+        "In how many conditions the RMSE is clearly smaller / clearly larger / not clearly "
+        "different, by the interval of the paired difference:\n\n"
+        + _table(["policy", *(f"against {baseline}" for baseline in baselines)], rows)
     )
 
 

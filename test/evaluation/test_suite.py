@@ -312,7 +312,7 @@ def test_a_real_browser_draws_the_report_of_a_suite(finished, tmp_path, browse):
 
 @pytest.mark.slow
 def test_ray_changes_nothing(finished, tmp_path):
-    ray = pytest.importorskip("ray")
+    ray = pytest.importorskip("ray", reason="needs liquid_control[ray]")
     suite, rows, _ = finished
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:

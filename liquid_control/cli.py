@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_fly, _add_train, _add_evaluate, _add_bench, _add_policy, _add_worlds):
         add(commands)
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
+    options.typed = shlex.join([parser.prog, *arguments])
     try:
         return options.run(options)
     except ConfigError as error:
@@ -239,7 +242,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from liquid_control.evaluation.suite import load_suite
     from liquid_control.evaluation.suite_flights import run_suite
     from liquid_control.evaluation.suite_report import write_suite_report
-    from liquid_control.evaluation.summary import Summary, write_results
+    from liquid_control.evaluation.suite_results import write_results
+    from liquid_control.evaluation.summary import Summary
 
     suite = load_suite(
         options.suite,
@@ -256,7 +260,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
         with evaluation_progress() as on_progress:
             rows = run_suite(suite, options.out, on_progress=on_progress, **workers)
-    summary = Summary(suite, rows)
+    summary = Summary(suite, rows, options.typed)
     files = write_results(summary, options.out)
     files.append(write_suite_report(summary, options.out, film=not options.no_film))
     if options.json:

@@ -10,7 +10,7 @@ names the file, the key, the value and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -116,6 +116,31 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def merge(
+    base: Any,
+    changes: Any,
+    *,
+    whole: Container[str] = (),
+    read: Callable[[str], Any] = lambda name: name,
+) -> Any:
+    """``base`` with ``changes``: mappings are merged key by key, all else is replaced.
+
+    Args:
+        whole: keys of the outermost mapping whose value is replaced even if it is a mapping.
+        read: makes the mapping of a part that ``base`` gives by name, before keys of it change.
+    """
+    if not isinstance(changes, dict):
+        return changes
+    if isinstance(base, str):
+        base = read(base)
+    if not isinstance(base, dict):
+        return changes
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = value if key in whole else merge(base.get(key), value, read=read)
+    return merged
 
 
 def load_yaml(path: str | Path, model: type[Config]) -> Config:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -92,11 +94,15 @@ def evaluation_progress() -> Iterator:
 
 
 def show_evaluation(summary, files: list[Path]) -> None:
-    """Position error of each policy in each condition."""
-    table = Table(title="position error, RMSE in cm [95 % interval]")
-    table.add_column("condition")
+    """Position error of each policy in each condition, limits that were missed, and the files."""
+    from liquid_control.evaluation.suite_results import limit_texts
+
+    wide = len(summary.policies) <= 4  # a terminal has room for intervals
+    title = "position error, RMSE in cm" + (" [95 % interval]" if wide else "")
+    table = Table(title=title, box=HEAVY_HEAD if wide else None)
+    table.add_column("condition", no_wrap=True)
     for policy in summary.policies:
-        table.add_column(policy, justify="right")
+        table.add_column(policy, justify="right", overflow="fold", min_width=5)
     for condition in summary.conditions:
         cells = []
         for policy in summary.policies:
@@ -105,10 +111,20 @@ def show_evaluation(summary, files: list[Path]) -> None:
             cell = "-"
             if interval.mean is not None:
                 mean, low, high = (100 * v for v in (interval.mean, interval.low, interval.high))
-                cell = f"{mean:.2f} \\[{low:.2f}, {high:.2f}]"
+                cell = f"{mean:.2f}" + (f" \\[{low:.2f}, {high:.2f}]" if wide else "")
             cells.append(cell + (f" [red]{events}/{flights} crashed" if events else ""))
         table.add_row(condition, *cells)
     _CONSOLE.print(table)
+    limits = summary.limits()
+    for limit in (limit for limit in limits if not limit.met):
+        name, largest, reached = limit_texts(limit)
+        _CONSOLE.print(
+            f"  [red]missed[/] {limit.policy} in {limit.condition}: {name}: {escape(reached)}, "
+            f"limit {largest}",
+            highlight=False,
+        )
+    if limits:
+        _CONSOLE.print(f"  {sum(limit.met for limit in limits)} of {len(limits)} limits met")
     for path in files:
         _CONSOLE.print(f"  {path}", highlight=False)
 

@@ -10,24 +10,48 @@ in NumPy or torch, ``(3, B)``, and each component of a batch is contiguous in me
 
 from __future__ import annotations
 
+import math
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 Array = Any  # numpy.ndarray or torch.Tensor
 
+# What the formulas take of `numpy`, for Python floats in a fraction of the time.
+_FLOATS = SimpleNamespace(
+    sin=math.sin,
+    cos=math.cos,
+    tan=math.tan,
+    exp=math.exp,
+    arctan2=math.atan2,
+    maximum=max,
+    clip=lambda x, low, high: min(max(x, low), high),
+    where=lambda condition, a, b: a if condition else b,
+    ones_like=lambda x: 1.0,
+)
+
 
 def namespace(x: Array):
-    """The module that ``x`` belongs to: ``torch`` for a tensor, else ``numpy``."""
+    """What serves ``x`` as its module: ``torch`` for a tensor, else ``numpy``.
+
+    For a Python float it is a namespace with the few functions that the formulas here need.
+    """
+    if type(x) is float:
+        return _FLOATS
+    return sys.modules["torch"] if is_tensor(x) else np
+
+
+def is_tensor(x: Array) -> bool:
+    """True for a torch tensor; torch itself is never imported here."""
     torch = sys.modules.get("torch")
-    return torch if torch is not None and isinstance(x, torch.Tensor) else np
+    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def stack(like: Array, *components: Array) -> Array:
     """Components ``(*batch)`` to one array ``(n, *batch)`` of the kind of ``like``."""
-    xp = namespace(like)
-    return np.array(components) if xp is np else xp.stack(components)
+    return sys.modules["torch"].stack(components) if is_tensor(like) else np.array(components)
 
 
 def components(a: Array):
@@ -41,10 +65,14 @@ def components(a: Array):
 
 def quat_multiply(a: Array, b: Array) -> Array:
     """Hamilton product ``a ⊗ b`` of quaternions ``(4, *batch)``."""
+    return stack(a, *multiply_components(components(a), components(b)))
+
+
+def multiply_components(a, b):
+    """`quat_multiply` of tuples of components."""
     ax, ay, az, aw = a
     bx, by, bz, bw = b
-    return stack(
-        a,
+    return (
         aw * bx + ax * bw + ay * bz - az * by,
         aw * by - ax * bz + ay * bw + az * bx,
         aw * bz + ax * by - ay * bx + az * bw,
@@ -104,19 +132,31 @@ def quat_from_rotation_vector(v: Array) -> Array:
     The exponential map, with the Taylor series of sin(θ/2)/θ near zero so that the function and
     its gradient stay finite at no rotation.
     """
-    xp = namespace(v)
-    x, y, z = v
+    return stack(v, *_rotation_vector_components(*components(v)))
+
+
+def _rotation_vector_components(x: Array, y: Array, z: Array):
+    xp = namespace(x)
     square = x * x + y * y + z * z
     small = square < 1e-8
     angle = xp.where(small, xp.ones_like(square), square) ** 0.5
     scale = xp.where(small, 0.5 - square / 48, xp.sin(0.5 * angle) / angle)
     w = xp.where(small, 1 - square / 8, xp.cos(0.5 * angle))
-    return stack(v, x * scale, y * scale, z * scale, w)
+    return x * scale, y * scale, z * scale, w
 
 
 def quat_integrate(q: Array, ang_vel_body: Array, dt: float) -> Array:
     """Attitude ``(4, *batch)`` after ``dt`` s at constant body rates ``(3, *batch)`` in rad/s."""
-    return quat_normalize(quat_multiply(q, quat_from_rotation_vector(ang_vel_body * dt)))
+    return stack(q, *integrate_components(components(q), components(ang_vel_body), dt))
+
+
+def integrate_components(q, ang_vel_body, dt: Array):
+    """`quat_integrate` of tuples of components."""
+    wx, wy, wz = ang_vel_body
+    turn = _rotation_vector_components(wx * dt, wy * dt, wz * dt)
+    x, y, z, w = multiply_components(q, turn)
+    norm = (x * x + y * y + z * z + w * w) ** 0.5
+    return x / norm, y / norm, z / norm, w / norm
 
 
 def quat_from_yaw(yaw: Array) -> Array:

@@ -87,29 +87,26 @@ class Slot:
 class Layout:
     """A vector as an ordered row of named slots.
 
-    ``layout["vel_error"]`` is the slice of that slot; ``layout.size`` the length of the vector.
+    ``layout["vel_error"]`` is the slice of that slot; ``layout.size`` the length of the vector,
+    ``layout.names`` the slot names in order.
     """
 
     slots: tuple[Slot, ...]
 
     def __post_init__(self):
-        names = [slot.name for slot in self.slots]
+        names = tuple(slot.name for slot in self.slots)
         if len(set(names)) != len(names):
-            raise ValueError(f"slot names must differ, got {names}")
+            raise ValueError(f"slot names must differ, got {list(names)}")
         slices, start = {}, 0
         for slot in self.slots:
             slices[slot.name] = slice(start, start + slot.size)
             start += slot.size
         object.__setattr__(self, "_slices", slices)
         object.__setattr__(self, "size", start)
+        object.__setattr__(self, "names", names)
 
     def __getitem__(self, name: str) -> slice:
         return self._slices[name]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Slot names in order."""
-        return tuple(slot.name for slot in self.slots)
 
     @property
     def component_names(self) -> tuple[str, ...]:

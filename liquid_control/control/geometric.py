@@ -43,13 +43,13 @@ def geometric_law(
     """Command ``(4, *batch)`` (`COMMAND_LAYOUT`) and next memory ``(6, *batch)``.
 
     Args:
-        observation: ``(25, *batch)``, `OBSERVATION_LAYOUT`, NumPy or torch.
+        observation: ``(25, *batch)``, `OBSERVATION_LAYOUT`, NumPy or torch, or a list of floats.
         memory: zeros at the start; in axes of the setpoint (heading, left, up), which stay put
             while the body turns.
         gains: numbers or ``(*batch)`` arrays.
         dt: s.
     """
-    xp = namespace(observation)
+    xp = namespace(observation[0])
     up, heading = tuple(observation[_UP]), tuple(observation[_HEADING])
     axes = (heading, _cross(up, heading), up)
     pos_error, vel_error = tuple(observation[_POS]), tuple(observation[_VEL])
@@ -79,8 +79,8 @@ def geometric_law(
     turn = gains.tilt_gain * xp.arctan2(sideways, z) / sideways
     # Yawing while far from level would turn about the wrong axis.
     yaw_rate = gains.yaw_gain * xp.arctan2(heading[1], heading[0]) * _at_least(xp, up[2], 0.0)
-    command = stack(observation, _at_least(xp, z, 0.0), -turn * y, turn * x, yaw_rate)
-    return command, stack(observation, *integral, *disturbance)
+    command = stack(x, _at_least(xp, z, 0.0), -turn * y, turn * x, yaw_rate)
+    return command, stack(x, *integral, *disturbance)
 
 
 class GeometricController:
@@ -114,7 +114,7 @@ def _limit_tilt(xp, force, up, max_tilt):
     vertical = _dot(force, up)
     horizontal = [f - vertical * u for f, u in zip(force, up, strict=True)]
     lift = _at_least(xp, vertical, 0.3 * GRAVITY)
-    limit = lift * np.tan(max_tilt)
+    limit = lift * namespace(max_tilt).tan(max_tilt)
     size = _norm(horizontal)
     cut = limit / _at_least(xp, size, limit)
     return [lift * u + h * cut for u, h in zip(up, horizontal, strict=True)]
@@ -137,4 +137,4 @@ def _norm(a):
 
 
 def _at_least(xp, x, low):
-    return np.maximum(x, low) if xp is np else x + xp.relu(low - x)
+    return x + xp.relu(low - x) if hasattr(xp, "relu") else xp.maximum(x, low)

@@ -7,6 +7,7 @@ The same `ControlLoop.step` runs in the ROS 2 node, in a rollout and in the eval
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,8 +30,8 @@ from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, Command, Layout, Sen
 _POS, _VEL, _ACC, _UP = (
     OBSERVATION_LAYOUT[name] for name in ("pos_error", "vel_error", "acc_setpoint", "up")
 )
-_THRUST, _ANG_VEL = COMMAND_LAYOUT["thrust"], COMMAND_LAYOUT["ang_vel"]
-_HOVER = np.array([GRAVITY, 0.0, 0.0, 0.0])
+_COS_TILT = _UP.start + 2
+_HOVER = (GRAVITY, 0.0, 0.0, 0.0)
 
 
 class Controller(Protocol):
@@ -50,7 +51,7 @@ class Controller(Protocol):
 
     @property
     def neurons(self) -> np.ndarray:
-        """Activity of each neuron, for display."""
+        """Activity of each neuron, for display; an array that no later step changes."""
 
 
 def _indices(layout: Layout) -> np.ndarray:
@@ -96,9 +97,12 @@ class ControlLoop:
                 f"the policy commands {policy.command_layout.names}, "
                 f"this loop sends {COMMAND_LAYOUT.names}"
             )
-        max_rate = np.array(vehicle.autopilot.max_rate)
-        self._low = np.concatenate([[0.0], -max_rate])
-        self._high = np.concatenate([[vehicle.max_thrust], max_rate])
+        max_rate = vehicle.autopilot.max_rate
+        self._low = (0.0, *(-rate for rate in max_rate))
+        self._high = (vehicle.max_thrust, *max_rate)
+        self._gate = InputGate(parameters.input_gate)
+        self._supervisor = Supervisor(parameters)
+        self._backup = GeometricController(parameters.backup)
         self.set_parameters(parameters)
         self.reset()
 
@@ -106,15 +110,10 @@ class ControlLoop:
         """Take new parameters; the states of policy, gate and supervisor are kept."""
         self.parameters = parameters
         slew = parameters.output_gate
-        self._slew = np.array([slew.max_thrust_slew, *[slew.max_rate_slew] * 3])
-        if hasattr(self, "_gate"):
-            self._gate.parameters = parameters.input_gate
-            self._supervisor.parameters = parameters
-            self._backup.gains = parameters.backup
-        else:
-            self._gate = InputGate(parameters.input_gate)
-            self._supervisor = Supervisor(parameters)
-            self._backup = GeometricController(parameters.backup)
+        self._slew = (slew.max_thrust_slew, *[slew.max_rate_slew] * 3)
+        self._gate.parameters = parameters.input_gate
+        self._supervisor.parameters = parameters
+        self._backup.gains = parameters.backup
 
     def reset(self) -> None:
         """As before the first step: no measurement, zero state, hover as the last command."""
@@ -122,7 +121,7 @@ class ControlLoop:
         self._supervisor.reset()
         self._backup.reset()
         self.policy.reset()
-        self._previous = _HOVER.copy()
+        self._previous = _HOVER
         self._mode = Mode.SILENT
 
     def step(self, frame: SensorFrame, setpoint: Setpoint, dt: float) -> LoopStep:
@@ -132,9 +131,9 @@ class ControlLoop:
         cos_tilt = 1.0
         if estimate is not None:
             observation = self._observe(estimate, setpoint)
-            cos_tilt = observation[_UP][2]
+            cos_tilt = float(observation[_COS_TILT])
         mode, reason = self._supervisor.choose(estimate, cos_tilt, dt)
-        policy_time = np.nan
+        policy_time = math.nan
         wanted = None
         if mode is Mode.POLICY:
             if self._mode is not Mode.POLICY:
@@ -161,11 +160,11 @@ class ControlLoop:
             ang_vel_body=estimate.ang_vel_body,
             specific_force_body=estimate.specific_force_body,
             setpoint_pos_world=within_reach(
-                setpoint.pos_world, estimate.pos_world, self.parameters.max_pos_error
+                setpoint.pos_world.tolist(), estimate.pos_world, self.parameters.max_pos_error
             ),
-            setpoint_vel_world=setpoint.vel_world,
-            setpoint_acc_world=setpoint.acc_world,
-            setpoint_yaw=np.float64(setpoint.yaw),
+            setpoint_vel_world=setpoint.vel_world.tolist(),
+            setpoint_acc_world=setpoint.acc_world.tolist(),
+            setpoint_yaw=float(setpoint.yaw),
             previous_command=self._previous,
         )
         return observe(situation)
@@ -175,7 +174,7 @@ class ControlLoop:
             wanted = self.policy.step(observation[self._pick], dt)
         except Exception as error:  # whatever a policy raises, the vehicle must fly on
             return None, f"policy failed: {error}"
-        if not np.isfinite(wanted).all():
+        if not all(map(math.isfinite, wanted.tolist())):
             return None, f"policy commands {wanted}, expected finite values"
         return wanted, ""
 
@@ -191,8 +190,14 @@ class ControlLoop:
         return self._backup.step(observation, dt)
 
     def _limit(self, wanted: np.ndarray, dt: float) -> Command:
-        step = self._slew * dt
-        sent = np.minimum(np.maximum(wanted, self._previous - step), self._previous + step)
-        sent = np.minimum(np.maximum(sent, self._low), self._high)
+        """The command as sent: no faster change than the slew rate, no more than the limits."""
+        sent = []
+        for value, last, slew, low, high in zip(
+            wanted.tolist(), self._previous, self._slew, self._low, self._high, strict=True
+        ):
+            least, most = last - slew * dt, last + slew * dt
+            value = least if value < least else most if value > most else value
+            sent.append(low if value < low else high if value > high else value)
         self._previous = sent
-        return Command(thrust=float(sent[_THRUST][0]), ang_vel_body=sent[_ANG_VEL])
+        thrust, *ang_vel = sent
+        return Command(thrust, np.array(ang_vel))

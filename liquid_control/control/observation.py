@@ -1,24 +1,24 @@
 """What a controller sees: named slots, all in the body frame, so that yaw does not matter.
 
-The same functions serve the flying loop, ``(n,)`` in NumPy, and training, ``(n, B)`` in torch.
+The same functions serve the flying loop, on floats, and training, on torch tensors ``(B,)``.
 The directions ``up`` and ``heading`` together are the attitude relative to the wanted heading:
 they are smooth everywhere, unlike angles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from liquid_control.frames import Array, components, namespace, rotate_inverse, stack
+from liquid_control.frames import Array, namespace, rotate_components, stack
 from liquid_control.structs import GRAVITY, Layout, Slot
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that an observation may draw on; component-first arrays of one kind."""
+class Situation(NamedTuple):
+    """All that an observation may draw on: component-first arrays, or tuples of floats."""
 
     pos_world: Array  # (3, *batch) m
     quat_world_body: Array  # (4, *batch) xyzw
@@ -32,32 +32,39 @@ class Situation:
     previous_command: Array  # (4, *batch), COMMAND_LAYOUT
 
 
-def _pos_error(s: Situation) -> Array:
-    return rotate_inverse(s.quat_world_body, s.setpoint_pos_world - s.pos_world)
+def _to_body(s: Situation, x: Array, y: Array, z: Array):
+    qx, qy, qz, qw = s.quat_world_body
+    return rotate_components(-qx, -qy, -qz, qw, x, y, z)
 
 
-def _vel_error(s: Situation) -> Array:
-    return rotate_inverse(s.quat_world_body, s.setpoint_vel_world) - s.vel_body
+def _pos_error(s: Situation):
+    x, y, z = s.pos_world
+    wanted_x, wanted_y, wanted_z = s.setpoint_pos_world
+    return _to_body(s, wanted_x - x, wanted_y - y, wanted_z - z)
 
 
-def _acc_setpoint(s: Situation) -> Array:
-    return rotate_inverse(s.quat_world_body, s.setpoint_acc_world)
+def _vel_error(s: Situation):
+    x, y, z = s.vel_body
+    wanted_x, wanted_y, wanted_z = _to_body(s, *s.setpoint_vel_world)
+    return wanted_x - x, wanted_y - y, wanted_z - z
 
 
-def _up(s: Situation) -> Array:
-    x, y, z, w = components(s.quat_world_body)
-    return stack(
-        s.quat_world_body, 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)
-    )
+def _acc_setpoint(s: Situation):
+    return _to_body(s, *s.setpoint_acc_world)
 
 
-def _heading(s: Situation) -> Array:
+def _up(s: Situation):
+    x, y, z, w = s.quat_world_body
+    return 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)
+
+
+def _heading(s: Situation):
     xp, yaw = namespace(s.setpoint_yaw), s.setpoint_yaw
-    wanted = stack(yaw, xp.cos(yaw), xp.sin(yaw), yaw * 0)
-    return rotate_inverse(s.quat_world_body, wanted)
+    return _to_body(s, xp.cos(yaw), xp.sin(yaw), yaw * 0)
 
 
-_SLOTS: tuple[tuple[Slot, Callable[[Situation], Array]], ...] = (
+# slot, and the function that gives its components
+_SLOTS: tuple[tuple[Slot, Callable[[Situation], Iterable[Array]]], ...] = (
     (Slot("pos_error", 3, "m", "body"), _pos_error),
     (Slot("vel_error", 3, "m/s", "body"), _vel_error),
     (Slot("acc_setpoint", 3, "m/s^2", "body"), _acc_setpoint),
@@ -73,11 +80,14 @@ OBSERVATION_LAYOUT = Layout(tuple(slot for slot, _ in _SLOTS))
 _FUNCTIONS = {slot.name: function for slot, function in _SLOTS}
 
 
-def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> Array:
-    """The setpoint ``(3, *batch)``, or where the way to it is ``limit`` m from ``pos``."""
-    x, y, z = error = setpoint_pos - pos
-    distance = (x * x + y * y + z * z + 1e-12) ** 0.5
-    return pos + error * (limit / distance.clip(limit))
+def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> tuple[Array, Array, Array]:
+    """Components of the setpoint, or of where the way to it is ``limit`` m from ``pos``."""
+    x, y, z = pos
+    wanted_x, wanted_y, wanted_z = setpoint_pos
+    dx, dy, dz = wanted_x - x, wanted_y - y, wanted_z - z
+    distance = (dx * dx + dy * dy + dz * dz + 1e-12) ** 0.5
+    share = limit / namespace(distance).clip(distance, limit, math.inf)
+    return x + dx * share, y + dy * share, z + dz * share
 
 
 def layout_of(names: tuple[str, ...]) -> Layout:
@@ -91,25 +101,25 @@ def layout_of(names: tuple[str, ...]) -> Layout:
 
 def hover_observation(layout: Layout) -> np.ndarray:
     """The observation ``(layout.size,)`` of a vehicle that hovers at its setpoint."""
-    zero = np.zeros(3)
-    up = np.array([0.0, 0.0, GRAVITY])
+    zero = (0.0, 0.0, 0.0)
     hovering = Situation(
         pos_world=zero,
-        quat_world_body=np.array([0.0, 0.0, 0.0, 1.0]),
+        quat_world_body=(0.0, 0.0, 0.0, 1.0),
         vel_body=zero,
         ang_vel_body=zero,
-        specific_force_body=up,
+        specific_force_body=(0.0, 0.0, GRAVITY),
         setpoint_pos_world=zero,
         setpoint_vel_world=zero,
         setpoint_acc_world=zero,
-        setpoint_yaw=np.float64(0.0),
-        previous_command=np.array([GRAVITY, 0.0, 0.0, 0.0]),
+        setpoint_yaw=0.0,
+        previous_command=(GRAVITY, 0.0, 0.0, 0.0),
     )
     return observe(hovering, layout)
 
 
 def observe(situation: Situation, layout: Layout = OBSERVATION_LAYOUT) -> Array:
     """The observation ``(layout.size, *batch)`` in SI units."""
-    parts = [_FUNCTIONS[name](situation) for name in layout.names]
-    xp = namespace(parts[0])
-    return xp.concatenate(parts) if xp.__name__ == "numpy" else xp.cat(parts)
+    parts: list[Array] = []
+    for name in layout.names:
+        parts.extend(_FUNCTIONS[name](situation))
+    return stack(parts[0], *parts)

@@ -10,9 +10,8 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
-
-import numpy as np
 
 from liquid_control.control.gate import Estimate
 from liquid_control.parameters import ControllerParameters
@@ -36,7 +35,7 @@ class Supervisor:
 
     def reset(self) -> None:
         """As after start: nothing has failed."""
-        self._since_fault = np.inf
+        self._since_fault = math.inf
         self._last_fault = ""
 
     def report_fault(self, reason: str) -> None:
@@ -61,11 +60,11 @@ class Supervisor:
             )
         if dt > envelope.max_dt:
             self.report_fault(f"step of {dt * 1e3:.0f} ms, limit {envelope.max_dt * 1e3:.0f} ms")
-        ang_vel = float(np.linalg.norm(estimate.ang_vel_body))
+        ang_vel = math.hypot(*estimate.ang_vel_body)
         if ang_vel > envelope.max_ang_vel:
             self.report_fault(f"body rate {ang_vel:.1f} rad/s, limit {envelope.max_ang_vel:.1f}")
-        if envelope.max_tilt < np.pi and cos_tilt < np.cos(envelope.max_tilt):
-            tilt = float(np.arccos(np.clip(cos_tilt, -1, 1)))
+        if envelope.max_tilt < math.pi and cos_tilt < math.cos(envelope.max_tilt):
+            tilt = math.acos(min(max(cos_tilt, -1.0), 1.0))
             self.report_fault(f"tilt {tilt:.2f} rad, limit {envelope.max_tilt:.2f}")
         if self._since_fault < envelope.recovery_time or self._since_fault == 0.0:
             return Mode.BACKUP, self._last_fault

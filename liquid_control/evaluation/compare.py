@@ -7,6 +7,9 @@ differences between policies are paired by flight. Both factors are resampled, i
 2007), and intervals are percentiles of the resampled means. With a single training seed this is
 the ordinary bootstrap over flights; it says nothing about other training seeds then.
 
+The draws depend on nothing but a seed and the number of training seeds and flights: a figure is the
+same whatever else is computed, and each draw is made once.
+
 A value that a flight does not give (it crashed) is NaN and left out; crash rates stand beside.
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -39,17 +43,17 @@ class Interval:
 
 
 _UNKNOWN = Interval(None, None, None)
+_FLIGHTS, _ROWS_A, _ROWS_B = range(3)  # what is drawn, independently of the others
 
 
-def mean_interval(values: np.ndarray, rng: np.random.Generator) -> Interval:
+def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
     """Mean of ``values (S, F)`` over training seeds and flights."""
     if not np.isfinite(values).any():
         return _UNKNOWN
-    flights = _counts(values.shape[1], rng)
-    return _interval(np.nanmean(values), _means(values, flights, rng))
+    return _interval(np.nanmean(values), _means(values, _ROWS_A, seed))
 
 
-def difference_interval(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> Interval:
+def difference_interval(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Interval:
     """Mean of ``a (S, F)`` minus mean of ``b (S', F)``, paired by flight.
 
     A flight counts where both have a value: in every training seed's row it is left out of the
@@ -64,8 +68,7 @@ def difference_interval(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) 
     if not both.any():
         return _UNKNOWN
     a, b = np.where(both, a, np.nan), np.where(both, b, np.nan)
-    flights = _counts(a.shape[1], rng)
-    resampled = _means(a, flights, rng) - _means(b, flights, rng)
+    resampled = _means(a, _ROWS_A, seed) - _means(b, _ROWS_B, seed)
     return _interval(np.nanmean(a) - np.nanmean(b), resampled)
 
 
@@ -84,15 +87,18 @@ def rate_interval(events: int, trials: int) -> Interval:
     return Interval(share, low, high)
 
 
-def _counts(size: int, rng: np.random.Generator) -> np.ndarray:
+@lru_cache(maxsize=32)
+def _counts(size: int, role: int, seed: int) -> np.ndarray:
     """How often each of ``size`` items is drawn, ``(RESAMPLES, size)``."""
+    rng = np.random.default_rng([seed, role, size])
     return rng.multinomial(size, np.full(size, 1 / size), RESAMPLES).astype(float)
 
 
-def _means(values: np.ndarray, flights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _means(values: np.ndarray, rows_role: int, seed: int) -> np.ndarray:
     """Means ``(RESAMPLES,)`` of resampled rows and columns; NaN where nothing was drawn."""
     known = np.isfinite(values)
-    rows = _counts(len(values), rng)
+    rows = _counts(len(values), rows_role, seed)
+    flights = _counts(values.shape[1], _FLIGHTS, seed)
     total = ((rows @ np.where(known, values, 0.0)) * flights).sum(axis=1)
     count = ((rows @ known.astype(float)) * flights).sum(axis=1)
     return np.divide(total, count, out=np.full(RESAMPLES, np.nan), where=count > 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from liquid_control.structs import COMMAND_LAYOUT, FlightLog
 
 SETTLE_RADIUS = 0.1  # m
 SETTLE_HOLD = 1.0  # s
+STEP_SIZE = 0.1  # m, a setpoint that moves so far between two rows has jumped
+STEP_HOLD = 0.5  # s
 UPRIGHT_TILT = np.deg2rad(30)  # rad
 UPRIGHT_HOLD = 0.5  # s
 
@@ -36,6 +39,7 @@ class FlightMetrics:
     p95_error_m: float | None  # 95th percentile, at t > after
     max_error_m: float | None  # at t > after
     settle_time_s: float | None  # until the error is below 0.1 m for 1 s
+    step_time_s: float | None  # mean over jumps of the setpoint: error below 0.1 m for 0.5 s
     upright_time_s: float | None  # until the tilt is below 30 degrees for 0.5 s
     thrust_rms_mps2: float | None  # of the thrust / mass as sent
     thrust_variation_mps3: float | None  # sum of |changes| over the duration
@@ -70,6 +74,7 @@ DISPLAY = {
     "p95_error_m": Display("position error, 95th percentile", 100, "cm", 2),
     "max_error_m": Display("position error, largest", 100, "cm", 2),
     "settle_time_s": Display("settled within 10 cm", 1, "s", 2),
+    "step_time_s": Display("within 10 cm after a jump", 1, "s", 2),
     "upright_time_s": Display("upright within 30°", 1, "s", 2),
     "thrust_rms_mps2": Display("thrust / mass, RMS", 1, "m/s²", 2),
     "thrust_variation_mps3": Display("thrust / mass, variation", 1, "m/s³", 1),
@@ -80,6 +85,12 @@ DISPLAY = {
     "late_ticks": Display("late control ticks", 1, "", 0),
     "duration_s": Display("duration", 1, "s", 2),
 }
+COMPARED = (  # what a suite compares
+    *("rmse_m", "p95_error_m", "max_error_m", "settle_time_s", "step_time_s", "upright_time_s"),
+    *("rate_rms_radps", "rate_variation_radps2", "thrust_variation_mps3"),
+)
+# shares of flights: that crashed; that crashed or never settled
+RATES = ("crash_rate", "unsettled_rate")
 LIMITABLE = tuple(f.name for f in fields(FlightMetrics) if f.type in ("float | None", "int"))
 
 
@@ -138,6 +149,7 @@ def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:
         p95_error_m=_finite(np.percentile(window, 95)) if len(window) else None,
         max_error_m=_finite(window.max()) if len(window) else None,
         settle_time_s=_first_hold(log.time, error < SETTLE_RADIUS, SETTLE_HOLD),
+        step_time_s=_step_time(log, error),
         upright_time_s=_first_hold(log.time, tilt(log) < UPRIGHT_TILT, UPRIGHT_HOLD),
         thrust_rms_mps2=thrust[0],
         thrust_variation_mps3=thrust[1],
@@ -163,6 +175,17 @@ def _first_hold(time: np.ndarray, good: np.ndarray, hold: float) -> float | None
         if time[stop - 1] - time[start] >= hold - 1e-9:
             return float(time[start] - time[0])
     return None
+
+
+def _step_time(log: FlightLog, error: np.ndarray) -> float | None:
+    """Mean settling time over the jumps of the setpoint; None without one, or if one never did."""
+    moved = np.linalg.norm(np.diff(log.setpoint_pos_world, axis=0), axis=1)
+    jumps = (np.flatnonzero(moved > STEP_SIZE) + 1).tolist()
+    times = [
+        _first_hold(log.time[start:stop], error[start:stop] < SETTLE_RADIUS, STEP_HOLD)
+        for start, stop in pairwise([*jumps, len(error)])
+    ]
+    return None if not times or None in times else float(np.mean(times))
 
 
 def _effort(

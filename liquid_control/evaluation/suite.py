@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,22 +18,30 @@ from pydantic import Field, model_validator
 
 from liquid_control.config import (
     ConfigError,
+    NonNegativeFloat,
     PositiveFloat,
     StrictModel,
     VehicleConfig,
     find_file,
     load_vehicle,
     load_yaml,
+    merge,
     parse,
     read_yaml,
 )
 from liquid_control.controllers import GEOMETRIC
+from liquid_control.evaluation.metrics import COMPARED, RATES, FlightMetrics
 from liquid_control.evaluation.provenance import package_version
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 from liquid_control.sim.scenario import WorldConfig
 
 PositiveInt = Annotated[int, Field(gt=0)]
+ROW_METRICS = tuple(  # what a row keeps of the metrics of its flight
+    key
+    for key in FlightMetrics.__dataclass_fields__
+    if key not in ("world", "policy", "vehicle", "seed")
+)
 
 
 class Condition(StrictModel):
@@ -66,7 +75,9 @@ class SuiteConfig(StrictModel):
 
     `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
     expert) per training seed; the names in `baselines` are what all others are compared with.
-    Flight k flies seed ``first_seed + k`` in every cell.
+    Flight k flies seed ``first_seed + k`` in every cell. `limits` are bars that a report marks as
+    met or missed, ``policy: {metric: {condition: largest mean}}``, the metric one of `metrics.
+    COMPARED` or a share of `metrics.RATES`.
     """
 
     description: str
@@ -78,6 +89,7 @@ class SuiteConfig(StrictModel):
     policies: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
     baselines: tuple[str, ...]
     conditions: Annotated[dict[str, Condition], Field(min_length=1)]
+    limits: dict[str, dict[str, dict[str, NonNegativeFloat]]] = Field(default={})
 
 
 @dataclass(frozen=True)
@@ -137,7 +149,7 @@ def load_suite(
         policies: added to the suite's, or in place of those of the same name.
 
     Raises:
-        ConfigError: for a broken file, and for an unknown policy, world or condition.
+        ConfigError: for a broken file, and for an unknown policy, world, condition or metric.
     """
     path = find_file(name, "config/suites")
     config = load_yaml(path, SuiteConfig)
@@ -145,13 +157,7 @@ def load_suite(
         added = {key: tuple(files) for key, files in policies.items()}
         config = config.model_copy(update={"policies": {**config.policies, **added}})
     names = tuple(conditions or (config.quick.conditions if quick else config.conditions))
-    for kind, wanted, known in (
-        ("condition", names, config.conditions),
-        ("baseline", config.baselines, config.policies),
-    ):
-        unknown = set(wanted) - set(known)
-        if unknown:
-            raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
+    _check_names(path, config, names)
     settings = [_setting(path, config, name) for name in names]
     cells = tuple(
         Cell(policy, k, artifact, setting, _key(artifact, setting))
@@ -162,6 +168,20 @@ def load_suite(
     return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
 
 
+def _check_names(path: Path, config: SuiteConfig, conditions: Iterable[str]) -> None:
+    metrics = [metric for limits in config.limits.values() for metric in limits]
+    limited = [c for limits in config.limits.values() for names in limits.values() for c in names]
+    for kind, wanted, known in (
+        ("condition", {*conditions, *limited}, config.conditions),
+        ("baseline", config.baselines, config.policies),
+        ("policy with limits", config.limits, config.policies),
+        ("metric of a limit", metrics, (*COMPARED, *RATES)),
+    ):
+        unknown = set(wanted) - set(known)
+        if unknown:
+            raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
+
+
 def _artifact(name: str) -> str:
     return name if name == GEOMETRIC else str(find_file(name, "config/policies"))
 
@@ -170,22 +190,15 @@ def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     condition = config.conditions[name]
     world = read_yaml(find_file(condition.world, "sim_worlds"))
     for changes in (config.changes, condition.changes):
-        world = _merge(world, changes)
+        world = merge(world, changes, read=_read_sensor)
     names = {"name": name, "description": condition.description}
     scenario = parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
     vehicle = load_vehicle(scenario.vehicle)
     return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
 
 
-def _merge(base: Any, changes: Any) -> Any:
-    """``base`` with ``changes``; a sensor given by name is read before keys of it are changed."""
-    if not isinstance(changes, dict):
-        return changes
-    if isinstance(base, str):
-        base = read_yaml(find_file(base, "sim_worlds/sensors"))
-    if not isinstance(base, dict):
-        return changes
-    return {**base, **{key: _merge(base.get(key), value) for key, value in changes.items()}}
+def _read_sensor(name: str) -> Any:
+    return read_yaml(find_file(name, "sim_worlds/sensors"))
 
 
 def _key(artifact: str, setting: Setting) -> str:
@@ -195,13 +208,14 @@ def _key(artifact: str, setting: Setting) -> str:
         setting.scenario.model_dump_json(),
         setting.vehicle.model_dump_json(),
         ControllerParameters().model_dump_json(),
-        f"{setting.loop_ticks} {setting.after}",
+        f"{setting.loop_ticks} {setting.after} {ROW_METRICS}",
     ):
         digest.update(part.encode() + b"\0")
     digest.update(artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes())
     return digest.hexdigest()[:16]
 
 
+@lru_cache(maxsize=256)
 def load_metadata(artifact: str) -> PolicyMetadata | None:
     """Of an artifact; ``None`` for an expert."""
     return load_artifact(artifact).metadata if artifact.endswith(".onnx") else None

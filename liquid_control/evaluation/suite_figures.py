@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,10 @@ from plotly.subplots import make_subplots
 from liquid_control.evaluation.summary import Summary
 
 TRAINING_LOG = "log.jsonl"  # that `liquid-control train` writes beside policy.onnx
-_COLORS = ("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c", "#d1495b", "#6a6fd0")
+_COLORS = (
+    *("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c"),
+    *("#d1495b", "#6a6fd0", "#7a4a2b", "#86bf3f", "#2b6a77", "#e39ab0"),
+)
 _LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 _LOG_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _GRID = 4  # small plots in a row
@@ -22,7 +25,7 @@ _GRID = 4  # small plots in a row
 def intervals(summary: Summary) -> go.Figure:
     """Mean RMSE and its interval of each policy in each condition."""
     figure = go.Figure()
-    spread = np.linspace(-0.28, 0.28, max(len(summary.policies), 2))
+    spread = np.linspace(-0.36, 0.36, max(len(summary.policies), 2))
     places = np.arange(len(summary.conditions))
     for policy, shift, color in zip(summary.policies, spread, _colors()):
         intervals = [summary.mean(policy, c, "rmse_m") for c in summary.conditions]
@@ -33,7 +36,7 @@ def intervals(summary: Summary) -> go.Figure:
             y=places[known] + shift,
             mode="markers",
             name=policy,
-            marker=dict(color=color, size=7),
+            marker=dict(color=color, size=6),
             error_x=dict(
                 array=[100 * intervals[k].high - m for k, m in zip(known, means)],
                 arrayminus=[m - 100 * intervals[k].low for k, m in zip(known, means)],
@@ -43,44 +46,41 @@ def intervals(summary: Summary) -> go.Figure:
             hovertemplate="%{x:.2f} cm",
         )
     figure.update_yaxes(
-        tickvals=places, ticktext=summary.conditions, autorange="reversed", zeroline=False
+        tickvals=places,
+        ticktext=summary.conditions,
+        range=[len(places) - 0.4, -0.6],
+        zeroline=False,
     )
     figure.update_xaxes(type="log", title="RMSE, cm (logarithmic)", tickvals=_LOG_TICKS)
-    return _finish(figure, 90 + 11 * len(summary.conditions) * max(len(summary.policies), 2))
+    return _finish(figure, 90 + len(summary.conditions) * (8 + 7 * len(summary.policies)))
 
 
 def distribution(summary: Summary) -> go.Figure:
-    """RMSE of every flight as boxes."""
-    figure = go.Figure()
-    for policy, color in zip(summary.policies, _colors()):
-        values = {c: summary.values(policy, c, "rmse_m").ravel() for c in summary.conditions}
-        figure.add_box(
-            x=[c for c, v in values.items() for _ in v],
-            y=np.concatenate([100 * v for v in values.values()]).astype(np.float32),
-            name=policy,
-            marker=dict(color=color, size=3),
-            line_width=1.2,
-        )
-    figure.update_yaxes(type="log", title="RMSE of a flight, cm", tickvals=_LOG_TICKS)
-    figure.update_xaxes(tickangle=-40)
-    figure.update_layout(boxmode="group", boxgap=0.15)
-    return _finish(figure, 470)
+    """RMSE of every flight as boxes, a small plot a condition."""
+    figure = _small_plots(summary.conditions, 60 + 14 * len(summary.policies))
+    for k, condition in enumerate(summary.conditions):
+        for policy, color in zip(summary.policies, _colors()):
+            values = summary.values(policy, condition, "rmse_m").ravel()
+            figure.add_box(
+                x=(100 * values).astype(np.float32),
+                name=policy,
+                orientation="h",
+                marker=dict(color=color, size=3),
+                line_width=1.2,
+                legendgroup=policy,
+                showlegend=k == 0,
+                **_place(k),
+            )
+    figure.update_yaxes(showticklabels=False, autorange="reversed")
+    figure.update_xaxes(type="log", tickvals=_LOG_TICKS)
+    figure.update_xaxes(title="RMSE, cm", title_standoff=2, row=_rows(summary.conditions))
+    return _finish(figure, figure.layout.height)
 
 
 def error_over_time(summary: Summary) -> go.Figure:
     """Mean error over time, a small plot a condition."""
-    rows = -(-len(summary.conditions) // _GRID)
-    height = 70 + 170 * rows
-    figure = make_subplots(
-        rows,
-        _GRID,
-        subplot_titles=summary.conditions,
-        vertical_spacing=46 / height,
-        horizontal_spacing=0.045,
-    )
-    figure.update_annotations(font_size=12)
+    figure = _small_plots(summary.conditions, 124)
     for k, condition in enumerate(summary.conditions):
-        place = dict(row=k // _GRID + 1, col=k % _GRID + 1)
         for policy, color in zip(summary.policies, _colors()):
             time, error = _mean_error(summary, policy, condition)
             figure.add_scatter(
@@ -92,12 +92,35 @@ def error_over_time(summary: Summary) -> go.Figure:
                 showlegend=k == 0,
                 line=dict(color=color, width=1.6),
                 hovertemplate="%{x:.1f} s: %{y:.2f} cm",
-                **place,
+                **_place(k),
             )
-        figure.update_yaxes(rangemode="tozero", **place)
+        figure.update_yaxes(rangemode="tozero", **_place(k))
     figure.update_yaxes(title="cm", col=1)
-    figure.update_xaxes(title="time, s", title_standoff=2, row=rows)
-    return _finish(figure, height)
+    figure.update_xaxes(title="time, s", title_standoff=2, row=_rows(summary.conditions))
+    return _finish(figure, figure.layout.height)
+
+
+def _small_plots(titles: Sequence[str], height: int) -> go.Figure:
+    """A grid of plots of a height in pixels, with room for their titles."""
+    rows = _rows(titles)
+    whole = 70 + (height + 46) * rows
+    figure = make_subplots(
+        rows,
+        _GRID,
+        subplot_titles=titles,
+        vertical_spacing=46 / whole,
+        horizontal_spacing=0.045,
+    )
+    figure.update_annotations(font_size=12)
+    return figure.update_layout(height=whole)
+
+
+def _rows(titles: Sequence[str]) -> int:
+    return -(-len(titles) // _GRID)
+
+
+def _place(k: int) -> dict[str, int]:
+    return dict(row=k // _GRID + 1, col=k % _GRID + 1)
 
 
 def _mean_error(summary: Summary, policy: str, condition: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,10 @@ has grown, flies only what is missing.
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,20 +21,17 @@ import numpy as np
 from liquid_control.config import ConfigError, load_vehicle, missing_packages
 from liquid_control.control.loop import ControlLoop
 from liquid_control.controllers import make_controller
-from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics, position_error
-from liquid_control.evaluation.suite import Cell, Suite
+from liquid_control.evaluation.metrics import flight_metrics, position_error
+from liquid_control.evaluation.suite import ROW_METRICS, Cell, Suite
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.kernel import vehicle_wrench
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
 
 ROWS_FILE = "flights.jsonl"
-ROW_METRICS = tuple(
-    key
-    for key in FlightMetrics.__dataclass_fields__
-    if key not in ("world", "policy", "vehicle", "seed")
-)
 _BLOCK = 5  # flights that a worker takes at once
 _ERROR_RATE = 5  # Hz of the error over time that a row keeps
 
@@ -48,12 +46,20 @@ class Block:
 
 def fly_one(cell: Cell, seed: int) -> FlightLog:
     """One flight of a cell; the same arguments give the same flight."""
+    (log,) = _fly(cell, (seed,))
+    return log
+
+
+def _fly(cell: Cell, seeds: Sequence[int]) -> Iterator[FlightLog]:
+    """Flights in one world: a physics engine takes longer to start than to be cleared."""
     setting, scenario = cell.setting, cell.setting.scenario
     metadata, loop = _loop(cell.artifact, scenario.vehicle, scenario.control_rate)
-    names = metadata.neuron_names if metadata else ()
-    ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
-    with World(scenario, setting.vehicle, seed) as world:
-        return fly(world, loop, policy_name=cell.policy, neuron_names=tuple(names), ticks=ticks)
+    names = tuple(metadata.neuron_names) if metadata else ()
+    with World(scenario, setting.vehicle, seeds[0]) as world:
+        for seed in seeds:
+            world.seed = seed
+            ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
+            yield fly(world, loop, policy_name=cell.policy, neuron_names=names, ticks=ticks)
 
 
 def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
@@ -74,11 +80,10 @@ def _loop(
 
 def fly_block(block: Block) -> list[dict[str, Any]]:
     """The rows of a block's flights."""
-    return [_row(block.cell, seed) for seed in block.seeds]
+    return [_row(block.cell, log) for log in _fly(block.cell, block.seeds)]
 
 
-def _row(cell: Cell, seed: int) -> dict[str, Any]:
-    log = fly_one(cell, seed)
+def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
     metrics = flight_metrics(log, after=cell.setting.after)
     error = position_error(log)[:: max(1, round(log.control_rate / _ERROR_RATE))]
     error_mm = np.round(1000 * error[np.isfinite(error)]).astype(int)
@@ -87,7 +92,7 @@ def _row(cell: Cell, seed: int) -> dict[str, Any]:
         "policy": cell.policy,
         "training": cell.training,
         "condition": cell.condition,
-        "seed": seed,
+        "seed": log.seed,
         **{key: getattr(metrics, key) for key in ROW_METRICS},
         "error_mm": error_mm.tolist(),
     }
@@ -181,7 +186,7 @@ def _pool(jobs: int, ray_address: str | None, blocks: int) -> Iterator[Callable]
         from multiprocessing import get_context
 
         # A fresh interpreter: PyBullet and ONNX Runtime don't survive a fork.
-        pool = get_context("spawn").Pool(min(jobs, blocks), initializer=_ignore_interrupt)
+        pool = get_context("spawn").Pool(min(jobs, blocks), initializer=_start_worker)
     try:
         yield pool.imap_unordered
         pool.close()
@@ -190,6 +195,8 @@ def _pool(jobs: int, ray_address: str | None, blocks: int) -> Iterator[Callable]
         pool.join()
 
 
-def _ignore_interrupt() -> None:
+def _start_worker() -> None:
     """Ctrl-C is for the parent alone, which ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    compile_kernel(vehicle_wrench)
+    gc.freeze()  # the loaded packages stay: collections need not look through them again

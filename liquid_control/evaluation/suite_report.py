@@ -7,9 +7,10 @@ from pathlib import Path
 from liquid_control.evaluation import figures, suite_figures
 from liquid_control.evaluation.circuit import layers
 from liquid_control.evaluation.compare import LEVEL, Interval
-from liquid_control.evaluation.metrics import DISPLAY
+from liquid_control.evaluation.metrics import COMPARED, DISPLAY
 from liquid_control.evaluation.page import (
     Page,
+    badge,
     columns,
     definition_table,
     details,
@@ -21,7 +22,14 @@ from liquid_control.evaluation.page import (
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import load_metadata
 from liquid_control.evaluation.suite_flights import fly_one
-from liquid_control.evaluation.summary import COMPARED, Summary, best_policy
+from liquid_control.evaluation.suite_results import (
+    POLICY_HEAD,
+    SHARES,
+    limit_texts,
+    policy_rows,
+    tally_text,
+)
+from liquid_control.evaluation.summary import Summary
 from liquid_control.evaluation.video import write_video
 
 
@@ -37,21 +45,24 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         "Position error, RMSE",
         _metric_table(summary, "rmse_m"),
         page.figure("forest", suite_figures.intervals(summary)),
-        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the best of a "
-        "row is bold. A flight that crashed is counted and not averaged.",
+        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the smallest "
+        "is bold where its paired difference from every other policy has an interval below zero. "
+        "A flight that crashed is counted and not averaged.",
     )
+    if summary.limits():
+        page.add_section("Limits", _limits(summary), note="Of the suite file, on the mean.")
     for baseline in config.baselines:
         page.add_section(
             f"Against {baseline}",
-            f"<p>{escape(_verdict(summary, baseline))}</p>",
             _difference_table(summary, baseline),
             note="RMSE minus that of the baseline in the same wind and noise, cm, with the "
-            "interval of the paired difference. Coloured where zero is outside.",
+            "interval of the paired difference. Coloured where zero is outside; the last row "
+            "counts conditions.",
         )
     page.add_section(
         "Distribution of flights",
         page.figure("distribution", suite_figures.distribution(summary)),
-        note="RMSE of each flight; boxes hold the middle half.",
+        note="RMSE of each flight; boxes hold the middle half, whiskers reach 1.5 times as far.",
     )
     page.add_section(
         "Error over time",
@@ -63,6 +74,10 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         details(f"{DISPLAY[metric].name}, {DISPLAY[metric].unit}", _metric_table(summary, metric))
         for metric in COMPARED
         if metric != "rmse_m"
+    ]
+    others += [
+        details(f"{show.name}, {show.unit}", _share_table(summary, name))
+        for name, show in SHARES.items()
     ]
     page.add_section("Other metrics", *others)
     page.add_section("Policies", _policies(summary))
@@ -78,14 +93,21 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     return page.write(out / "report.html")
 
 
-def _format(interval: Interval, factor: float, *, signed: bool = False, bold: bool = False) -> str:
+def _format(
+    interval: Interval, factor: float, gap: str, *, signed: bool = False, bold: bool = False
+) -> str:
     if interval.mean is None:
         return "–"
     sign = "+" if signed else ""
     mean = f"{factor * interval.mean:{sign}.2f}"
     mean = f"<b>{mean}</b>" if bold else mean
     low, high = factor * interval.low, factor * interval.high
-    return f"{mean} <small>[{low:{sign}.2f}, {high:{sign}.2f}]</small>"
+    return f"{mean}{gap}<small>[{low:{sign}.2f}, {high:{sign}.2f}]</small>"
+
+
+def _gap(summary: Summary) -> str:
+    """Between a mean and its interval: many columns have room for one below the other."""
+    return " " if len(summary.policies) <= 5 else "<br>"
 
 
 def _metric_table(summary: Summary, metric: str) -> str:
@@ -93,15 +115,34 @@ def _metric_table(summary: Summary, metric: str) -> str:
     rows = []
     for condition in summary.conditions:
         means = {p: summary.mean(p, condition, metric) for p in summary.policies}
-        best = best_policy(means)
+        if all(interval.mean is None for interval in means.values()):
+            continue
+        best = summary.best(condition, metric)
         cells = []
         for policy, interval in means.items():
             events, flights = summary.crashes(policy, condition)
             crashed = f'<br><small class="worse">{events} of {flights} crashed</small>'
             cells.append(
-                _format(interval, factor, bold=policy == best) + (crashed if events else "")
+                _format(interval, factor, _gap(summary), bold=policy == best)
+                + (crashed if events else "")
             )
         rows.append([_condition_cell(summary, condition), *cells])
+    head = ["condition", *map(escape, summary.policies)]
+    return table(head, rows, numbers=range(1, len(head)))
+
+
+def _share_table(summary: Summary, name: str) -> str:
+    gap = _gap(summary)
+    rows = [
+        [
+            _condition_cell(summary, condition),
+            *(
+                _format(summary.rate(policy, condition, name), 100, gap)
+                for policy in summary.policies
+            ),
+        ]
+        for condition in summary.conditions
+    ]
     head = ["condition", *map(escape, summary.policies)]
     return table(head, rows, numbers=range(1, len(head)))
 
@@ -119,29 +160,38 @@ def _difference_table(summary: Summary, baseline: str) -> str:
         for policy in others:
             interval = summary.difference(policy, baseline, condition, "rmse_m")
             kind = {-1: "better", 1: "worse", 0: ""}[interval.sign]
-            cells.append(f'<span class="{kind}">{_format(interval, 100, signed=True)}</span>')
+            text = _format(interval, 100, _gap(summary), signed=True)
+            cells.append(f'<span class="{kind}">{text}</span>')
         rows.append([_condition_cell(summary, condition), *cells])
+    tallies = [tally_text(summary, policy, baseline) for policy in others]
+    rows.append(["<b>smaller / larger / unclear</b>", *(f"<b>{text}</b>" for text in tallies)])
     head = ["condition", *map(escape, others)]
     return table(head, rows, numbers=range(1, len(head)))
 
 
-def _verdict(summary: Summary, baseline: str) -> str:
-    """Wins and losses in words; losses as plainly as wins."""
-    sentences = []
-    for policy in (p for p in summary.policies if p != baseline):
-        signs = [summary.difference(policy, baseline, c, "rmse_m").sign for c in summary.conditions]
-        sentences.append(
-            f"{policy}: smaller error in {signs.count(-1)}, larger in {signs.count(1)}, "
-            f"no clear difference in {signs.count(0)} of {len(signs)} conditions."
-        )
-    return " ".join(sentences) or "No other policy."
+def _limits(summary: Summary) -> str:
+    rows = [
+        [
+            escape(limit.policy),
+            _condition_cell(summary, limit.condition),
+            *map(escape, limit_texts(limit)),
+            badge(limit.met),
+        ]
+        for limit in summary.limits()
+    ]
+    return table(("policy", "condition", "", "limit", "reached", ""), rows, numbers=(3, 4))
 
 
 def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
-    """The worst flight of the policies that are no baseline, flown again from its seed."""
+    """The worst flight of the policies that are no baseline, flown again from its seed.
+
+    A crash, else the largest error. Where the setpoint jumps and the vehicle follows each time,
+    the largest error is only the jump.
+    """
     challengers = summary.challengers() or summary.policies
     rows = [row for row in summary.rows if row["policy"] in challengers]
-    worst = max(rows, key=lambda row: (row["crashed"], row["max_error_m"] or 0.0))
+    followed = [row for row in rows if row["step_time_s"] is None] or rows
+    worst = max(followed, key=lambda row: (row["crashed"], row["max_error_m"] or 0.0))
     cell = next(
         c
         for c in summary.suite.cells
@@ -172,16 +222,8 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
 
 def _policies(summary: Summary) -> str:
     """What flew, so that a reader can judge whether the comparison is fair."""
-    rows = []
-    for name in summary.policies:
-        records = summary.records(name)
-        weights = [record["weights"] for record in records if "weights" in record]
-        networks = dict.fromkeys(record.get("network", "expert") for record in records)
-        spread = f"{min(weights)} to {max(weights)}" if weights else "–"
-        spread = str(weights[0]) if len(set(weights)) == 1 else spread
-        rows.append([escape(name), escape(", ".join(networks)), spread, str(len(records))])
-    head = ("policy", "network", "non-zero weights", "training seeds")
-    return table(head, rows, numbers=(2, 3))
+    rows = [list(map(escape, row)) for row in policy_rows(summary)]
+    return table(POLICY_HEAD, rows, numbers=range(2, len(POLICY_HEAD)))
 
 
 def _origin(summary: Summary) -> str:
@@ -190,7 +232,7 @@ def _origin(summary: Summary) -> str:
     records = {name: summary.records(name) for name in summary.policies}
     return section(
         "Origin",
-        definition_table(provenance()),
+        definition_table({"command": summary.command or "–", **provenance()}),
         details("Conditions", descriptions),
         details("Training records", records),
         details("Suite", config.model_dump(mode="json")),

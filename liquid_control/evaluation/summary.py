@@ -1,12 +1,9 @@
-"""From the rows of a suite to its results: intervals, paired differences, tables in files."""
+"""From the rows of a suite to its results: intervals, paired differences, limits."""
 
 from __future__ import annotations
 
-import csv
-import json
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +17,33 @@ from liquid_control.evaluation.compare import (
     mean_interval,
     rate_interval,
 )
+from liquid_control.evaluation.metrics import COMPARED, RATES
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import Suite, load_metadata
 
-COMPARED = (
-    *("rmse_m", "p95_error_m", "max_error_m", "settle_time_s", "upright_time_s"),
-    *("rate_rms_radps", "rate_variation_radps2", "thrust_variation_mps3"),
-)
+
+@dataclass(frozen=True)
+class Limit:
+    """A bar of the suite file and what was reached: a mean, or a share of flights."""
+
+    policy: str
+    condition: str
+    metric: str
+    largest: float
+    reached: Interval
+    met: bool
 
 
 class Summary:
     """Results of a suite by policy, condition and metric.
 
-    A flight that crashed gives no value to the means; crash rates stand beside them.
+    A flight that crashed gives no value to the means; crash rates stand beside them. ``command``
+    is what the user typed, for the origin of the results.
     """
 
-    def __init__(self, suite: Suite, rows: Sequence[Mapping[str, Any]]):
-        self.suite, self.rows = suite, rows
+    def __init__(self, suite: Suite, rows: Sequence[Mapping[str, Any]], command: str = ""):
+        self.suite, self.rows, self.command = suite, rows, command
+        self._intervals: dict[tuple[str, ...], Interval] = {}
         self.policies = list(dict.fromkeys(row["policy"] for row in rows))
         self.conditions = list(dict.fromkeys(row["condition"] for row in rows))
         self._groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -55,21 +62,70 @@ class Summary:
 
     def mean(self, policy: str, condition: str, metric: str) -> Interval:
         """Mean with its interval."""
-        values = self.values(policy, condition, metric)
-        return mean_interval(values, _rng(policy, condition, metric))
+        key = (policy, condition, metric)
+        if key not in self._intervals:
+            self._intervals[key] = mean_interval(self.values(*key))
+        return self._intervals[key]
 
     def difference(self, policy: str, baseline: str, condition: str, metric: str) -> Interval:
         """Policy minus baseline, paired by flight; negative means less than the baseline."""
-        return difference_interval(
-            self.values(policy, condition, metric),
-            self.values(baseline, condition, metric),
-            _rng(policy, baseline, condition, metric),
-        )
+        key = (policy, baseline, condition, metric)
+        if key not in self._intervals:
+            self._intervals[key] = difference_interval(
+                self.values(policy, condition, metric), self.values(baseline, condition, metric)
+            )
+        return self._intervals[key]
+
+    def best(self, condition: str, metric: str) -> str | None:
+        """The policy with the smallest mean, if it is clearly so.
+
+        Its paired difference from every other policy must have an interval below zero.
+        """
+        means = {p: self.mean(p, condition, metric).mean for p in self.policies}
+        known = {p: mean for p, mean in means.items() if mean is not None}
+        if len(known) < 2:
+            return None
+        least = min(known, key=known.get)
+        others = (p for p in known if p != least)
+        clear = all(self.difference(least, p, condition, metric).sign < 0 for p in others)
+        return least if clear else None
+
+    def tally(self, policy: str, baseline: str) -> tuple[int, int, int]:
+        """Conditions where the RMSE is clearly smaller, clearly larger, and neither."""
+        signs = [self.difference(policy, baseline, c, "rmse_m").sign for c in self.conditions]
+        return signs.count(-1), signs.count(1), signs.count(0)
+
+    def seed_means(self, policy: str, condition: str, metric: str) -> np.ndarray:
+        """Mean over the flights of each training seed that has any, ``(S,)``."""
+        values = self.values(policy, condition, metric)
+        values = values[np.isfinite(values).any(axis=1)]
+        return np.nanmean(values, axis=1)
 
     def crashes(self, policy: str, condition: str) -> tuple[int, int]:
         """Flights that crashed, and all flights."""
         rows = self.group(policy, condition)
         return sum(row["crashed"] for row in rows), len(rows)
+
+    def rate(self, policy: str, condition: str, name: str) -> Interval:
+        """One of `metrics.RATES`, with its Wilson score interval."""
+        rows = self.group(policy, condition)
+        unsettled = name == "unsettled_rate"
+        failed = [r["crashed"] or (unsettled and r["settle_time_s"] is None) for r in rows]
+        return rate_interval(sum(failed), len(rows))
+
+    def limits(self) -> list[Limit]:
+        """The limits of the suite for the policies and conditions that flew, in its order."""
+        found = []
+        for policy, metrics in self.suite.config.limits.items():
+            for metric, conditions in metrics.items():
+                for condition, largest in conditions.items():
+                    if (policy, condition) not in self._groups:
+                        continue
+                    value = self.rate if metric in RATES else self.mean
+                    reached = value(policy, condition, metric)
+                    met = reached.mean is not None and reached.mean <= largest
+                    found.append(Limit(policy, condition, metric, largest, reached, met))
+        return found
 
     def records(self, policy: str) -> list[dict[str, Any]]:
         """What flew: file, network, non-zero weights and training record of each training seed."""
@@ -97,9 +153,11 @@ class Summary:
             "after_s": config.after,
             "statistics": f"{100 * LEVEL:.0f} % percentile intervals, {RESAMPLES} resamples over "
             "training seeds and flights; crash rates: Wilson score intervals",
+            "command": self.command,
             "provenance": provenance(),
             "policies": {name: self.records(name) for name in self.policies},
             "conditions": {name: config.conditions[name].description for name in self.conditions},
+            "limits": [asdict(limit) for limit in self.limits()],
             "crashes": self._table(lambda p, c: self._crash_entry(p, c)),
             "metrics": {
                 metric: self._table(lambda p, c, m=metric: asdict(self.mean(p, c, m)))
@@ -118,61 +176,8 @@ class Summary:
 
     def _crash_entry(self, policy: str, condition: str) -> dict[str, Any]:
         events, flights = self.crashes(policy, condition)
-        return {"crashed": events, "flights": flights, **asdict(rate_interval(events, flights))}
+        interval = self.rate(policy, condition, "crash_rate")
+        return {"crashed": events, "flights": flights, **asdict(interval)}
 
     def _table(self, entry) -> dict[str, dict[str, Any]]:
         return {c: {p: entry(p, c) for p in self.policies} for c in self.conditions}
-
-
-def _rng(*names: str) -> np.random.Generator:
-    """A generator of its own for each figure, so that none depends on what else is computed."""
-    return np.random.default_rng(zlib.crc32("/".join(names).encode()))
-
-
-def write_results(summary: Summary, out: str | Path) -> list[Path]:
-    """Write ``results.json``, ``results.csv`` (one line a figure) and ``results.md``."""
-    out, results = Path(out), summary.to_dict()
-    files = [out / f"results.{suffix}" for suffix in ("json", "csv", "md")]
-    files[0].write_text(json.dumps(results, allow_nan=False, indent=1) + "\n", encoding="utf-8")
-    with files[1].open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["condition", "policy", "metric", "mean", "low", "high"])
-        for metric, table in {**results["metrics"], "crash_rate": results["crashes"]}.items():
-            for condition, entries in table.items():
-                for policy, entry in entries.items():
-                    figures = [entry[key] for key in ("mean", "low", "high")]
-                    writer.writerow([condition, policy, metric, *figures])
-    files[2].write_text(markdown(summary), encoding="utf-8")
-    return files
-
-
-def markdown(summary: Summary) -> str:
-    """The table of RMSE in cm with intervals and crashes, as Markdown; the best is bold."""
-    head = ["condition", *summary.policies]
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' + ' ---: |' * len(summary.policies)}"]
-    for condition in summary.conditions:
-        means = {p: summary.mean(p, condition, "rmse_m") for p in summary.policies}
-        best = best_policy(means)
-        cells = []
-        for policy, interval in means.items():
-            events, _ = summary.crashes(policy, condition)
-            figure = "–"
-            if interval.mean is not None:
-                mean = f"{100 * interval.mean:.2f}"
-                mean = f"**{mean}**" if policy == best else mean
-                figure = f"{mean} [{100 * interval.low:.2f}, {100 * interval.high:.2f}]"
-            cells.append(figure + (f", {events} crashed" if events else ""))
-        lines.append(f"| {condition} | {' | '.join(cells)} |")
-    flights = summary.suite.flights
-    lines.append(
-        f"\nPosition RMSE in cm at t > {summary.suite.config.after:g} s, mean of {flights} flights "
-        f"a training seed with {100 * LEVEL:.0f} % bootstrap intervals; flights that crashed are "
-        "counted, not averaged.\n"
-    )
-    return "\n".join(lines)
-
-
-def best_policy(means: Mapping[str, Interval]) -> str | None:
-    """The policy with the smallest mean."""
-    known = {name: interval.mean for name, interval in means.items() if interval.mean is not None}
-    return min(known, key=known.get) if known else None

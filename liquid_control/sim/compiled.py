@@ -6,9 +6,9 @@ import importlib.util
 from collections.abc import Callable
 
 from liquid_control import frames
-from liquid_control.sim import imu, kernel
+from liquid_control.sim import imu, kernel, wind
 
-# what `kernel.vehicle_wrench` and `imu.strapdown` call
+# what `kernel.vehicle_wrench`, `imu.strapdown` and `wind.turbulence_series` call
 _CALLEES = (
     frames.rotate_components,
     kernel.clip,
@@ -25,6 +25,7 @@ _CALLEES = (
     kernel._speed,
     kernel.unpack,
     imu.at_lever_arm,
+    wind.turbulence_step,
 )
 _compiled: dict[Callable, Callable] = {}
 

@@ -70,8 +70,8 @@ def _field(scenario: WorldConfig, seed: int, duration: float) -> Wind:
 def _sample(field: Wind, scenario: WorldConfig, duration: float) -> np.ndarray:
     """Wind (n, 3) at the start position."""
     pos, still = scenario.start.pos, (0.0, 0.0, 0.0)
-    field.begin(pos, still)
     steps = round(duration * SAMPLE_RATE)
+    field.begin(pos, still, steps)
     return np.array([field.velocity(k / SAMPLE_RATE, pos) for k in range(steps)])
 
 

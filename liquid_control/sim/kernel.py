@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.frames import namespace, rotate_components
+from liquid_control.frames import is_tensor, rotate_components
 from liquid_control.sim.params import Array, Quad, QuadrotorParams, RateLoopParams, Triple
 
 MIN_GROUND_HEIGHT = 0.5  # rotor radii; the leading term of the ground effect diverges below
@@ -34,18 +34,18 @@ def maximum(a: Array, b: Array) -> Array:
     """Larger of two floats or arrays of either kind."""
     if isinstance(a, float) and isinstance(b, float):
         return a if a > b else b
-    if namespace(a) is np and namespace(b) is np:
-        return np.maximum(a, b)
-    return b.clamp(min=a) if namespace(a) is np else a.clamp(min=b)
+    if is_tensor(a):
+        return a.clamp(min=b)
+    return b.clamp(min=a) if is_tensor(b) else np.maximum(a, b)
 
 
 def minimum(a: Array, b: Array) -> Array:
     """Smaller of two floats or arrays of either kind."""
     if isinstance(a, float) and isinstance(b, float):
         return a if a < b else b
-    if namespace(a) is np and namespace(b) is np:
-        return np.minimum(a, b)
-    return b.clamp(max=a) if namespace(a) is np else a.clamp(max=b)
+    if is_tensor(a):
+        return a.clamp(max=b)
+    return b.clamp(max=a) if is_tensor(b) else np.minimum(a, b)
 
 
 def clip(x: Array, low: Array, high: Array) -> Array:

@@ -75,11 +75,12 @@ class Odometry:
             self._block = iter(np.hstack([normal, uniform]).tolist())
             row = next(self._block)
         px, py, pz, ux, uy, uz, rx, ry, rz, wx, wy, wz, d0, d1, d2, chance = row
-        drift = self._drift
-        self._drift = drift = [
-            self._keep * old + self._drift_step * new
-            for old, new in zip(drift, (d0, d1, d2), strict=True)
-        ]
+        keep, step, (x, y, z) = self._keep, self._drift_step, self._drift
+        dx, dy, dz = self._drift = (
+            keep * x + step * d0,
+            keep * y + step * d1,
+            keep * z + step * d2,
+        )
         if chance < self._dropout:
             return None
         x, y, z, w = quat
@@ -90,12 +91,10 @@ class Odometry:
         norm = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
         return OdometrySample(
             stamp=stamp,
-            pos_world=np.array(
-                [pos[0] + px + drift[0], pos[1] + py + drift[1], pos[2] + pz + drift[2]]
-            ),
-            quat_world_body=np.array([qx / norm, qy / norm, qz / norm, qw / norm]),
-            vel_body=np.array([vx + ux, vy + uy, vz + uz]),
+            pos_world=np.array((pos[0] + px + dx, pos[1] + py + dy, pos[2] + pz + dz)),
+            quat_world_body=np.array((qx / norm, qy / norm, qz / norm, qw / norm)),
+            vel_body=np.array((vx + ux, vy + uy, vz + uz)),
             ang_vel_body=np.array(
-                [ang_vel_body[0] + wx, ang_vel_body[1] + wy, ang_vel_body[2] + wz]
+                (ang_vel_body[0] + wx, ang_vel_body[1] + wy, ang_vel_body[2] + wz)
             ),
         )

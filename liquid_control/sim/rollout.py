@@ -9,7 +9,9 @@ import numpy as np
 
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.sim.world import World
-from liquid_control.structs import FlightLog, Setpoint
+from liquid_control.structs import COMMAND_LAYOUT, FlightLog, Setpoint
+
+_NO_COMMAND = (np.nan,) * len(COMMAND_LAYOUT.component_names)
 
 
 def fly(
@@ -85,18 +87,19 @@ def _row(
     world: World, setpoint: Setpoint, step: LoopStep, loop: ControlLoop, stepped: bool
 ) -> tuple:
     """One row of the log, before the world moves on."""
-    state, command = world.state, step.command
+    pos, quat, vel, ang_vel, rotor_speed = world.truth
+    command = step.command
     return (
         world.time_ns * 1e-9,
-        state.pos_world,
-        state.quat_world_body,
-        state.vel_world,
-        state.ang_vel_body,
+        pos,
+        quat,
+        vel,
+        ang_vel,
         setpoint.pos_world,
         world.wind_world,
-        state.rotor_speed,
-        np.full(4, np.nan) if command is None else [command.thrust, *command.ang_vel_body],
+        rotor_speed,
+        _NO_COMMAND if command is None else (command.thrust, *command.ang_vel_body.tolist()),
         step.mode.value,
-        np.array(loop.policy.neurons),
+        loop.policy.neurons,
         step.policy_time * 1e6 if stepped else np.nan,
     )

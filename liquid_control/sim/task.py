@@ -1,12 +1,14 @@
 """What a world asks for: segments in a row, each a smooth path with feed-forward.
 
 Every segment starts and ends at rest, and position, velocity and acceleration are continuous from
-one to the next. Rest-to-rest moves are the minimum-jerk polynomial (Flash and Hogan, 1985).
+one to the next, but for `steps`, whose setpoint jumps. Rest-to-rest moves are the minimum-jerk
+polynomial (Flash and Hogan, 1985).
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,6 +19,8 @@ from liquid_control.structs import Setpoint
 
 Vector = tuple[float, float, float]
 Path = tuple[np.ndarray, np.ndarray, np.ndarray]  # pos, vel, acc
+_STILL = np.zeros(3)
+_STILL.setflags(write=False)
 
 
 def _minimum_jerk(x: float) -> tuple[float, float, float]:
@@ -45,7 +49,7 @@ class HoverSegment(StrictModel):
         return start
 
     def path(self, start: np.ndarray, time: float) -> Path:
-        return start, np.zeros(3), np.zeros(3)
+        return start, _STILL, _STILL
 
 
 class TakeoffSegment(StrictModel):
@@ -130,8 +134,27 @@ class WaypointsSegment(StrictModel):
         return _move(before, np.array(self.points[leg]), time - leg * leg_time, self.leg_duration)
 
 
+class StepsSegment(StrictModel):
+    """Jumps from point to point, without a path and without feed-forward."""
+
+    kind: Literal["steps"]
+    points: Annotated[tuple[Vector, ...], Field(min_length=1)]  # m, world
+    pause: PositiveFloat  # s at each point
+
+    @property
+    def duration(self) -> float:
+        return len(self.points) * self.pause
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return np.array(self.points[-1])
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        leg = min(max(int(time / self.pause), 0), len(self.points) - 1)
+        return np.array(self.points[leg]), _STILL, _STILL
+
+
 SegmentConfig = Annotated[
-    HoverSegment | TakeoffSegment | LissajousSegment | WaypointsSegment,
+    HoverSegment | TakeoffSegment | LissajousSegment | WaypointsSegment | StepsSegment,
     Field(discriminator="kind"),
 ]
 
@@ -141,18 +164,18 @@ class Task:
 
     def __init__(self, segments: tuple[SegmentConfig, ...], start: np.ndarray, yaw: float):
         self._yaw = yaw
-        self._pieces = []
+        self._begins, self._pieces = [], []
         begin = 0.0
         for segment in segments:
-            self._pieces.append((begin, start, segment))
+            self._begins.append(begin)
+            self._pieces.append((start, segment))
             begin += segment.duration
             start = segment.end(start)
         self.duration = begin
 
     def setpoint(self, time: float) -> Setpoint:
         """Where the vehicle should be ``time`` s after the start."""
-        begin, start, segment = next(
-            (piece for piece in reversed(self._pieces) if piece[0] <= time), self._pieces[0]
-        )
-        pos, vel, acc = segment.path(start, time - begin)
+        k = max(bisect_right(self._begins, time) - 1, 0)
+        start, segment = self._pieces[k]
+        pos, vel, acc = segment.path(start, time - self._begins[k])
         return Setpoint(pos, vel, acc, self._yaw)

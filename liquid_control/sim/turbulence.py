@@ -8,6 +8,7 @@ v and w filters (2 L in place of L). `low_altitude` returns the lengths of each 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import Field, model_validator
 
 from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
 from liquid_control.sim import wind
+from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.wind_sources import Flow, Source, Vector
 
 FOOT = 0.3048  # m
@@ -55,13 +57,15 @@ class _Dryden:
         self._scales = scales  # height to (sigma, filter lengths)
         self._rng = rng
         self._states = wind.turbulence_start(rng.standard_normal(wind.NOISE_SIZE).tolist())
-        self._noise = iter(())
+        self._noise = np.empty((0, wind.NOISE_SIZE))
+        self._ahead: Iterator[list[float]] = iter(())  # velocities of the next steps, axes u, v, w
+        self._series = compile_kernel(wind.turbulence_series)
         self._airspeed = self._height = math.inf
         self._axis_u = (1.0, 0.0)
-        self._turbulence: wind.Turbulence
+        self._packed: np.ndarray
 
     def begin(self, flow: Flow) -> None:
-        self._axis_u = flow.axis_u
+        self._axis_u, self._steps = flow.axis_u, flow.steps
         airspeed, height = max(flow.airspeed, MIN_AIRSPEED), max(flow.pos_world[2], 0.1)
         if (
             abs(airspeed - self._airspeed) > RESOLUTION * airspeed
@@ -70,17 +74,28 @@ class _Dryden:
             self._airspeed, self._height = airspeed, height
             sigma, lengths = self._scales(height)
             times = tuple(length / airspeed for length in lengths)
-            self._turbulence = wind.turbulence_coefficients(sigma, times, flow.dt)
+            turbulence = wind.turbulence_coefficients(sigma, times, flow.dt)
+            self._packed = wind.pack_turbulence(turbulence)
 
     def velocity(self, time: float, pos: Vector) -> Vector:
-        noise = next(self._noise, None)
-        if noise is None:
-            block = self._rng.standard_normal((NOISE_BLOCK, wind.NOISE_SIZE))
-            self._noise = iter(block.tolist())
-            noise = next(self._noise)
-        self._states, (u, v, w) = wind.turbulence_step(self._states, noise, self._turbulence)
+        velocity = next(self._ahead, None)
+        if velocity is None:
+            self._run_ahead()
+            velocity = next(self._ahead)
+        u, v, w = velocity
         cx, cy = self._axis_u
         return cx * u - cy * v, cy * u + cx * v, w
+
+    def _run_ahead(self) -> None:
+        """The steps of one control period: its filters stay as they are."""
+        steps = self._steps
+        if len(self._noise) < steps:
+            fresh = self._rng.standard_normal((max(NOISE_BLOCK, steps), wind.NOISE_SIZE))
+            self._noise = np.concatenate([self._noise, fresh])
+        velocity = np.empty((steps, 3))
+        noise, self._noise = self._noise[:steps], self._noise[steps:]
+        self._states = self._series(self._states, noise, self._packed, velocity)
+        self._ahead = iter(velocity.tolist())
 
 
 class TurbulenceConfig(StrictModel):

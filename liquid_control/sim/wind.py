@@ -102,6 +102,34 @@ def turbulence_step(states: Noise, noise: Noise, turbulence: Turbulence):
     return (u, v1, v2, w1, w2), velocity
 
 
+def pack_turbulence(turbulence: Turbulence) -> np.ndarray:
+    """The numbers of one place as a flat array ``(18,)``, for `turbulence_series`."""
+    return np.array([*turbulence.sigma, *(x for axis in turbulence.filters for x in axis)])
+
+
+def turbulence_series(states: Noise, noise: np.ndarray, packed: np.ndarray, velocity: np.ndarray):
+    """As many steps as ``noise (n, 5)`` has rows, for one place; returns the new states.
+
+    Fills ``velocity (n, 3)`` in m/s; ``packed`` is from `pack_turbulence`.
+    """
+    p = packed
+    turbulence = Turbulence(
+        (p[0], p[1], p[2]),
+        (
+            AxisFilter(p[3], p[4], p[5], p[6], p[7]),
+            AxisFilter(p[8], p[9], p[10], p[11], p[12]),
+            AxisFilter(p[13], p[14], p[15], p[16], p[17]),
+        ),
+    )
+    for k in range(len(noise)):
+        row = noise[k]
+        states, (u, v, w) = turbulence_step(
+            states, (row[0], row[1], row[2], row[3], row[4]), turbulence
+        )
+        velocity[k, 0], velocity[k, 1], velocity[k, 2] = u, v, w
+    return states
+
+
 def one_minus_cosine(time: Array, rise_time: Array, hold_time: Array) -> Array:
     """Share of the amplitude of a discrete gust ``time`` s after its start (MIL-F-8785C, 3.7.1.3).
 

@@ -60,12 +60,12 @@ class Wind:
         horizontal = math.hypot(mx, my)
         self.axis_u = (mx / horizontal, my / horizontal) if horizontal > 0 else (1.0, 0.0)
 
-    def begin(self, pos: Vector, vel: Vector) -> None:
-        """Adapt to position and velocity (world frame) of the vehicle for the next steps."""
+    def begin(self, pos: Vector, vel: Vector, steps: int) -> None:
+        """Adapt to position and velocity (world frame) of the vehicle for the next ``steps``."""
         mx, my, mz = self.mean
         vx, vy, vz = vel
         airspeed = math.sqrt((vx - mx) ** 2 + (vy - my) ** 2 + (vz - mz) ** 2)
-        flow = Flow(pos, airspeed, self.axis_u, self._dt)
+        flow = Flow(pos, airspeed, self.axis_u, self._dt, steps)
         for source in self._sources:
             if source.begin is not None:
                 source.begin(flow)

@@ -59,6 +59,7 @@ class Flow(NamedTuple):
     airspeed: float  # m/s, of the vehicle through the mean wind
     axis_u: tuple[float, float]  # unit, horizontal direction of the mean wind
     dt: float  # s, physics step
+    steps: int  # physics steps to come before the next call
 
 
 class Source(NamedTuple):
@@ -115,16 +116,17 @@ class CosineGustsConfig(StrictModel):
         while start < duration:
             toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
             amplitude = scaled(draw(self.amplitude, rng), toward)
-            gusts.append((start, draw(self.rise_time, rng), draw(self.hold_time, rng), amplitude))
+            rise, hold = draw(self.rise_time, rng), draw(self.hold_time, rng)
+            gusts.append((start, start + 2 * rise + hold, rise, hold, amplitude))
             if self.mean_interval is None:
                 break
             start += float(rng.exponential(self.mean_interval))
 
         def velocity(time: float, pos: Vector) -> Vector:
             x = y = z = 0.0
-            for start, rise, hold, (gx, gy, gz) in gusts:
-                if start < time < start + 2 * rise + hold:
-                    share = float(wind.one_minus_cosine(time - start, rise, hold))
+            for start, end, rise, hold, (gx, gy, gz) in gusts:
+                if start < time < end:
+                    share = wind.one_minus_cosine(time - start, rise, hold)
                     x, y, z = x + share * gx, y + share * gy, z + share * gz
             return x, y, z
 

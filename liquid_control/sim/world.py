@@ -41,7 +41,7 @@ class World:
     """One scenario, flown with one seed.
 
     The same scenario, vehicle and seed give the same flight bit for bit, from a new world or
-    after `reset`.
+    after `reset`, which takes the `seed` that is set then.
 
     Attributes:
         crashed: True from the first violation of the arena's limits; `crash_reason` says which.
@@ -122,8 +122,8 @@ class World:
         self._engine.start(self.vehicle, params, scenario.obstacles, pos, quat, vel)
         self._pose, self._twist = self._engine.read()
 
-        self._wind.begin(tuple(pos), tuple(vel))
-        self._wind_velocity = self._wind.velocity(0.0, tuple(pos))
+        self._wind.begin(tuple(pos.tolist()), tuple(vel.tolist()), 1)
+        self._wind_velocity = self._wind.velocity(0.0, tuple(pos.tolist()))
         self._ang_vel_body = (0.0, 0.0, 0.0)
         # as after a step at rest
         self.imu_samples: list[ImuSample] = []
@@ -166,15 +166,14 @@ class World:
         return self._tick * NANOSECONDS // self.control_rate
 
     @property
+    def truth(self) -> tuple[tuple[float, ...], ...]:
+        """The fields of `state` as plain floats."""
+        return *self._pose, self._twist[0], self._ang_vel_body, self._speeds
+
+    @property
     def state(self) -> QuadrotorState:
         """The true state of the vehicle, arrays ``(3,)`` and ``(4,)``."""
-        return QuadrotorState(
-            np.array(self._pose[0]),
-            np.array(self._pose[1]),
-            np.array(self._twist[0]),
-            np.array(self._ang_vel_body),
-            np.array(self._speeds),
-        )
+        return QuadrotorState(*map(np.array, self.truth))
 
     @property
     def wind_world(self) -> np.ndarray:
@@ -194,7 +193,7 @@ class World:
         self._accept(command)
         self._update_vehicle()
         vel_before = self._twist[0]
-        self._wind.begin(self._pose[0], vel_before)
+        self._wind.begin(self._pose[0], vel_before, self.scenario.substeps)
         self.imu_samples = []
         for _ in range(self._imu_samples_per_period):
             self._step_physics(self._imu_stride)
@@ -228,13 +227,7 @@ class World:
 
     def _accept(self, command: Command | None) -> None:
         if command is not None:
-            rates = command.ang_vel_body
-            self._command = (
-                float(command.thrust),
-                float(rates[0]),
-                float(rates[1]),
-                float(rates[2]),
-            )
+            self._command = (float(command.thrust), *command.ang_vel_body.tolist())
             self._armed = 1.0
             self._steps_without_command = 0
             return
@@ -253,7 +246,9 @@ class World:
         dt, client, body = self._dt, self._engine.client, self._engine.body
         packed, command = self._packed, self._command
         wrench, velocity = self._wrench, self._wind.velocity
-        link, centre = pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
+        push, turn = pybullet.applyExternalForce, pybullet.applyExternalTorque
+        advance, link, centre = pybullet.stepSimulation, pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
+        read_pose, read_twist = pybullet.getBasePositionAndOrientation, pybullet.getBaseVelocity
         up, down, armed, speeds = self._decay_up, self._decay_down, self._armed, self._speeds
         (pos, quat), (vel, ang_vel) = self._pose, self._twist
         for substep in range(self._substep, self._substep + steps):
@@ -261,12 +256,12 @@ class World:
             speeds, rates, force, torque = wrench(
                 pos, quat, vel, ang_vel, wind, command, armed, speeds, up, down, dt, packed
             )
-            pybullet.applyExternalForce(body, -1, force, centre, link, physicsClientId=client)
-            pybullet.applyExternalTorque(body, -1, torque, link, physicsClientId=client)
-            pybullet.stepSimulation(physicsClientId=client)
+            push(body, -1, force, centre, link, physicsClientId=client)
+            turn(body, -1, torque, link, physicsClientId=client)
+            advance(physicsClientId=client)
             before = (quat, vel, rates)
-            pos, quat = pose = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
-            vel, ang_vel = twist = pybullet.getBaseVelocity(body, physicsClientId=client)
+            pos, quat = pose = read_pose(body, physicsClientId=client)
+            vel, ang_vel = twist = read_twist(body, physicsClientId=client)
         self._pose, self._twist = pose, twist
         self._speeds, self._wind_velocity = speeds, wind
         self._substep += steps

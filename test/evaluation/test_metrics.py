@@ -39,6 +39,19 @@ def test_settle_time_waits_for_the_error_to_stay_small(log):
     assert metrics.settle_time_s == pytest.approx(2.6, abs=0.011)
 
 
+def test_time_after_jumps_of_the_setpoint(log):
+    setpoint = np.where(log.time[:, None] >= 4.0, [0.0, 1.0, 1.0], [0.0, 0.0, 1.0])
+    setpoint[log.time >= 6.0, 0] = 0.5
+    since = np.select([log.time >= 6.0, log.time >= 4.0], [log.time - 6.0, log.time - 4.0], 9.0)
+    error = np.where(since < np.where(log.time >= 6.0, 0.2, 0.6), 0.5, 0.01)
+    flight = dataclasses.replace(log, setpoint_pos_world=setpoint)
+    follows = flight_metrics(_with_error(flight, error[:, None] * [1.0, 0, 0]))
+    assert follows.step_time_s == pytest.approx((0.6 + 0.2) / 2, abs=0.011)
+    never = np.where(log.time >= 6.0, 0.5, error)
+    assert flight_metrics(_with_error(flight, never[:, None] * [1.0, 0, 0])).step_time_s is None
+    assert flight_metrics(log).step_time_s is None
+
+
 def test_what_a_flight_cannot_give_is_null_in_strict_json(make_log):
     short = make_log(
         0.5,

@@ -17,7 +17,8 @@ from liquid_control.evaluation.suite import load_suite
 from liquid_control.evaluation.suite_figures import learning_curves
 from liquid_control.evaluation.suite_flights import ROWS_FILE, fly_one, run_suite
 from liquid_control.evaluation.suite_report import write_suite_report
-from liquid_control.evaluation.summary import Summary, markdown, write_results
+from liquid_control.evaluation.suite_results import markdown, write_results
+from liquid_control.evaluation.summary import Summary
 
 CALM = {"description": "Still air.", "world": "hover_calm", "changes": {}}
 SUITE = {
@@ -84,6 +85,9 @@ def test_quick_form_and_choices(tmp_path):
         ({"baselines": ["nobody"]}, r"unknown baseline \['nobody'\], expected \['expert'"),
         ({"policies": {"a": ["no_such_policy"]}}, "no such file: no_such_policy"),
         ({"flights": 0}, "flights: .* got 0"),
+        ({"limits": {"nobody": {}}}, r"unknown policy with limits \['nobody'\]"),
+        ({"limits": {"twin": {"rmse_m": {"warm": 1.0}}}}, r"unknown condition \['warm'\]"),
+        ({"limits": {"twin": {"rmse": {"calm": 1.0}}}}, r"unknown metric of a limit \['rmse'\]"),
         (
             {"conditions": {"a": {**CALM, "loop_ticks": [3, 1]}}},
             r"loop_ticks: expected .* \[3, 1\]",
@@ -184,6 +188,61 @@ def test_results_are_strict_json_with_intervals_and_differences(finished, tmp_pa
     assert f"{100 * entry['mean']:.2f}" in markdown(summary)
 
 
+def _with_second_policy(rows, factor):
+    """The rows, with the error of the policy named twin changed."""
+    return [
+        {**row, "rmse_m": row["rmse_m"] * factor} if row["policy"] == "twin" else row
+        for row in rows
+    ]
+
+
+def test_the_best_is_named_only_where_it_is_clear(finished):
+    suite, rows, _ = finished
+    assert Summary(suite, rows).best("calm", "rmse_m") is None
+    better = Summary(suite, _with_second_policy(rows, 0.5))
+    assert better.best("calm", "rmse_m") == "twin"
+    assert better.tally("twin", "expert") == (2, 0, 0)
+    assert better.tally("expert", "twin") == (0, 2, 0)
+
+
+def test_limits_are_judged_on_means_and_on_shares(finished, tmp_path):
+    limits = {
+        "twin": {
+            "rmse_m": {"calm": 1.0, "late": 0.0},
+            "crash_rate": {"calm": 0.0},
+            "unsettled_rate": {"late": 0.2},
+        }
+    }
+    suite = load_suite(_write(tmp_path, limits=limits))
+    rows = [dict(row) for row in finished[1]]
+    late = [row for row in rows if (row["policy"], row["condition"]) == ("twin", "late")]
+    for row, settled in zip(late, [None, None, *[1.0] * 6], strict=True):
+        row["settle_time_s"] = settled
+    summary = Summary(suite, rows)
+    met = {(limit.metric, limit.condition): limit.met for limit in summary.limits()}
+    assert met == {
+        ("rmse_m", "calm"): True,
+        ("rmse_m", "late"): False,
+        ("crash_rate", "calm"): True,
+        ("unsettled_rate", "late"): False,
+    }
+    text = markdown(summary)
+    assert "| twin | late | crashed or never settled within 10 cm, % | 20 | 25.0 [" in text
+    assert text.count("**missed**") == 2
+    quick = load_suite(_write(tmp_path, limits=limits), quick=True)
+    calm = [row for row in rows if row["condition"] == "calm"]
+    assert {limit.condition for limit in Summary(quick, calm).limits()} == {"calm"}
+
+
+def test_markdown_says_how_it_came_about(finished):
+    suite, rows, _ = finished
+    text = markdown(Summary(suite, _with_second_policy(rows, 0.5), "liquid-control evaluate x"))
+    assert text.startswith("# Test.\n\nCommand: `liquid-control evaluate x`\n\n20")
+    for expected in ("| twin | expert | – | 1 |", "against expert", "| twin | 2 / 0 / 0 |", "**"):
+        assert expected in text
+    assert "Training seeds" not in text
+
+
 def test_crashed_flights_are_counted_not_averaged(finished):
     suite, rows, _ = finished
     rows = [dict(row) for row in rows]
@@ -198,12 +257,12 @@ def test_report_of_a_suite(finished, tmp_path):
     suite, rows, _ = finished
     path = write_suite_report(Summary(suite, rows), tmp_path, film=False)
     text = path.read_text(encoding="utf-8")
-    for expected in ("Against expert", "no clear difference in 2 of 2", "Worst flight", "late"):
+    for expected in ("Against expert", "<b>0 / 0 / 2</b>", "Worst flight", "late"):
         assert expected in text
     assert len(text) < 6e6
 
 
-def test_training_logs_beside_artifacts_becomelearning_curves(tmp_path):
+def test_training_logs_beside_artifacts_become_learning_curves(tmp_path):
     shutil.copy(find_file("hover_liquid", "config/policies"), tmp_path / "policy.onnx")
     lines = [{"seconds": 10.0 * k, "rmse_m": 0.1 / k, "update": k, "loss": 1.0} for k in (1, 2, 3)]
     lines.append({"seconds": 40.0, "rmse_m": None, "update": 4, "loss": 1.0})
@@ -253,7 +312,7 @@ def test_a_real_browser_draws_the_report_of_a_suite(finished, tmp_path, browse):
 
 @pytest.mark.slow
 def test_ray_changes_nothing(finished, tmp_path):
-    ray = pytest.importorskip("ray")
+    ray = pytest.importorskip("ray", reason="needs liquid_control[ray]")
     suite, rows, _ = finished
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:

@@ -107,7 +107,7 @@ def fly_through(field, seconds, pos=(0.0, 0.0, 1.0), vel=(0.0, 0.0, 0.0), dt=0.0
     rows = []
     for k in range(round(seconds / dt)):
         if k % 5 == 0:
-            field.begin(pos, vel)
+            field.begin(pos, vel, 5)
         rows.append(field.velocity(k * dt, pos))
     return np.array(rows)
 

@@ -226,37 +226,29 @@ class CfC(Cell):
         return torch.cat(fresh, dim=1)
 
     def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):
-        if not compiled_for(input_BTF, state_BH, dt_BT1, *self.parameters()):
+        parameters = (*self.weight, *self.bias)
+        constants = self._constants()
+        if not compiled_for(input_BTF, state_BH, dt_BT1, *parameters, *constants):
             return None
         from liquid_control.nn.kernel_cfc import CfCSequence, build_structure
 
         if self._structure is None:
-            signs = [getattr(self, f"sign{k}") for k in range(len(self.layers))]
-            frees = [getattr(self, f"free{k}") for k in range(len(self.layers))]
-            exists = [sign.ne(0) | free.ne(0) for sign, free in zip(signs, frees)]
-            self._structure = (
-                build_structure(self.mode, self.input_size, self.layers, exists),
-                torch.cat([mask.flatten() for mask in exists]).nonzero()[:, 0],
-                torch.cat([sign[mask] for sign, mask in zip(signs, exists)]),
-            )
-        structure, synapses, sign_Z = self._structure
-        # the same as weights(), for the synapses that exist only
-        w_Z = torch.cat([weight.flatten() for weight in self.weight])[synapses]
-        if self.polarity == "fixed":
-            w_Z = torch.where(sign_Z != 0, w_Z.abs() * sign_Z, w_Z)
+            layers = range(len(self.layers))
+            signs = [getattr(self, f"sign{k}") for k in layers]
+            frees = [getattr(self, f"free{k}") for k in layers]
+            sizes = self.input_size, self.output_size
+            self._structure = build_structure(self.mode, *sizes, self.layers, signs, frees)
         absent = state_BH.new_zeros(self.state_size)
-        output_TOB, state_HB = CfCSequence.apply(
-            structure,
-            self.output_size,
+        return CfCSequence.apply(
+            self._structure,
+            self.nominal_dt,
             *masks_TB(observed_BT, reset_BT),
-            w_Z,
-            torch.cat(tuple(self.bias)),
-            torch.stack((*self._constants(), absent, absent)[:2]),
+            torch.stack((*constants, absent, absent)[:2]),
             input_BTF.contiguous(),
-            state_BH.T.contiguous(),
-            (dt_BT1[:, :, 0].T / self.nominal_dt).contiguous(),
+            state_BH.contiguous(),
+            dt_BT1.contiguous(),
+            *parameters,
         )
-        return output_TOB.permute(2, 0, 1), state_HB.T
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :]

@@ -92,7 +92,7 @@ class CfC(Cell):
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
         self.unit_output = mode in ("closed", "ctrnn", "default")
-        self._structure = None  # of the compiled kernel, built at its first use
+        self._synapses = None  # of the compiled kernel, built at its first use
         self.layers = wiring.layers(own_state=mode in GATED)
         self.weight, self.bias = nn.ParameterList(), nn.ParameterList()
         for index, layer in enumerate(self.layers):
@@ -230,17 +230,19 @@ class CfC(Cell):
         constants = self._constants()
         if not compiled_for(input_BTF, state_BH, dt_BT1, *parameters, *constants):
             return None
-        from liquid_control.nn.kernel_cfc import CfCSequence, build_structure
+        from liquid_control.nn.kernel_cfc import CfCSequence
+        from liquid_control.nn.synapses import list_synapses
 
-        if self._structure is None:
+        if self._synapses is None:
             layers = range(len(self.layers))
             signs = [getattr(self, f"sign{k}") for k in layers]
             frees = [getattr(self, f"free{k}") for k in layers]
-            sizes = self.input_size, self.output_size
-            self._structure = build_structure(self.mode, *sizes, self.layers, signs, frees)
+            self._synapses = list_synapses(self.input_size, self.layers, signs, frees)
         absent = state_BH.new_zeros(self.state_size)
         return CfCSequence.apply(
-            self._structure,
+            self.mode,
+            self._synapses,
+            self.output_size,
             self.nominal_dt,
             *masks_TB(observed_BT, reset_BT),
             torch.stack((*constants, absent, absent)[:2]),

@@ -1,20 +1,14 @@
 """A wired closed-form cell over whole sequences, forward and backward, in two compiled loops.
 
 A block of LANES samples is computed from the first step to the last before the next one, in rows
-of one value a lane. What a neuron may read in a step is a row of that step's *sources*::
-
-    1 | t = dt / nominal_dt | inputs | old states | fresh states
-
-so that a bias is a synapse from the first row, and neurons of earlier groups are read fresh and
-others old. The gradient of each has the same row in ``d_sources``. A neuron has two or four heads
-(one head has a partner without weight), each a weighted sum over the same synapses; missing
-synapses are not stored and cost nothing. Gradients are derived by hand, tested against autograd.
+of one value a lane. ``synapses`` tells what the rows of a step's sources are; the gradient of each
+has the same row in ``d_sources``. A neuron has two or four heads (one head has a partner without
+weight), each a weighted sum over the same synapses; missing ones are not stored and cost nothing.
+Gradients are derived by hand and tested against autograd.
 
 Shapes: K blocks, T time, B batch, L lanes, F inputs, H neurons, V sources, Z synapses, S heads,
 O outputs, C steps of a chunk.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,76 +16,26 @@ from torch import Tensor
 
 from liquid_control.nn.compiled import Scratch, blocks_of
 from liquid_control.nn.simd import (
-    LANES, exp, inlined, kernel, load, select, sigmoid, sign, size, store, tanh, total, zeros,
+    LANES,
+    exp,
+    inlined,
+    kernel,
+    load,
+    select,
+    sigmoid,
+    sign,
+    size,
+    store,
+    tanh,
+    total,
+    zeros,
 )  # fmt: skip
-from liquid_control.nn.wiring import Layer
+from liquid_control.nn.synapses import INPUT, TIME
 
 CLOSED, CTRNN, LEAKY, DEFAULT, NO_GATE, PURE = range(6)
 MODES = ("closed", "ctrnn", "leaky", "default", "no_gate", "pure")
 SAVED = 4  # values a neuron and step that the backward pass needs again
-TIME, INPUT = 1, 2  # rows of the sources: time, first input
 CACHE = 2**19  # bytes of sources that the pass over the weights' gradients reads again and again
-
-
-class Structure(NamedTuple):
-    """Where the synapses are, and which parameter weighs each; the same for all calls of a cell.
-
-    w[z, s] = |p|*sign[z, s] + p*free[z, s] with p = parameters[parameter[z, s]]; both factors are
-    0 where a head does not have the synapse, and its p is one past the last parameter.
-    """
-
-    mode: int
-    outputs: int
-    start: np.ndarray  # (H + 1,) synapses of neuron n are start[n] : start[n + 1]
-    source: np.ndarray  # (Z,) row of the sources
-    parameter: np.ndarray  # (Z, S)
-    sign: np.ndarray  # (Z, S)
-    free: np.ndarray  # (Z, S)
-
-
-def build_structure(
-    mode: str,
-    inputs: int,
-    outputs: int,
-    layers: tuple[Layer, ...],
-    signs: list[Tensor],
-    frees: list[Tensor],
-) -> Structure:
-    """signs, frees: per layer (heads*N, sources) factors as in :class:`Structure`.
-
-    The parameters are the layers' weights, then their biases, each flattened.
-    """
-    units = layers[-1].stop
-    absent = sum(sign.numel() + len(sign) for sign in signs)
-    first_weight, first_bias = 0, sum(sign.numel() for sign in signs)
-    count, synapses = [], []
-    for layer, *factors in zip(layers, signs, frees):
-        neurons, width = layer.stop - layer.start, factors[0].shape[1]
-        sign, free = (f.numpy().reshape(-1, neurons, width).transpose(1, 2, 0) for f in factors)
-        exists = (sign != 0) | (free != 0)  # (N, width, heads)
-        weight = first_weight + np.arange(exists.size).reshape(-1, neurons, width)
-        bias = first_bias + np.arange(len(factors[0])).reshape(-1, neurons)
-        column = np.arange(layer.source_start, layer.source_stop)
-        fresh = (column >= inputs) & (column < inputs + layer.start)
-        row = INPUT + column + units * fresh
-        for n in range(neurons):
-            here = np.flatnonzero(exists[n].any(axis=1))
-            parameter = np.where(exists[n, here], weight[:, n, here].T, absent)
-            count.append(1 + len(here))
-            synapses.append((np.zeros(1, int), bias[None, :, n], [[0.0]], [[1.0]]))
-            synapses.append((row[here], parameter, sign[n, here], free[n, here]))
-        first_weight += exists.size
-        first_bias += len(factors[0])
-    source = np.concatenate([entry[0] for entry in synapses])
-    shape = (len(source), max(2, synapses[0][1].shape[1]))
-    parameter, sign, free = np.full(shape, absent), np.zeros(shape), np.zeros(shape)
-    for whole, part in ((parameter, 1), (sign, 2), (free, 3)):
-        heads = synapses[0][1].shape[1]
-        whole[:, :heads] = np.concatenate(
-            [np.broadcast_to(entry[part], entry[1].shape) for entry in synapses]
-        )
-    start = np.concatenate([[0], np.cumsum(count)])
-    return Structure(MODES.index(mode), outputs, start, source, parameter, sign, free)
 
 
 @inlined
@@ -132,7 +76,7 @@ def _add_to_weights(start, source, sources_TVL, first_step, steps, d_u_HCSL, d_w
 @inlined
 def _update(mode, u0, u1, u2, u3, t, h, c0, c1):
     """The fresh state, and what the backward pass needs."""
-    if mode == DEFAULT or mode == NO_GATE:
+    if mode in (DEFAULT, NO_GATE):
         f1, f2, s = tanh(u0), tanh(u1), sigmoid(u2 * t + u3)
         keep = 1.0 if mode == DEFAULT else 0.0
         return f1 + s * (f2 - keep * f1), f1, f2, s, u2
@@ -149,7 +93,7 @@ def _update(mode, u0, u1, u2, u3, t, h, c0, c1):
 def _update_gradient(mode, d, s0, s1, s2, s3, t, h, c0, c1):
     """Backward of :func:`_update`: gradients of u0, u1, u2, u3, t, h, c0 and c1."""
     zero = d - d
-    if mode == DEFAULT or mode == NO_GATE:
+    if mode in (DEFAULT, NO_GATE):
         keep = 1.0 if mode == DEFAULT else 0.0
         d_gate = d * (s1 - keep * s0) * s2 * (1.0 - s2)
         d_f1, d_f2 = d * (1.0 - keep * s2), d * s2
@@ -158,8 +102,15 @@ def _update_gradient(mode, d, s0, s1, s2, s3, t, h, c0, c1):
     if mode == PURE:
         d_exponent = d * c1 * s0 * s2
         d_u0 = d_exponent * t * sign(s0) - d * c1 * s2
-        return d_u0, zero, zero, zero, d_exponent * (c0 + size(s0)), zero, d_exponent * t, d * (
-            1.0 - s2 * s0
+        return (
+            d_u0,
+            zero,
+            zero,
+            zero,
+            d_exponent * (c0 + size(s0)),
+            zero,
+            d_exponent * t,
+            d * (1.0 - s2 * s0),
         )
     d_exponent = (s0 - h) * d * s2
     d_c0 = d_exponent * t
@@ -272,13 +223,15 @@ def backward(mode, start, source, w_ZS, constants, rate, missing_TB, reset_TB, s
             for n in range(units - 1, -1, -1):
                 first, last = start[n], start[n + 1]
                 saved = saved_KTHSL[block, step, n]
+                d = load(d_sources_VL, (fresh + n, 0))
+                s0, s1 = load(saved, (0, 0)), load(saved, (1, 0))
+                s2, s3 = load(saved, (2, 0)), load(saved, (3, 0))
+                h, c0, c1 = load(rows, (old + n, 0)), constants[0, n], constants[1, n]
                 d_u0, d_u1, d_u2, d_u3, d_t, d_h, d_c0, d_c1 = _update_gradient(
-                    mode, load(d_sources_VL, (fresh + n, 0)),
-                    load(saved, (0, 0)), load(saved, (1, 0)), load(saved, (2, 0)), load(saved, (3, 0)),
-                    t, load(rows, (old + n, 0)), constants[0, n], constants[1, n],
-                )  # fmt: skip
+                    mode, d, s0, s1, s2, s3, t, h, c0, c1
+                )
                 store(load(d_sources_VL, (TIME, 0)) + d_t, d_sources_VL, (TIME, 0))
-                if mode != DEFAULT and mode != NO_GATE:
+                if mode not in (DEFAULT, NO_GATE):
                     store(load(d_sources_VL, (old + n, 0)) + d_h, d_sources_VL, (old + n, 0))
                     for k, value in enumerate((d_c0, d_c1)):
                         store(load(d_constants_HL, (k, n, 0)) + value, d_constants_HL, (k, n, 0))
@@ -292,9 +245,7 @@ def backward(mode, start, source, w_ZS, constants, rate, missing_TB, reset_TB, s
                     _add_to_sources(w_ZS, 2, first, last, source, d_u2, d_u3, d_sources_VL)
             if step % chunk == 0:
                 count = min(chunk, steps - step)
-                _add_to_weights(
-                    start, source, sources_KTVL[block], step, count, d_u_HCSL, d_w_ZS
-                )
+                _add_to_weights(start, source, sources_KTVL[block], step, count, d_u_HCSL, d_w_ZS)
             if reset_TB.size:
                 for n in range(units):
                     d_old = load(d_sources_VL, (old + n, 0))
@@ -313,54 +264,66 @@ def backward(mode, start, source, w_ZS, constants, rate, missing_TB, reset_TB, s
 
 
 class CfCSequence(torch.autograd.Function):
-    """(output_BTO, last state_BH) of a sequence; masks and structure carry no gradient."""
+    """(output_BTO, last state_BH) of a sequence; masks and synapses carry no gradient."""
 
     @staticmethod
     def forward(
-        ctx, structure, nominal_dt, missing, reset, constants, x_BTF, h_BH, dt_BT1, *parameters
+        ctx,
+        mode,
+        synapses,
+        outputs,
+        nominal_dt,
+        missing,
+        reset,
+        constants,
+        x_BTF,
+        h_BH,
+        dt_BT1,
+        *parameters,
     ):
         (batch, steps, inputs), units = x_BTF.shape, h_BH.shape[1]
         given = [value.detach().numpy() for value in (constants, x_BTF, h_BH, dt_BT1[:, :, 0])]
         constants, dtype = given[0], given[0].dtype
         # one more, without weight, for heads without the synapse
         flat = np.concatenate([p.detach().numpy().ravel() for p in parameters] + [[0.0]])
-        p_ZS = flat.astype(dtype)[structure.parameter]
-        w_ZS = (np.abs(p_ZS) * structure.sign + p_ZS * structure.free).astype(dtype)
+        p_ZS = flat.astype(dtype)[synapses.parameter]
+        w_ZS = (np.abs(p_ZS) * synapses.sign + p_ZS * synapses.free).astype(dtype)
         blocks = blocks_of(batch)
         sources = Scratch((blocks, steps, INPUT + inputs + 2 * units, LANES), dtype)
         saved = Scratch((blocks, steps, units, SAVED, LANES), dtype)
-        output = torch.empty(batch, steps, structure.outputs, dtype=x_BTF.dtype)
+        output = torch.empty(batch, steps, outputs, dtype=x_BTF.dtype)
         last = torch.empty(batch, units, dtype=x_BTF.dtype)
-        shared = structure.mode, structure.start, structure.source, w_ZS, constants, 1 / nominal_dt
+        shared = MODES.index(mode), synapses.start, synapses.source, w_ZS, constants, 1 / nominal_dt
         forward(*shared, *given[1:], missing, reset, sources.array, saved.array, output.numpy(),
                 last.numpy())  # fmt: skip
-        ctx.structure, ctx.shared, ctx.parameters = structure, shared, parameters
+        ctx.synapses, ctx.shared, ctx.shapes = synapses, shared, [p.shape for p in parameters]
         ctx.p_ZS, ctx.masks, ctx.sources, ctx.saved = p_ZS, (missing, reset), sources, saved
         return output, last
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_BTO: Tensor, grad_BH: Tensor):
-        structure, sources = ctx.structure, ctx.sources.array
+        synapses, sources = ctx.synapses, ctx.sources.array
         _, steps, width, _ = sources.shape
         (batch, units), dtype = grad_BH.shape, sources.dtype
         inputs = width - 2 * units - INPUT
         chunk = min(16, steps, max(1, CACHE // sources[0, 0].nbytes))
         d_sources = Scratch((width, LANES), dtype)
-        d_u = Scratch((units, chunk, structure.parameter.shape[1], LANES), dtype)
+        d_u = Scratch((units, chunk, synapses.parameter.shape[1], LANES), dtype)
         d_w, d_constants = np.empty_like(ctx.shared[3]), np.empty((2, units), dtype)
-        wants_input = ctx.needs_input_grad[5]
+        wants_input = ctx.needs_input_grad[7]
         d_x = np.empty((batch, steps, inputs) if wants_input else (0, 0, 0), dtype)
         d_h, d_dt = np.empty((batch, units), dtype), np.empty((batch, steps), dtype)
         backward(*ctx.shared, *ctx.masks, sources, ctx.saved.array, grad_BTO.contiguous().numpy(),
                  grad_BH.contiguous().numpy(), d_sources.array, d_u.array, d_w, d_constants, d_x,
                  d_h, d_dt)  # fmt: skip
-        d_flat = np.zeros(sum(p.numel() for p in ctx.parameters) + 1, dtype)
-        d_flat[structure.parameter] = d_w * (np.sign(ctx.p_ZS) * structure.sign + structure.free)
-        d_flat = torch.from_numpy(d_flat[:-1]).split([p.numel() for p in ctx.parameters])
-        d_parameters = [d.view(p.shape) for d, p in zip(d_flat, ctx.parameters)]
+        sizes = [shape.numel() for shape in ctx.shapes]
+        d_flat = np.zeros(sum(sizes) + 1, dtype)
+        d_flat[synapses.parameter] = d_w * (np.sign(ctx.p_ZS) * synapses.sign + synapses.free)
+        d_flat = torch.from_numpy(d_flat[:-1]).split(sizes)
+        d_parameters = [d.view(shape) for d, shape in zip(d_flat, ctx.shapes)]
         return (
-            *(None,) * 4,
+            *(None,) * 6,
             torch.from_numpy(d_constants),
             torch.from_numpy(d_x) if wants_input else None,
             torch.from_numpy(d_h),

@@ -73,7 +73,9 @@ class LTC(Cell):
         self.positive, self.polarity = positive, polarity
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
-        self._indices: list[np.ndarray] = []  # source and target of each synapse, for the kernel
+        self._indices: list[
+            np.ndarray
+        ] = []  # of the compiled kernel: first synapse of each neuron, sources
         # synapses sorted by target; sensory ones and those between neurons apart, since the
         # former act once a step and the latter once a substep
         for block, matrix in (
@@ -81,7 +83,7 @@ class LTC(Cell):
             ("neural", wiring.adjacency),
         ):
             target, source = np.nonzero(matrix.T)
-            self._indices += [source, target]
+            self._indices += [np.searchsorted(target, np.arange(wiring.units + 1)), source]
             sign = torch.tensor(matrix[source, target], dtype=torch.float32)
             self.register_buffer(f"{block}_sign", sign, persistent=False)
             position, padded = _padded(target, source, wiring.units)
@@ -244,19 +246,20 @@ class LTC(Cell):
             return None
         from liquid_control.nn.kernel_ltc import LTCSequence
 
-        motor_TOB, state_HB = LTCSequence.apply(
+        motor_BTO, state_BN = LTCSequence.apply(
             self._indices,
             self.unfolds,
             self.output_size,
+            1.0 / (self.nominal_dt * self.unfolds),
             *masks_TB(observed_BT, reset_BT),
             torch.stack(self.synapses("sensory")),
             torch.stack(self.synapses("neural")),
             torch.stack(self._neuron_constants()),
             (input_BTF * self.input_w + self.input_b).contiguous(),
-            state_BH.T.contiguous(),
-            (dt_BT1[:, :, 0].T / (self.nominal_dt * self.unfolds)).contiguous(),
+            state_BH.contiguous(),
+            dt_BT1.contiguous(),
         )
-        return motor_TOB.permute(2, 0, 1) * self.output_w + self.output_b, state_HB.T
+        return motor_BTO * self.output_w + self.output_b, state_BN
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :] * weights[-2] + weights[-1]

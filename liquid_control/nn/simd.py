@@ -153,6 +153,13 @@ def store(typing_context, value, array, index):
 
 
 @intrinsic
+def splat(typing_context, x):
+    """The number ``x`` in every lane."""
+    vector = Vector(x)
+    return vector(x), lambda context, builder, _, arguments: _splat(builder, *arguments, vector)
+
+
+@intrinsic
 def zeros(typing_context, array):
     """A vector of zeros of the array's dtype."""
     vector = Vector(array.dtype)
@@ -161,7 +168,7 @@ def zeros(typing_context, array):
 
 @intrinsic
 def select(typing_context, mask, index, a, b):
-    """``a`` where the bool array ``mask`` is set at ``index`` and the lanes after it, else ``b``."""
+    """``a`` where the bool array ``mask`` is set, from ``index`` on, and ``b`` elsewhere."""
     vector = a if isinstance(a, Vector) else b
 
     def build(context, builder, signature, arguments):

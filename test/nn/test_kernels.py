@@ -19,7 +19,7 @@ import numba
 
 from liquid_control.nn import kernel_cfc, kernel_ltc, simd
 
-NAMES = [*(f"cfc-{mode}" for mode in MODES), "ltc-fused"]
+NAMES = [*(f"cfc-{mode}" for mode in MODES), "ncps-default", "ltc-fused"]
 
 
 def with_gradients(cell, inputs, masks, compiled):

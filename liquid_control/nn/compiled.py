@@ -42,7 +42,7 @@ class Scratch:
     """
 
     _free: ClassVar[list[np.ndarray]] = []
-    _kept = 6
+    _kept = 2**28  # bytes
     _line = 64
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -56,7 +56,8 @@ class Scratch:
 
     def __del__(self) -> None:
         self._free.append(self._bytes)
-        del self._free[: -self._kept]
+        while sum(array.nbytes for array in self._free) > self._kept:
+            self._free.pop(0)
 
 
 def blocks_of(batch: int) -> int:

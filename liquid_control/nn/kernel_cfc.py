@@ -39,23 +39,36 @@ CACHE = 2**19  # bytes of sources that the pass over the weights' gradients read
 
 
 @inlined
-def _sums(w_ZS, head, first, last, source, sources_VL):
-    """Sums over the synapses of w*source for two heads."""
+def _sums(w_ZS, first, last, source, sources_VL):
+    """Sum over the synapses of w*source for each head; of two heads both twice."""
     a, b = zeros(sources_VL), zeros(sources_VL)
+    if w_ZS.shape[1] == 2:
+        for z in range(first, last):
+            value = load(sources_VL, (source[z], 0))
+            a, b = a + w_ZS[z, 0] * value, b + w_ZS[z, 1] * value
+        return a, b, a, b
+    c, d = zeros(sources_VL), zeros(sources_VL)
     for z in range(first, last):
         value = load(sources_VL, (source[z], 0))
-        a = a + w_ZS[z, head] * value
-        b = b + w_ZS[z, head + 1] * value
-    return a, b
+        a, b = a + w_ZS[z, 0] * value, b + w_ZS[z, 1] * value
+        c, d = c + w_ZS[z, 2] * value, d + w_ZS[z, 3] * value
+    return a, b, c, d
 
 
 @inlined
-def _add_to_sources(w_ZS, head, first, last, source, d_a, d_b, d_sources_VL):
+def _add_to_sources(w_ZS, first, last, source, d_a, d_b, d_c, d_d, d_sources_VL):
     """Backward of :func:`_sums` for the sources."""
-    for z in range(first, last):
-        row = (source[z], 0)
-        old = load(d_sources_VL, row)
-        store(old + w_ZS[z, head] * d_a + w_ZS[z, head + 1] * d_b, d_sources_VL, row)
+    if w_ZS.shape[1] == 4:
+        for z in range(first, last):
+            row = (source[z], 0)
+            one_two = w_ZS[z, 0] * d_a + w_ZS[z, 1] * d_b
+            three_four = w_ZS[z, 2] * d_c + w_ZS[z, 3] * d_d
+            store(load(d_sources_VL, row) + one_two + three_four, d_sources_VL, row)
+    else:
+        for z in range(first, last):
+            row = (source[z], 0)
+            one_two = w_ZS[z, 0] * d_a + w_ZS[z, 1] * d_b
+            store(load(d_sources_VL, row) + one_two, d_sources_VL, row)
 
 
 @kernel
@@ -160,11 +173,7 @@ def forward(mode, start, source, w_ZS, constants, rate, x_BTF, h_BH, dt_BT, miss
                     store(select(reset_TB, (step, lane), 0.0, state), rows, (old + n, 0))
             t = load(rows, (TIME, 0))
             for n in range(units):
-                first, last_synapse = start[n], start[n + 1]
-                u0, u1 = _sums(w_ZS, 0, first, last_synapse, source, rows)
-                u2, u3 = u0, u1
-                if w_ZS.shape[1] == 4:
-                    u2, u3 = _sums(w_ZS, 2, first, last_synapse, source, rows)
+                u0, u1, u2, u3 = _sums(w_ZS, start[n], start[n + 1], source, rows)
                 h = load(rows, (old + n, 0))
                 state, s0, s1, s2, s3 = _update(
                     mode, u0, u1, u2, u3, t, h, constants[0, n], constants[1, n]
@@ -236,13 +245,10 @@ def backward(mode, start, source, w_ZS, constants, rate, missing_TB, reset_TB, s
                     for k, value in enumerate((d_c0, d_c1)):
                         store(load(d_constants_HL, (k, n, 0)) + value, d_constants_HL, (k, n, 0))
                 d_u = d_u_HCSL[n, step % chunk]
-                store(d_u0, d_u, (0, 0))
-                store(d_u1, d_u, (1, 0))
-                _add_to_sources(w_ZS, 0, first, last, source, d_u0, d_u1, d_sources_VL)
-                if w_ZS.shape[1] == 4:
-                    store(d_u2, d_u, (2, 0))
-                    store(d_u3, d_u, (3, 0))
-                    _add_to_sources(w_ZS, 2, first, last, source, d_u2, d_u3, d_sources_VL)
+                for k, value in enumerate((d_u0, d_u1, d_u2, d_u3)):
+                    if k < d_u.shape[0]:
+                        store(value, d_u, (k, 0))
+                _add_to_sources(w_ZS, first, last, source, d_u0, d_u1, d_u2, d_u3, d_sources_VL)
             if step % chunk == 0:
                 count = min(chunk, steps - step)
                 _add_to_weights(start, source, sources_KTVL[block], step, count, d_u_HCSL, d_w_ZS)

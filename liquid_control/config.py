@@ -143,6 +143,23 @@ def merge(
     return merged
 
 
+def read_extended(
+    path: Path, folder: str, *, whole: Container[str] = (), seen: tuple[Path, ...] = ()
+) -> Any:
+    """The content of a YAML file that may say ``extends: NAME`` of another in ``folder``.
+
+    It then takes all of that file but the keys it gives itself; nested keys are merged, those of
+    ``whole`` replaced.
+    """
+    data = read_yaml(path)
+    if not isinstance(data, dict) or "extends" not in data:
+        return data
+    if path in seen:
+        raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, seen))}")
+    base = find_file(data.pop("extends"), folder)
+    return merge(read_extended(base, folder, whole=whole, seen=(*seen, path)), data, whole=whole)
+
+
 def load_yaml(path: str | Path, model: type[Config]) -> Config:
     """Read and validate a YAML file."""
     return parse(read_yaml(path), model, path)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +25,9 @@ from liquid_control.config import (
     VehicleConfig,
     find_file,
     load_vehicle,
-    load_yaml,
     merge,
     parse,
+    read_extended,
     read_yaml,
 )
 from liquid_control.controllers import GEOMETRIC
@@ -74,8 +75,8 @@ class SuiteConfig(StrictModel):
     """A suite file.
 
     `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
-    expert) per training seed; the names in `baselines` are what all others are compared with.
-    Flight k flies seed ``first_seed + k`` in every cell. `limits` are bars that a report marks as
+    expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
+    all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are bars that a report marks as
     met or missed, ``policy: {metric: {condition: largest mean}}``, the metric one of `metrics.
     COMPARED` or a share of `metrics.RATES`.
     """
@@ -143,6 +144,8 @@ def load_suite(
 ) -> Suite:
     """Read a suite (a path, or a name in ``config/suites``) and resolve every cell.
 
+    A file may extend another; its policies, limits and short form replace those of the other.
+
     Args:
         quick: its short form.
         flights, conditions: in place of the suite's own.
@@ -152,7 +155,8 @@ def load_suite(
         ConfigError: for a broken file, and for an unknown policy, world, condition or metric.
     """
     path = find_file(name, "config/suites")
-    config = load_yaml(path, SuiteConfig)
+    data = read_extended(path, "config/suites", whole=("policies", "limits", "quick"))
+    config = parse(data, SuiteConfig, path)
     if policies:
         added = {key: tuple(files) for key, files in policies.items()}
         config = config.model_copy(update={"policies": {**config.policies, **added}})
@@ -162,7 +166,7 @@ def load_suite(
     cells = tuple(
         Cell(policy, k, artifact, setting, _key(artifact, setting))
         for policy, files in config.policies.items()
-        for k, artifact in enumerate(_artifact(file) for file in files)
+        for k, artifact in enumerate(_artifacts(policy, files))
         for setting in settings
     )
     return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
@@ -182,8 +186,19 @@ def _check_names(path: Path, config: SuiteConfig, conditions: Iterable[str]) -> 
             raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
 
 
-def _artifact(name: str) -> str:
-    return name if name == GEOMETRIC else str(find_file(name, "config/policies"))
+def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
+    """Paths and names of experts; a name with ``*`` stands for all files that match it."""
+    found: list[str] = []
+    for name in names:
+        if name == GEOMETRIC:
+            found.append(name)
+        elif "*" in name:
+            found += sorted(glob(name))
+        else:
+            found.append(str(find_file(name, "config/policies")))
+    if not found:
+        raise ConfigError(f"policy {policy}: no file matches {', '.join(names)}")
+    return found
 
 
 def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:

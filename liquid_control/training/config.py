@@ -14,8 +14,9 @@ from liquid_control.config import (
     PositiveFloat,
     StrictModel,
     find_file,
+    merge,
     parse,
-    read_yaml,
+    read_extended,
 )
 
 
@@ -183,30 +184,12 @@ def load_training(name: str | Path, changes: Mapping[str, Any] | None = None) ->
     itself; nested keys are merged, ``network`` and ``observation`` are replaced whole.
     """
     path = find_file(name, "config/training")
-    data = _read(path, ())
+    data = read_extended(path, "config/training", whole=("network", "observation"))
     for key, value in (changes or {}).items():
         for part in reversed(key.split(".")):
             value = {part: value}
-        data = _merge(data, value)
+        data = merge(data, value)
     method = data.get("method") if isinstance(data, dict) else None
     if method not in _METHODS:
         raise ConfigError(f"{path}: method: expected one of {', '.join(_METHODS)}, got {method!r}")
     return parse(data, _METHODS[method], path)
-
-
-def _read(path: Path, seen: tuple[Path, ...]) -> Any:
-    data = read_yaml(path)
-    if not isinstance(data, dict) or "extends" not in data:
-        return data
-    if path in seen:
-        raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, seen))}")
-    base = _read(find_file(data.pop("extends"), "config/training"), (*seen, path))
-    return _merge(base, data, whole=("network", "observation"))
-
-
-def _merge(base: dict, over: dict, whole: tuple[str, ...] = ()) -> dict:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both and key not in whole else value
-    return merged

@@ -52,6 +52,7 @@ from liquid_control.training.policy import (
     cosine_rate,
     make_policy,
 )
+from liquid_control.training.rollback import Rollback
 
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
@@ -103,6 +104,7 @@ class GradientTrainer:
         self.rate_loop = rate_loop._replace(min_thrust=floor)
         settings = config.optimiser
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        self.rollback = Rollback(self.policy, self.optimiser)
         generator = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = Draw(generator, self.device)
         # Tensors, not numbers: the compiled graph is the same for other weights.
@@ -263,6 +265,7 @@ class GradientTrainer:
         """
         settings = self.config.optimiser
         rate = cosine_rate(settings.learning_rate, self.update, settings.updates, settings.warmup)
+        rate *= self.rollback.rate_factor
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -274,8 +277,11 @@ class GradientTrainer:
                 f"update {self.update}: loss {float(loss.detach())}, gradient norm {float(norm)}"
             )
         self.optimiser.step()
-        self._restart_some()
         self.update += 1
+        if self.rollback.after_update(self.update, float(loss.detach())):
+            self.environments = self._start(settings.environments)
+        else:
+            self._restart_some()
         rmse = float((error / settled).sqrt()) if float(settled) > 0 else math.nan
         return Progress(self.update, self.updates, float(loss.detach()), rmse, rate)
 
@@ -290,6 +296,7 @@ class GradientTrainer:
             "update": self.update,
             "policy": self.policy.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "rollback": self.rollback.state_dict(),
             "generator": self.draw.generator.get_state(),
             "environments": _leaves(self.environments),
         }
@@ -299,6 +306,7 @@ class GradientTrainer:
         self.update = state["update"]
         self.policy.load_state_dict(state["policy"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.rollback.load_state_dict(state["rollback"])
         self.draw.generator.set_state(state["generator"])
         self.environments = _rebuild(self.environments, iter(state["environments"]))
 

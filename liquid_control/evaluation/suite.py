@@ -76,9 +76,9 @@ class SuiteConfig(StrictModel):
 
     `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
     expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
-    all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are bars that a report marks as
-    met or missed, ``policy: {metric: {condition: largest mean}}``, the metric one of `metrics.
-    COMPARED` or a share of `metrics.RATES`.
+    all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
+    bars that a report marks as met or missed, ``policy: {metric: {condition: largest mean}}``, the
+    metric one of `metrics.COMPARED` or a share of `metrics.RATES`.
     """
 
     description: str

@@ -79,11 +79,27 @@ def test_quick_form_and_choices(tmp_path):
     assert (len(chosen.cells), len(chosen.seeds)) == (2, 9)
 
 
+def test_a_suite_extends_another_with_its_own_policies(tmp_path):
+    for seed in ("1", "2"):
+        (tmp_path / seed).mkdir()
+        shutil.copy(find_file("hover_liquid", "config/policies"), tmp_path / seed / "policy.onnx")
+    base, path = _write(tmp_path), tmp_path / "other.yaml"
+    policies = {"net": [f"{tmp_path}/*/policy.onnx"], "expert": ["geometric"]}
+    path.write_text(yaml.safe_dump({"extends": str(base), "flights": 9, "policies": policies}))
+    suite = load_suite(path)
+    assert (suite.flights, suite.config.changes) == (9, SUITE["changes"])
+    assert {(cell.policy, cell.training) for cell in suite.cells} == {
+        *(("net", 0), ("net", 1), ("expert", 0))
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"baselines": ["nobody"]}, r"unknown baseline \['nobody'\], expected \['expert'"),
         ({"policies": {"a": ["no_such_policy"]}}, "no such file: no_such_policy"),
+        ({"policies": {"a": ["none/*/policy.onnx"]}}, r"policy a: no file matches none/\*"),
+        ({"extends": "nothing"}, "no such file: nothing"),
         ({"flights": 0}, "flights: .* got 0"),
         ({"limits": {"nobody": {}}}, r"unknown policy with limits \['nobody'\]"),
         ({"limits": {"twin": {"rmse_m": {"warm": 1.0}}}}, r"unknown condition \['warm'\]"),

@@ -77,6 +77,11 @@ def test_quick_form_and_choices(tmp_path):
     assert (quick.flights, {cell.condition for cell in quick.cells}) == (2, {"calm"})
     chosen = load_suite(path, flights=9, conditions=["late"], policies={"twin": ["geometric"]})
     assert (len(chosen.cells), len(chosen.seeds)) == (2, 9)
+    alone = load_suite(path, only=["twin"])
+    assert {cell.policy for cell in alone.cells} == {"twin"}
+    assert alone.config.baselines == ()
+    with pytest.raises(ConfigError, match=r"unknown policy \['nobody'\]"):
+        load_suite(path, only=["nobody"])
 
 
 @pytest.mark.parametrize(

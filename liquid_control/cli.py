@@ -229,6 +229,9 @@ def _add_evaluate(commands) -> None:
         help="add a policy, one file a training seed",
     )
     parser.add_argument(
+        "--only", action="append", metavar="NAME", help="fly only this policy (repeat for more)"
+    )
+    parser.add_argument(
         "--condition", action="append", metavar="NAME", help="only this one (repeat for more)"
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
@@ -251,6 +254,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         flights=options.flights,
         policies=dict(map(_named_files, options.policy)),
         conditions=options.condition,
+        only=options.only,
     )
     workers = {"jobs": options.jobs, "ray_address": options.ray}
     if options.json:

@@ -71,6 +71,17 @@ def test_ned_frd_attitude_is_the_change_of_both_frames(q):
     )
 
 
+def test_components_of_floats_equal_arrays():
+    rng = np.random.default_rng(8)
+    for size in (1e-6, 0.3, 3.0):  # both branches of the exponential map
+        q = frames.quat_normalize(rng.normal(size=4))
+        rates = rng.normal(size=3) * size
+        floats = frames.integrate_components(q.tolist(), rates.tolist(), 0.01)
+        batch = frames.quat_integrate(q[:, None], rates[:, None], 0.01)[:, 0]
+        np.testing.assert_allclose(floats, batch, rtol=0, atol=1e-15)
+        assert all(type(value) is float for value in floats)
+
+
 def test_torch_batch_equals_numpy_one_by_one():
     rng = np.random.default_rng(3)
     q = frames.quat_normalize(rng.normal(size=(4, 16)))

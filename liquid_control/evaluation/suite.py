@@ -141,6 +141,7 @@ def load_suite(
     flights: int | None = None,
     policies: Mapping[str, Iterable[str]] | None = None,
     conditions: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
 ) -> Suite:
     """Read a suite (a path, or a name in ``config/suites``) and resolve every cell.
 
@@ -150,6 +151,7 @@ def load_suite(
         quick: its short form.
         flights, conditions: in place of the suite's own.
         policies: added to the suite's, or in place of those of the same name.
+        only: the policies to fly; the others are left out, also as baselines.
 
     Raises:
         ConfigError: for a broken file, and for an unknown policy, world, condition or metric.
@@ -161,7 +163,11 @@ def load_suite(
         added = {key: tuple(files) for key, files in policies.items()}
         config = config.model_copy(update={"policies": {**config.policies, **added}})
     names = tuple(conditions or (config.quick.conditions if quick else config.conditions))
-    _check_names(path, config, names)
+    _check_names(path, config, names, only or ())
+    if only:
+        chosen = {key: files for key, files in config.policies.items() if key in only}
+        baselines = tuple(key for key in config.baselines if key in only)
+        config = config.model_copy(update={"policies": chosen, "baselines": baselines})
     settings = [_setting(path, config, name) for name in names]
     cells = tuple(
         Cell(policy, k, artifact, setting, _key(artifact, setting))
@@ -172,11 +178,14 @@ def load_suite(
     return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
 
 
-def _check_names(path: Path, config: SuiteConfig, conditions: Iterable[str]) -> None:
+def _check_names(
+    path: Path, config: SuiteConfig, conditions: Iterable[str], policies: Iterable[str]
+) -> None:
     metrics = [metric for limits in config.limits.values() for metric in limits]
     limited = [c for limits in config.limits.values() for names in limits.values() for c in names]
     for kind, wanted, known in (
         ("condition", {*conditions, *limited}, config.conditions),
+        ("policy", policies, config.policies),
         ("baseline", config.baselines, config.policies),
         ("policy with limits", config.limits, config.policies),
         ("metric of a limit", metrics, (*COMPARED, *RATES)),

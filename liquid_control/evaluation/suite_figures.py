@@ -148,8 +148,7 @@ def learning_curves(summary: Summary) -> go.Figure | None:
     figure = go.Figure()
     for policy, color in zip(summary.policies, _colors()):
         files = dict.fromkeys(c.artifact for c in summary.suite.cells if c.policy == policy)
-        logs = [Path(file).with_name(TRAINING_LOG) for file in files]
-        for k, log in enumerate(path for path in logs if path.is_file()):
+        for k, log in enumerate(filter(None, map(_training_log, files))):
             rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
             rows = [row for row in rows if row["rmse_m"] is not None and row["seconds"] > 0]
             figure.add_scatter(
@@ -167,6 +166,13 @@ def learning_curves(summary: Summary) -> go.Figure | None:
     figure.update_xaxes(type="log", title="training time, s", tickvals=_LOG_SECONDS)
     figure.update_yaxes(type="log", title="RMSE, cm", tickvals=_LOG_TICKS)
     return _finish(figure, 400)
+
+
+def _training_log(artifact: str) -> Path | None:
+    """The log of the run that made an artifact: of its own name, or as `train` leaves it."""
+    path = Path(artifact)
+    logs = (path.with_suffix(".jsonl"), path.with_name(TRAINING_LOG))
+    return next((log for log in logs if log.is_file()), None)
 
 
 def _colors() -> Iterator[str]:

@@ -86,7 +86,7 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         page.add_section(
             "Error over training time",
             page.figure("training", curves),
-            note="Position RMSE in training conditions, a line a training seed, from the log.jsonl "
+            note="Position RMSE in training conditions, a line a training seed, from the log "
             "beside each artifact.",
         )
     page.add(_origin(summary))

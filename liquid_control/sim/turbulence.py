@@ -58,7 +58,7 @@ class _Dryden:
         self._rng = rng
         self._states = wind.turbulence_start(rng.standard_normal(wind.NOISE_SIZE).tolist())
         self._noise = np.empty((0, wind.NOISE_SIZE))
-        self._ahead: Iterator[list[float]] = iter(())  # velocities of the next steps, axes u, v, w
+        self._ahead: Iterator[list[float]] = iter(())  # velocities of the next steps
         self._series = compile_kernel(wind.turbulence_series)
         self._airspeed = self._height = math.inf
         self._axis_u = (1.0, 0.0)
@@ -78,24 +78,19 @@ class _Dryden:
             self._packed = wind.pack_turbulence(turbulence)
 
     def velocity(self, time: float, pos: Vector) -> Vector:
-        velocity = next(self._ahead, None)
-        if velocity is None:
-            self._run_ahead()
-            velocity = next(self._ahead)
-        u, v, w = velocity
-        cx, cy = self._axis_u
-        return cx * u - cy * v, cy * u + cx * v, w
+        return next(self._ahead, None) or self._run_ahead()
 
-    def _run_ahead(self) -> None:
-        """The steps of one control period: its filters stay as they are."""
+    def _run_ahead(self) -> Vector:
+        """Compute the steps of a control period, whose filters stay as they are; the first one."""
         steps = self._steps
         if len(self._noise) < steps:
             fresh = self._rng.standard_normal((max(NOISE_BLOCK, steps), wind.NOISE_SIZE))
             self._noise = np.concatenate([self._noise, fresh])
         velocity = np.empty((steps, 3))
         noise, self._noise = self._noise[:steps], self._noise[steps:]
-        self._states = self._series(self._states, noise, self._packed, velocity)
+        self._states = self._series(self._states, noise, self._packed, self._axis_u, velocity)
         self._ahead = iter(velocity.tolist())
+        return next(self._ahead)
 
 
 class TurbulenceConfig(StrictModel):

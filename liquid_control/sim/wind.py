@@ -107,11 +107,19 @@ def pack_turbulence(turbulence: Turbulence) -> np.ndarray:
     return np.array([*turbulence.sigma, *(x for axis in turbulence.filters for x in axis)])
 
 
-def turbulence_series(states: Noise, noise: np.ndarray, packed: np.ndarray, velocity: np.ndarray):
+def turbulence_series(
+    states: Noise,
+    noise: np.ndarray,
+    packed: np.ndarray,
+    axis_u: tuple[float, float],
+    velocity: np.ndarray,
+):
     """As many steps as ``noise (n, 5)`` has rows, for one place; returns the new states.
 
-    Fills ``velocity (n, 3)`` in m/s; ``packed`` is from `pack_turbulence`.
+    Fills ``velocity (n, 3)``, m/s in the world; ``packed`` is from `pack_turbulence`, ``axis_u``
+    the unit vector of the u axis, horizontal.
     """
+    cx, cy = axis_u
     p = packed
     turbulence = Turbulence(
         (p[0], p[1], p[2]),
@@ -126,7 +134,7 @@ def turbulence_series(states: Noise, noise: np.ndarray, packed: np.ndarray, velo
         states, (u, v, w) = turbulence_step(
             states, (row[0], row[1], row[2], row[3], row[4]), turbulence
         )
-        velocity[k, 0], velocity[k, 1], velocity[k, 2] = u, v, w
+        velocity[k, 0], velocity[k, 1], velocity[k, 2] = cx * u - cy * v, cy * u + cx * v, w
     return states
 
 

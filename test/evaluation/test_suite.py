@@ -77,6 +77,11 @@ def test_quick_form_and_choices(tmp_path):
     assert (quick.flights, {cell.condition for cell in quick.cells}) == (2, {"calm"})
     chosen = load_suite(path, flights=9, conditions=["late"], policies={"twin": ["geometric"]})
     assert (len(chosen.cells), len(chosen.seeds)) == (2, 9)
+    alone = load_suite(path, only=["twin"])
+    assert {cell.policy for cell in alone.cells} == {"twin"}
+    assert alone.config.baselines == ()
+    with pytest.raises(ConfigError, match=r"unknown policy \['nobody'\]"):
+        load_suite(path, only=["nobody"])
 
 
 def test_a_suite_extends_another_with_its_own_policies(tmp_path):
@@ -278,11 +283,12 @@ def test_report_of_a_suite(finished, tmp_path):
     assert len(text) < 6e6
 
 
-def test_training_logs_beside_artifacts_become_learning_curves(tmp_path):
+@pytest.mark.parametrize("log", ["log.jsonl", "policy.jsonl"])
+def test_training_logs_beside_artifacts_become_learning_curves(tmp_path, log):
     shutil.copy(find_file("hover_liquid", "config/policies"), tmp_path / "policy.onnx")
     lines = [{"seconds": 10.0 * k, "rmse_m": 0.1 / k, "update": k, "loss": 1.0} for k in (1, 2, 3)]
     lines.append({"seconds": 40.0, "rmse_m": None, "update": 4, "loss": 1.0})
-    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / log).write_text("\n".join(map(json.dumps, lines)))
     policies = {"trained": [str(tmp_path / "policy.onnx")]}
     suite = load_suite(_write(tmp_path, policies=policies, baselines=[]), quick=True)
     summary = Summary(suite, run_suite(suite, tmp_path))

@@ -1,7 +1,8 @@
 """A training run as a command: progress, checkpoints, resume, and the artifact at the end.
 
 ``out/checkpoint.pt`` holds all that the rest of the run depends on, ``out/log.jsonl`` the course
-of loss and error, ``out/policy.onnx`` the result with its training record.
+of loss and error, ``out/policy.onnx`` the result with its training record. Seconds are CPU time
+where a CPU trains, so that other work on the machine does not count, and wall time on a GPU.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def train(
         trainer = TRAINERS[config.method](config, device=device, compiled=compiled)
     except ValueError as error:
         raise ConfigError(f"{config_file}: {error}") from None
-    run = _Run(config, trainer, out, restart)
+    clock = time.process_time if device == "cpu" else time.monotonic
+    run = _Run(config, trainer, out, clock, restart)
     if on_start is not None:
         on_start(trainer)
     with _between_updates() as check_interrupt:
@@ -136,15 +138,16 @@ class _Run:
         config: TrainingConfig,
         trainer: GradientTrainer | ImitationTrainer,
         out: Path,
+        clock: Callable[[], float],
         restart: bool,
     ) -> None:
-        self.config, self.trainer, self.out = config, trainer, out
+        self.config, self.trainer, self.out, self._clock = config, trainer, out, clock
         self.checkpoint, self.log = out / "checkpoint.pt", out / "log.jsonl"
         self.seconds = 0.0
         self.rows: list[dict[str, Any]] = []
         if self.checkpoint.is_file() and not restart:
             self._resume()
-        self._since = self._saved = time.monotonic()
+        self._since, self._saved = clock(), time.monotonic()
 
     def _resume(self) -> None:
         try:
@@ -162,7 +165,7 @@ class _Run:
         self.seconds, self.rows = state["seconds"], state["rows"]
 
     def after_update(self, progress: Progress) -> None:
-        now = time.monotonic()
+        now = self._clock()
         self.seconds += now - self._since
         self._since = now
         if progress.update % LOG_EVERY == 0 or progress.update == progress.updates:
@@ -174,7 +177,7 @@ class _Run:
                     "rmse_m": None if np.isnan(progress.error) else progress.error,
                 }
             )
-        if now - self._saved > CHECKPOINT_EVERY:
+        if time.monotonic() - self._saved > CHECKPOINT_EVERY:
             self.save()
 
     def save(self) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from liquid_control.evaluation.summary import Summary
+from liquid_control.evaluation.training_curves import TICKS_SECONDS
 
-TRAINING_LOG = "log.jsonl"  # that `liquid-control train` writes beside policy.onnx
 _COLORS = (
     *("#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3", "#b39b2c"),
     *("#d1495b", "#6a6fd0", "#7a4a2b", "#86bf3f", "#2b6a77", "#e39ab0"),
 )
 _LOG_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
-_LOG_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _GRID = 4  # small plots in a row
 
 
@@ -146,14 +143,11 @@ def _finish(figure: go.Figure, height: int) -> go.Figure:
 def learning_curves(summary: Summary) -> go.Figure | None:
     """Error over training time of each artifact with its training log beside it."""
     figure = go.Figure()
-    for policy, color in zip(summary.policies, _colors()):
-        files = dict.fromkeys(c.artifact for c in summary.suite.cells if c.policy == policy)
-        for k, log in enumerate(filter(None, map(_training_log, files))):
-            rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-            rows = [row for row in rows if row["rmse_m"] is not None and row["seconds"] > 0]
+    for (policy, curves), color in zip(summary.training_curves().items(), _colors()):
+        for k, (seconds, error) in enumerate(curves):
             figure.add_scatter(
-                x=[row["seconds"] for row in rows],
-                y=[100 * row["rmse_m"] for row in rows],
+                x=seconds,
+                y=100 * error,
                 mode="lines",
                 name=policy,
                 legendgroup=policy,
@@ -163,16 +157,9 @@ def learning_curves(summary: Summary) -> go.Figure | None:
             )
     if not figure.data:
         return None
-    figure.update_xaxes(type="log", title="training time, s", tickvals=_LOG_SECONDS)
+    figure.update_xaxes(type="log", title="training time, s", tickvals=TICKS_SECONDS)
     figure.update_yaxes(type="log", title="RMSE, cm", tickvals=_LOG_TICKS)
     return _finish(figure, 400)
-
-
-def _training_log(artifact: str) -> Path | None:
-    """The log of the run that made an artifact: of its own name, or as `train` leaves it."""
-    path = Path(artifact)
-    logs = (path.with_suffix(".jsonl"), path.with_name(TRAINING_LOG))
-    return next((log for log in logs if log.is_file()), None)
 
 
 def _colors() -> Iterator[str]:

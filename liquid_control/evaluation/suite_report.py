@@ -86,8 +86,8 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         page.add_section(
             "Error over training time",
             page.figure("training", curves),
-            note="Position RMSE in training conditions, a line a training seed, from the log "
-            "beside each artifact.",
+            note="Position RMSE in training conditions, running mean, a line a training seed, from "
+            "the log beside each artifact.",
         )
     page.add(_origin(summary))
     return page.write(out / "report.html")

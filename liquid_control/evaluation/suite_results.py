@@ -13,6 +13,7 @@ from liquid_control.evaluation.compare import LEVEL, Interval
 from liquid_control.evaluation.metrics import DISPLAY, Display
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.summary import Limit, Summary
+from liquid_control.evaluation.training_curves import draw_training
 
 POLICY_HEAD = ("policy", "network", "non-zero weights", "training seeds", "training time, s")
 SHARES = {
@@ -22,7 +23,10 @@ SHARES = {
 
 
 def write_results(summary: Summary, out: str | Path) -> list[Path]:
-    """Write all results as JSON, one line a figure as CSV, and the tables as Markdown."""
+    """Write all results as JSON, one line a figure as CSV, and the tables as Markdown.
+
+    Where training logs stand beside the artifacts, also a picture of error over training time.
+    """
     out, results = Path(out), summary.to_dict()
     files = [out / f"results.{suffix}" for suffix in ("json", "csv", "md")]
     files[0].write_text(json.dumps(results, allow_nan=False, indent=1) + "\n", encoding="utf-8")
@@ -35,6 +39,9 @@ def write_results(summary: Summary, out: str | Path) -> list[Path]:
                     figures = [entry[key] for key in ("mean", "low", "high")]
                     writer.writerow([condition, policy, metric, *figures])
     files[2].write_text(markdown(summary), encoding="utf-8")
+    if curves := summary.training_curves():
+        files.append(out / "training.png")
+        draw_training(curves, files[-1])
     return files
 
 

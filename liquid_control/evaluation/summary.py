@@ -20,6 +20,7 @@ from liquid_control.evaluation.compare import (
 from liquid_control.evaluation.metrics import COMPARED, RATES
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import Suite, load_metadata
+from liquid_control.evaluation.training_curves import Curve, training_curve
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,16 @@ class Summary:
                 record |= metadata.model_dump(include={"network", "weights", "training"})
             found.append(record)
         return found
+
+    def training_curves(self) -> dict[str, list[Curve]]:
+        """Seconds and RMSE in m of the training of each policy with logs, a curve a seed."""
+        curves = {}
+        for policy in self.policies:
+            files = dict.fromkeys(c.artifact for c in self.suite.cells if c.policy == policy)
+            found = [curve for curve in map(training_curve, files) if curve is not None]
+            if found:
+                curves[policy] = found
+        return curves
 
     def challengers(self) -> list[str]:
         """Policies that are no baseline."""

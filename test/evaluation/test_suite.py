@@ -286,18 +286,19 @@ def test_report_of_a_suite(finished, tmp_path):
 @pytest.mark.parametrize("log", ["log.jsonl", "policy.jsonl"])
 def test_training_logs_beside_artifacts_become_learning_curves(tmp_path, log):
     shutil.copy(find_file("hover_liquid", "config/policies"), tmp_path / "policy.onnx")
-    lines = [{"seconds": 10.0 * k, "rmse_m": 0.1 / k, "update": k, "loss": 1.0} for k in (1, 2, 3)]
-    lines.append({"seconds": 40.0, "rmse_m": None, "update": 4, "loss": 1.0})
+    errors = [0.3] * 10 + [0.1, None, 0.1]
+    lines = [{"seconds": 10.0 * k, "rmse_m": e, "update": k} for k, e in enumerate(errors, 1)]
     (tmp_path / log).write_text("\n".join(map(json.dumps, lines)))
     policies = {"trained": [str(tmp_path / "policy.onnx")]}
     suite = load_suite(_write(tmp_path, policies=policies, baselines=[]), quick=True)
     summary = Summary(suite, run_suite(suite, tmp_path))
     (curve,) = learning_curves(summary).data
-    assert list(curve.x) == [10, 20, 30]
-    assert list(curve.y) == pytest.approx([10, 5, 10 / 3])
+    assert list(curve.x) == [100, 110, 130]
+    assert list(curve.y) == pytest.approx([30, 28, 26])  # means of ten rows
     text = write_suite_report(summary, tmp_path, film=False).read_text(encoding="utf-8")
     assert "Error over training time" in text
     assert f"{summary.records('trained')[0]['weights']}</td>" in text
+    assert write_results(summary, tmp_path)[-1].name == "training.png"
 
 
 def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):

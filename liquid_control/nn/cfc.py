@@ -67,6 +67,8 @@ class CfC(Cell):
         nominal_dt, i.e. almost without lag. Without command neurons all neurons are spaced. For
         the modes that have a time constant: closed, ctrnn and leaky.
     polarity: "fixed" (default) or "initial".
+    motor_gain: factor on the motor neurons' weights at initialisation. A policy whose first
+        commands are small starts near hover, which CfC's gates need to learn at all.
     compat: None or "ncps"; :mod:`liquid_control.nn.compat` carries weights either way.
     """
 
@@ -79,6 +81,7 @@ class CfC(Cell):
         rng: torch.Generator,
         polarity: str | None = None,
         tau_range: tuple[float, float] = (0.5, 200.0),
+        motor_gain: float = 1.0,
         compat: str | None = None,
     ) -> None:
         super().__init__()
@@ -87,11 +90,13 @@ class CfC(Cell):
         polarity = checked_polarity(polarity, compat)
         if compat and mode not in GATED:
             raise ValueError(f"mode is {mode!r}, but compat {compat!r} is for {GATED}")
-        if not nominal_dt > 0:
-            raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
+        for name, value in (("nominal_dt", nominal_dt), ("motor_gain", motor_gain)):
+            if not value > 0:
+                raise ValueError(f"{name} is {value}, expected a number above 0")
         self.wiring, self.mode = wiring, mode
         self.polarity, self.compat = polarity, compat
         self.nominal_dt, self.tau_range = float(nominal_dt), tuple(tau_range)
+        self.motor_gain = float(motor_gain)
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
         self.unit_output = mode in ("closed", "ctrnn", "default")
@@ -114,6 +119,8 @@ class CfC(Cell):
                 states = max(wiring.sensory - layer.source_start, 0)
                 effective_NS = self._effective(index)[:, states:].detach()
                 self.bias[index].data.copy_(-effective_NS.sum(dim=1))
+        motors = self.weight[-1].data.unflatten(0, (sum(HEADS[mode]), -1))[:, -wiring.motor :]
+        motors *= motor_gain
         rate_H = 1.0 / self._initial_tau()
         if mode == "closed":
             self.log_k_leak = nn.Parameter(torch.log(0.25 * rate_H))
@@ -264,6 +271,7 @@ class CfC(Cell):
             "nominal_dt": self.nominal_dt,
             "polarity": self.polarity,
             "tau_range": list(self.tau_range),
+            "motor_gain": self.motor_gain,
             "compat": self.compat,
         }
 

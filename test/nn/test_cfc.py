@@ -178,3 +178,17 @@ def test_command_time_constants_start_log_spaced_from_5_ms_to_2_s():
     command = cell.wiring.groups["command"]
     assert middle[command.start].item() == pytest.approx(0.005, rel=1e-4)
     assert middle[command.stop - 1].item() == pytest.approx(2.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["ncp", "fully_connected"])
+def test_motor_gain_scales_the_first_outputs_and_nothing_else(kind):
+    wiring = WIRINGS[kind](0)
+    settings = dict(mode="default", nominal_dt=0.01)
+    plain = CfC(wiring, rng=make_rng(), **settings)
+    small = CfC(wiring, rng=make_rng(), motor_gain=0.1, **settings)
+    assert small.config()["motor_gain"] == 0.1
+    for index, (a, b) in enumerate(zip(plain.weight, small.weight, strict=True)):
+        a, b = (weight.detach().unflatten(0, (4, -1)) for weight in (a, b))  # by head
+        motors = -wiring.motor if index == len(plain.weight) - 1 else a.shape[1]
+        assert torch.equal(a[:, :motors], b[:, :motors])
+        assert torch.allclose(b[:, motors:], 0.1 * a[:, motors:])

@@ -38,6 +38,7 @@ class Rollback:
             self._policy.load_state_dict(older["policy"])
             self._optimiser.load_state_dict(copy.deepcopy(older["optimiser"]))
             self._copies = [older, older]
+            self._level = math.nan  # fresh episodes cost more than those under way
             self.count += 1
             return True
         change = loss - self._level

@@ -32,6 +32,12 @@ def test_a_runaway_goes_back_to_the_copy_before_the_newest_and_halves_the_rate()
     assert (parts[0].count, parts[0].rate_factor) == (1, 0.5)
 
 
+def test_the_cost_of_fresh_episodes_after_it_is_no_runaway():
+    parts = fresh()
+    _, backs = run([1.0] * MEMORY + [9.0] + [4.0, 3.0, 2.0] + [1.0] * 50, *parts)
+    assert sum(backs) == 1
+
+
 def test_noise_and_a_falling_loss_are_no_runaway():
     rng = torch.Generator().manual_seed(0)
     noise = 1 + 0.5 * (2 * torch.rand(500, generator=rng) - 1)

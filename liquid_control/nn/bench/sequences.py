@@ -21,6 +21,9 @@ from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
 from liquid_control.nn.bench import studies, tasks
 from liquid_control.nn.bench.training import Task, train_network
 
+# parts of a task that don't decide the result of a single run
+NOT_OF_A_RUN = {"learning_rates", "networks", "published", "floors", "note"}
+
 
 class Suite(StrictModel):
     """The whole benchmark: config/benchmarks/sequences.yaml."""
@@ -142,7 +145,7 @@ class _Runs:
     def key(self, name: str, task: Task, network: str, seed: int, rate: float) -> str:
         """Names a run by all that decides its result, so that a changed setting is run anew."""
         settings = {
-            "task": task.model_dump(include={"metric", "batch", "epochs", "sizes"}),
+            "task": task.model_dump(exclude=NOT_OF_A_RUN),
             "network": task.networks[network].model_dump(),
             "quick": self.quick,
         }
@@ -187,7 +190,7 @@ class _Runs:
 
 def _parts(name: str, task: Task, seed: int, data: Path | None) -> tasks.Parts:
     rng = np.random.default_rng(1000 + seed)
-    if name == "half_cheetah":
+    if name.startswith("half_cheetah"):
         if data is None:
             raise ConfigError("needs --data DIR with half_cheetah/*.npy")
         return tasks.half_cheetah(data / "half_cheetah")

@@ -3,7 +3,7 @@
 Shapes: N sequences, T time, F inputs, O outputs. dt is in the task's own unit of time, 1 = nominal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +36,25 @@ class Sequences:
         observed = torch.ones_like(self.dt_NT1[:, :, 0], dtype=torch.bool)
         observed = observed if self.observed_NT is None else self.observed_NT
         mean = self.dt_NT1[observed].mean()
-        return Sequences(
-            self.input_NTF, torch.full_like(self.dt_NT1, mean), self.observed_NT, self.target
-        )
+        return replace(self, dt_NT1=torch.full_like(self.dt_NT1, mean))
+
+    def with_noise(self, deviation: float, rng: torch.Generator) -> "Sequences":
+        """The same samples, white noise added to the inputs."""
+        noise = torch.randn(self.input_NTF.shape, generator=rng)
+        return replace(self, input_NTF=self.input_NTF + deviation * noise)
 
 
 Parts = tuple[Sequences, Sequences, Sequences]
+
+
+def standardised(parts: Parts, *, limit: float) -> Parts:
+    """Inputs in standard deviations of the training part, limited smoothly to ±limit of them."""
+    inputs = parts[0].input_NTF
+    mean_F, std_F = inputs.mean(dim=(0, 1)), inputs.std(dim=(0, 1))
+    return tuple(
+        replace(part, input_NTF=limit * torch.tanh((part.input_NTF - mean_F) / (limit * std_F)))
+        for part in parts
+    )
 
 
 def half_cheetah(folder: Path, *, window: int = 32, stride: int = 10) -> Parts:

@@ -5,11 +5,13 @@ from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from liquid_control.config import StrictModel
 from liquid_control.nn.baselines import Readout
-from liquid_control.nn.bench.tasks import Parts, Sequences
+from liquid_control.nn.bench.tasks import Parts, Sequences, standardised
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.zoo import build_cell
@@ -30,6 +32,12 @@ class Task(StrictModel):
     batch: int = Field(gt=0)
     epochs: int = Field(gt=0)
     learning_rates: list[float] = Field(min_length=1)  # tried at seed 0, chosen on validation
+    weight_decay: float = Field(default=0.0, ge=0)  # AdamW's, on matrices only
+    weight_average: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights that are judged
+    # inputs in standard deviations of the training part, limited smoothly to this many, and a
+    # readout in those of the targets
+    standardise: float | None = Field(default=None, gt=0)
+    input_noise: float = Field(default=0.0, ge=0)  # in training, standard deviation
     sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
     networks: dict[str, Network]
     published: dict[str, str]
@@ -58,7 +66,7 @@ def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generat
 def train_network(
     task: Task, network: Network, parts: Parts, *, seed: int, learning_rate: float, epochs: int
 ) -> dict:
-    """Adam, clipped gradients, one-cycle learning rate; test at the best validation epoch.
+    """AdamW, clipped gradients, one-cycle learning rate; test at the best validation epoch.
 
     Returns learning_rate, valid (best validation score), best_epoch (from 1), score (test there),
     parameters, epochs and seconds of CPU.
@@ -66,30 +74,44 @@ def train_network(
     rng = torch.Generator().manual_seed(seed)
     if not network.with_time:
         parts = tuple(part.without_time() for part in parts)
+    if task.standardise is not None:
+        parts = standardised(parts, limit=task.standardise)
     train, valid, test = parts
     inputs = train.input_NTF.shape[2]
     outputs = train.target.shape[2] if task.metric == "mse" else int(train.target.max()) + 1
     cell = make_network(network, inputs, outputs, rng, seed)
-    optimizer = torch.optim.Adam(cell.parameters(), lr=learning_rate)
+    judged = AveragedModel(cell, multi_avg_fn=get_ema_multi_avg_fn(task.weight_average))
+    matrices = [parameter for parameter in cell.parameters() if parameter.dim() > 1]
+    others = [parameter for parameter in cell.parameters() if parameter.dim() <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": task.weight_decay},
+        {"params": others, "weight_decay": 0.0},  # biases, time constants, LTC's synapses
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
     batches = len(train) // task.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=epochs * batches, pct_start=0.1
     )
+    unit = _unit_of_output(task, train)
     best: dict = {}
     start = time.process_time()
     for epoch in range(1, epochs + 1):
         order = torch.randperm(len(train), generator=rng)
         for k in range(batches):
             batch = train.take(order[k * task.batch : (k + 1) * task.batch])
-            loss = _loss(task, batch, _outputs(cell, batch))
+            if task.input_noise:
+                batch = batch.with_noise(task.input_noise, rng)
+            loss = _loss(task, batch, _outputs(cell, batch, unit))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(cell.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-        here = _score(task, cell, valid)
+            judged.update_parameters(cell)
+        here = _score(task, judged.module, valid, unit)
         if not best or task.better(here, best["valid"]):
-            best = {"valid": here, "best_epoch": epoch, "score": _score(task, cell, test)}
+            score = _score(task, judged.module, test, unit)
+            best = {"valid": here, "best_epoch": epoch, "score": score}
     return {
         "learning_rate": learning_rate,
         **best,
@@ -99,12 +121,22 @@ def train_network(
     }
 
 
-def _outputs(cell: Cell, part: Sequences) -> torch.Tensor:
+def _unit_of_output(task: Task, train: Sequences) -> tuple[Tensor, Tensor]:
+    """Scale and offset from the readout to the target."""
+    if task.standardise is None or task.metric != "mse":
+        return torch.ones(1), torch.zeros(1)
+    return train.target.std(dim=(0, 1)), train.target.mean(dim=(0, 1))
+
+
+def _outputs(cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> Tensor:
     state = cell.initial_state(len(part))
-    return run_sequence(cell, part.input_NTF, state, part.dt_NT1, observed_BT=part.observed_NT)[0]
+    output_NTO, _ = run_sequence(
+        cell, part.input_NTF, state, part.dt_NT1, observed_BT=part.observed_NT
+    )
+    return output_NTO * unit[0] + unit[1]
 
 
-def _loss(task: Task, part: Sequences, output_NTO: torch.Tensor) -> torch.Tensor:
+def _loss(task: Task, part: Sequences, output_NTO: Tensor) -> Tensor:
     if task.metric == "mse":
         return F.mse_loss(output_NTO, part.target)
     if task.metric == "accuracy_last":
@@ -116,12 +148,12 @@ def _loss(task: Task, part: Sequences, output_NTO: torch.Tensor) -> torch.Tensor
 
 
 @torch.no_grad()
-def _score(task: Task, cell: Cell, part: Sequences) -> float:
+def _score(task: Task, cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> float:
     """MSE over all steps, or the share of sequences whose class at the end is right."""
     total, count = 0.0, 0
     for index in torch.arange(len(part)).split(512):
         batch = part.take(index)
-        output = _outputs(cell, batch)
+        output = _outputs(cell, batch, unit)
         if task.metric == "mse":
             total += F.mse_loss(output, batch.target).item() * len(index)
         else:

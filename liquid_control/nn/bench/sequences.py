@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 
 from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
-from liquid_control.nn.bench import studies, tasks
+from liquid_control.nn.bench import expressivity, studies, tasks
 from liquid_control.nn.bench.training import Task, train_network
 
 # parts of a task that don't decide the result of a single run
@@ -73,15 +73,16 @@ def _study(options: argparse.Namespace, sizes: studies.Sizes) -> int:
     changes = {"seeds": options.seeds} if options.seeds else {}
     sizes = sizes.model_copy(update={**changes, **({"seeds": 1} if options.quick else {})})
     solver = studies.solver_study(sizes)
-    expressivity = studies.expressivity_study(sizes)
+    lengths = expressivity.expressivity_study(sizes.expressivity)
     table = (
-        "Command: `liquid-control bench sequences --study`. Mean ± standard deviation over "
-        f"{sizes.seeds} seeds.\n\n{studies.markdown(solver, expressivity)}"
+        "Command: `liquid-control bench sequences --study`. Mean ± standard deviation, over "
+        f"{sizes.seeds} seeds and, for the trajectory lengths, {sizes.expressivity.draws} draws of "
+        f"the weights.\n\n{studies.markdown(solver, lengths)}"
     )
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "studies.md").write_text(table)
-    studies.plot(solver, expressivity, options.out / "studies.png")
-    result = {"solver": solver, "expressivity": expressivity}
+    studies.plot(solver, lengths, options.out / "studies.png")
+    result = {"solver": solver, "expressivity": lengths}
     print(json.dumps(result, allow_nan=False) if options.json else table)
     return 0
 

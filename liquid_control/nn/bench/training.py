@@ -129,22 +129,28 @@ def _unit_of_output(task: Task, train: Sequences) -> tuple[Tensor, Tensor]:
 
 
 def _outputs(cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> Tensor:
+    """(N, T, O) outputs. Padding stands at the end and is run through: no output there counts."""
     state = cell.initial_state(len(part))
-    output_NTO, _ = run_sequence(
-        cell, part.input_NTF, state, part.dt_NT1, observed_BT=part.observed_NT
-    )
+    output_NTO, _ = run_sequence(cell, part.input_NTF, state, part.dt_NT1)
     return output_NTO * unit[0] + unit[1]
+
+
+def _last(part: Sequences, output_NTO: Tensor) -> Tensor:
+    """(N, O) output at the last sample of each sequence."""
+    if part.observed_NT is None:
+        return output_NTO[:, -1]
+    last_N = part.observed_NT.sum(dim=1) - 1
+    return output_NTO[torch.arange(len(last_N)), last_N]
 
 
 def _loss(task: Task, part: Sequences, output_NTO: Tensor) -> Tensor:
     if task.metric == "mse":
         return F.mse_loss(output_NTO, part.target)
     if task.metric == "accuracy_last":
-        return F.cross_entropy(output_NTO[:, -1], part.target)
-    chosen = slice(None) if part.observed_NT is None else part.observed_NT
+        return F.cross_entropy(_last(part, output_NTO), part.target)
     if part.observed_NT is None:
         return F.cross_entropy(output_NTO.flatten(0, 1), part.target.flatten())
-    return F.cross_entropy(output_NTO[chosen], part.target[chosen])
+    return F.cross_entropy(output_NTO[part.observed_NT], part.target[part.observed_NT])
 
 
 @torch.no_grad()
@@ -158,6 +164,6 @@ def _score(task: Task, cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor])
             total += F.mse_loss(output, batch.target).item() * len(index)
         else:
             target = batch.target if batch.target.dim() == 1 else batch.target[:, -1]
-            total += (output[:, -1].argmax(dim=1) == target).sum().item()
+            total += (_last(batch, output).argmax(dim=1) == target).sum().item()
         count += len(index)
     return total / count

@@ -46,7 +46,8 @@ def suite(tmp_path):
         },
         "xor_event_irregular": {
             **common, "metric": "accuracy_last_step", "learning_rates": [0.01], "sizes": [16, 8, 8],
-            "note": "Parity.", "networks": {"late": {**nets["gru"], "with_time": False}},
+            "note": "Parity.", "growth": 0.5,
+            "networks": {"late": {**nets["gru"], "with_time": False}},
         },
     }  # fmt: skip
     path = tmp_path / "suite.yaml"
@@ -168,6 +169,38 @@ def test_standardised_inputs_are_those_of_the_training_part():
     assert test.input_NTF.abs().max() <= 3.0
     noisy = train.with_noise(0.5, rng).input_NTF - train.input_NTF
     assert noisy.std().item() == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("form", ["dense", "event", "irregular", "event_irregular"])
+def test_xor_is_the_parity_of_the_time_spent_at_one(form):
+    part = tasks.xor(np.random.default_rng(1), (50, 1, 1), form=form)[0]
+    time = torch.where(part.input_NTF > 0, part.dt_NT1, 0.0)[:, :, 0].cumsum(dim=1)
+    assert torch.equal(time.long() % 2, part.target)
+    if part.observed_NT is not None:  # samples alternate, then padding
+        count = part.observed_NT.sum(dim=1)
+        assert torch.equal(part.observed_NT, torch.arange(part.steps) < count[:, None])
+        both = part.observed_NT[:, 1:]
+        assert (part.input_NTF[:, 1:, 0] * part.input_NTF[:, :-1, 0])[both].eq(-1).all()
+    lasts = part.dt_NT1 if part.observed_NT is None else part.dt_NT1[part.observed_NT]
+    assert lasts.min() == 1
+    assert lasts.max() == {"dense": 1, "irregular": 2}.get(form, lasts.max())
+    assert part.first(3).steps == part.first(3).target.shape[1] == 3
+
+
+def test_spaced_gates_switch_at_their_times():
+    config = {"kind": "cfc", "mode": "default", "wiring": {"kind": "fully_connected"}}
+    network = training.Network(cell=config, units=6, switch_times=(0.5, 16.0))
+    cell = training.make_network(network, 1, 2, torch.Generator().manual_seed(0), 0).cell
+    bias = cell.bias[0].data
+    cell.weight[0].data.zero_()
+    bias[:6], bias[6:12] = -1.0, 1.0  # the two states between which the gate switches
+    times = torch.logspace(np.log10(0.5), np.log10(16.0), 6)
+    for shift, sign in ((-0.1, -1.0), (0.1, 1.0)):
+        state = torch.stack(
+            [cell(torch.zeros(1, 1), cell.initial_state(1), (t + shift).view(1, 1))[1][0, k]
+             for k, t in enumerate(times)]
+        )  # fmt: skip
+        assert torch.equal(state.sign(), torch.full((6,), sign))
 
 
 def test_padding_has_no_say(suite):

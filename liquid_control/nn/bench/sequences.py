@@ -146,8 +146,8 @@ class _Runs:
     def key(self, name: str, task: Task, network: str, seed: int, rate: float) -> str:
         """Names a run by all that decides its result, so that a changed setting is run anew."""
         settings = {
-            "task": task.model_dump(exclude=NOT_OF_A_RUN),
-            "network": task.networks[network].model_dump(),
+            "task": task.model_dump(exclude=NOT_OF_A_RUN, exclude_defaults=True),
+            "network": task.networks[network].model_dump(exclude_defaults=True),
             "quick": self.quick,
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]

@@ -1,5 +1,6 @@
 """One training run of a sequence task: network, optimizer, score. The same for every network."""
 
+import math
 import time
 from typing import Literal
 
@@ -13,8 +14,11 @@ from liquid_control.config import StrictModel
 from liquid_control.nn.baselines import Readout
 from liquid_control.nn.bench.tasks import Parts, Sequences, standardised
 from liquid_control.nn.cell import Cell
+from liquid_control.nn.cfc import CfC
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.zoo import build_cell
+
+SHARPNESS = 6.0  # of spaced time gates, per unit of time
 
 
 class Network(StrictModel):
@@ -23,6 +27,7 @@ class Network(StrictModel):
     cell: dict
     units: int = Field(gt=0)
     with_time: bool = True  # False: every dt is replaced by the mean
+    switch_times: tuple[float, float] | None = None  # of the time gates of a CfC at the start
 
 
 class Task(StrictModel):
@@ -38,6 +43,7 @@ class Task(StrictModel):
     # readout in those of the targets
     standardise: float | None = Field(default=None, gt=0)
     input_noise: float = Field(default=0.0, ge=0)  # in training, standard deviation
+    growth: float = Field(default=0.0, ge=0, lt=1)  # share of updates on sequences cut short
     sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
     networks: dict[str, Network]
     published: dict[str, str]
@@ -60,7 +66,23 @@ def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generat
         config = {**config, "cell": wired} if config["kind"] == "mixed_memory" else wired
     else:
         config |= {"input_size": inputs, "units": network.units}
-    return Readout(build_cell(config, rng), output_size=outputs, rng=rng)
+    cell = build_cell(config, rng)
+    if network.switch_times is not None:
+        _space_gates(cell.cell if config["kind"] == "mixed_memory" else cell, *network.switch_times)
+    return Readout(cell, output_size=outputs, rng=rng)
+
+
+def _space_gates(cfc: CfC, low: float, high: float) -> None:
+    """Time gates that start as sigmoid(SHARPNESS*(t - t_k)), t_k log-spaced over the neurons.
+
+    What tau_range is to time constants: with zero biases all gates switch near t = 0, and a count
+    of units of time is learned very slowly.
+    """
+    times_H = torch.logspace(math.log10(low), math.log10(high), cfc.state_size)
+    for layer, bias in zip(cfc.layers, cfc.bias):
+        slope_N, offset_N = bias.data.chunk(4)[2:]
+        slope_N += SHARPNESS
+        offset_N -= SHARPNESS * times_H[layer.start : layer.stop]
 
 
 def train_network(
@@ -99,6 +121,9 @@ def train_network(
         order = torch.randperm(len(train), generator=rng)
         for k in range(batches):
             batch = train.take(order[k * task.batch : (k + 1) * task.batch])
+            if task.growth:
+                done = ((epoch - 1) * batches + k) / (task.growth * epochs * batches)
+                batch = batch.first(2 + round((batch.steps - 2) * min(done, 1.0)))
             if task.input_noise:
                 batch = batch.with_noise(task.input_noise, rng)
             loss = _loss(task, batch, _outputs(cell, batch, unit))

@@ -1,6 +1,5 @@
 """One training run of a sequence task: network, optimizer, score. The same for every network."""
 
-import math
 import time
 from typing import Literal
 
@@ -73,12 +72,12 @@ def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generat
 
 
 def _space_gates(cfc: CfC, low: float, high: float) -> None:
-    """Time gates that start as sigmoid(SHARPNESS*(t - t_k)), t_k log-spaced over the neurons.
+    """Time gates that start as sigmoid(SHARPNESS*(t - t_k)), t_k evenly spaced over the neurons.
 
     What tau_range is to time constants: with zero biases all gates switch near t = 0, and a count
     of units of time is learned very slowly.
     """
-    times_H = torch.logspace(math.log10(low), math.log10(high), cfc.state_size)
+    times_H = torch.linspace(low, high, cfc.state_size)
     for layer, bias in zip(cfc.layers, cfc.bias):
         slope_N, offset_N = bias.data.chunk(4)[2:]
         slope_N += SHARPNESS

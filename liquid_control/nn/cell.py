@@ -101,6 +101,17 @@ def gather_sources(layer: Layer, input_BF: Tensor, state_BH: Tensor, fresh: list
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
+def checked_polarity(polarity: str | None, compat: str | None) -> str:
+    """ "fixed" unless asked otherwise; "initial" for ``compat="ncps"``, where no sign is kept."""
+    if compat not in (None, "ncps"):
+        raise ValueError(f"compat is {compat!r}, expected None or 'ncps'")
+    if polarity not in (None, "fixed", "initial"):
+        raise ValueError(f"polarity is {polarity!r}, expected 'fixed' or 'initial'")
+    if compat and polarity == "fixed":
+        raise ValueError(f"polarity is 'fixed', which compat {compat!r} does not have")
+    return polarity or ("initial" if compat else "fixed")
+
+
 def fan_in(mask_HF: Tensor) -> Tensor:
     """(H, 1) number of sources of each neuron that have a synapse, at least 1."""
     return mask_HF.ne(0).sum(dim=1, keepdim=True).clamp(min=1)

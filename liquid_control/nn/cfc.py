@@ -26,9 +26,9 @@ neuron's own last state, as the LTC equation they approximate does.
 Weights exist only where the wiring has a synapse, in every head. ``polarity="fixed"`` keeps the
 sign of each synapse in the heads that give the target (A, f1, f2): w = sign*|w|; a conductance or
 a time gate has no polarity, as in LTC where only the reversal potential carries it.
-``polarity="initial"`` starts from that sign and lets training change it. ``polarity="ncps"``
-reproduces the wired CfC of the ncps package instead: signs are ignored, each layer's own block is
-dense, and so are both time heads.
+``polarity="initial"`` starts from that sign and lets training change it. ``compat="ncps"`` computes
+what the wired CfC of the ncps package does instead: signs are ignored, each layer's own block is
+dense, and so are both time heads; its timespan is t = dt / nominal_dt.
 """
 
 import math
@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liquid_control.nn.cell import Cell, Weights, fan_in, gather_sources
+from liquid_control.nn.cell import Cell, Weights, checked_polarity, fan_in, gather_sources
 from liquid_control.nn.compiled import compiled_for, masks_TB
 from liquid_control.nn.wiring import Wiring, wiring_from_config
 
@@ -66,6 +66,8 @@ class CfC(Cell):
         multiples of nominal_dt (5 ms to 2 s at 100 Hz); the other groups start at a third of
         nominal_dt, i.e. almost without lag. Without command neurons all neurons are spaced. For
         the modes that have a time constant: closed, ctrnn and leaky.
+    polarity: "fixed" (default) or "initial".
+    compat: None or "ncps"; :mod:`liquid_control.nn.compat` carries weights either way.
     """
 
     def __init__(
@@ -75,24 +77,25 @@ class CfC(Cell):
         mode: str = "closed",
         nominal_dt: float,
         rng: torch.Generator,
-        polarity: str = "fixed",
+        polarity: str | None = None,
         tau_range: tuple[float, float] = (0.5, 200.0),
+        compat: str | None = None,
     ) -> None:
         super().__init__()
         if mode not in HEADS:
             raise ValueError(f"mode is {mode!r}, expected one of {list(HEADS)}")
-        if polarity not in ("fixed", "initial", "ncps"):
-            raise ValueError(f"polarity is {polarity!r}, expected 'fixed', 'initial' or 'ncps'")
-        if polarity == "ncps" and mode not in GATED:
-            raise ValueError(f"polarity 'ncps' is for modes {GATED}, got mode {mode!r}")
+        polarity = checked_polarity(polarity, compat)
+        if compat and mode not in GATED:
+            raise ValueError(f"mode is {mode!r}, but compat {compat!r} is for {GATED}")
         if not nominal_dt > 0:
             raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
-        self.wiring, self.mode, self.polarity = wiring, mode, polarity
+        self.wiring, self.mode = wiring, mode
+        self.polarity, self.compat = polarity, compat
         self.nominal_dt, self.tau_range = float(nominal_dt), tuple(tau_range)
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
         self.unit_output = mode in ("closed", "ctrnn", "default")
-        self._structure = None  # of the compiled kernel, built at its first use
+        self._synapses = None  # of the compiled kernel, built at its first use
         self.layers = wiring.layers(own_state=mode in GATED)
         self.weight, self.bias = nn.ParameterList(), nn.ParameterList()
         for index, layer in enumerate(self.layers):
@@ -107,9 +110,7 @@ class CfC(Cell):
             self.register_buffer(f"free{index}", free, persistent=False)
             self.weight.append(nn.Parameter(self._initial_weight(synapses_NS, sign, free, rng)))
             self.bias.append(nn.Parameter(torch.zeros(len(sign))))
-            if (
-                mode == "pure" and polarity != "ncps"
-            ):  # its neurons rest at 1, not at 0: cancel that offset
+            if mode == "pure" and not compat:  # its neurons rest at 1: cancel that offset
                 states = max(wiring.sensory - layer.source_start, 0)
                 effective_NS = self._effective(index)[:, states:].detach()
                 self.bias[index].data.copy_(-effective_NS.sum(dim=1))
@@ -135,7 +136,7 @@ class CfC(Cell):
         elif self.mode in GATED:
             own[:, own_block] = torch.eye(neurons, dtype=torch.bool)
         every = exists | own
-        if self.polarity == "ncps":
+        if self.compat:
             exists[:, own_block] = True
             every = torch.ones_like(exists)
         fixed = exists & (self.polarity == "fixed")
@@ -147,7 +148,7 @@ class CfC(Cell):
         polar, plain = HEADS[self.mode]
         exists = sign.ne(0) | free.ne(0)
         neurons = len(synapses_NS)
-        if self.polarity == "ncps":  # Xavier uniform a head, masks not considered
+        if self.compat:  # Xavier uniform a head, masks not considered
             bound = math.sqrt(6.0 / (neurons + sign.shape[1]))
             return (torch.rand(sign.shape, generator=rng) * 2 - 1) * bound
         gain = torch.tensor([TARGET_GAIN[self.mode]] * polar + [RATE_GAIN] * plain)
@@ -226,37 +227,31 @@ class CfC(Cell):
         return torch.cat(fresh, dim=1)
 
     def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):
-        if not compiled_for(input_BTF, state_BH, dt_BT1, *self.parameters()):
+        parameters = (*self.weight, *self.bias)
+        constants = self._constants()
+        if not compiled_for(input_BTF, state_BH, dt_BT1, *parameters, *constants):
             return None
-        from liquid_control.nn.kernel_cfc import CfCSequence, build_structure
+        from liquid_control.nn.kernel_cfc import CfCSequence
+        from liquid_control.nn.synapses import list_synapses
 
-        if self._structure is None:
-            signs = [getattr(self, f"sign{k}") for k in range(len(self.layers))]
-            frees = [getattr(self, f"free{k}") for k in range(len(self.layers))]
-            exists = [sign.ne(0) | free.ne(0) for sign, free in zip(signs, frees)]
-            self._structure = (
-                build_structure(self.mode, self.input_size, self.layers, exists),
-                torch.cat([mask.flatten() for mask in exists]).nonzero()[:, 0],
-                torch.cat([sign[mask] for sign, mask in zip(signs, exists)]),
-            )
-        structure, synapses, sign_Z = self._structure
-        # the same as weights(), for the synapses that exist only
-        w_Z = torch.cat([weight.flatten() for weight in self.weight])[synapses]
-        if self.polarity == "fixed":
-            w_Z = torch.where(sign_Z != 0, w_Z.abs() * sign_Z, w_Z)
+        if self._synapses is None:
+            layers = range(len(self.layers))
+            signs = [getattr(self, f"sign{k}") for k in layers]
+            frees = [getattr(self, f"free{k}") for k in layers]
+            self._synapses = list_synapses(self.input_size, self.layers, signs, frees)
         absent = state_BH.new_zeros(self.state_size)
-        output_TOB, state_HB = CfCSequence.apply(
-            structure,
+        return CfCSequence.apply(
+            self.mode,
+            self._synapses,
             self.output_size,
+            self.nominal_dt,
             *masks_TB(observed_BT, reset_BT),
-            w_Z,
-            torch.cat(tuple(self.bias)),
-            torch.stack((*self._constants(), absent, absent)[:2]),
+            torch.stack((*constants, absent, absent)[:2]),
             input_BTF.contiguous(),
-            state_BH.T.contiguous(),
-            (dt_BT1[:, :, 0].T / self.nominal_dt).contiguous(),
+            state_BH.contiguous(),
+            dt_BT1.contiguous(),
+            *parameters,
         )
-        return output_TOB.permute(2, 0, 1), state_HB.T
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :]
@@ -269,6 +264,7 @@ class CfC(Cell):
             "nominal_dt": self.nominal_dt,
             "polarity": self.polarity,
             "tau_range": list(self.tau_range),
+            "compat": self.compat,
         }
 
     @classmethod

@@ -1,9 +1,13 @@
 """Weights from and to the ``ncps`` package, without importing it.
 
 Source: ncps 1.0.1, ``ncps.torch.WiredCfCCell`` and ``ncps.torch.LTCCell``. Its neurons are
-numbered motor, command, inter; here they are inter, command, motor. Build the cell with
-:func:`cfc_like_ncps` or :func:`ltc_like_ncps`, then step it with ``nominal_dt = 1``: both compute
-the same, except that here dt differs per sample and 0 is allowed.
+numbered motor, command, inter; here they are inter, command, motor. A CfC or LTC with
+``compat="ncps"`` computes the same, except that here dt differs per sample and 0 is allowed::
+
+    wiring = wiring_from_ncps(theirs._wiring)
+    cell = CfC(wiring, mode="default", nominal_dt=1.0, compat="ncps", rng=rng)
+    load_ncps(cell, theirs.state_dict())
+    theirs.load_state_dict(ncps_state_dict(cell))
 """
 
 import numpy as np
@@ -39,29 +43,29 @@ def wiring_from_ncps(theirs) -> Wiring:
     )
 
 
-def cfc_like_ncps(wiring: Wiring, mode: str, rng: torch.Generator) -> CfC:
-    """A CfC with the structure of ncps's wired cell: dense own blocks and time heads, no signs."""
-    return CfC(wiring, mode=mode, nominal_dt=1.0, polarity="ncps", rng=rng)
-
-
-def ltc_like_ncps(wiring: Wiring, rng: torch.Generator, **arguments) -> LTC:
-    """An LTC with ncps's initial ranges and free reversal potentials."""
-    return LTC(wiring, nominal_dt=1.0, polarity="initial", init="ncps", rng=rng, **arguments)
-
-
 def load_ncps(cell: CfC | LTC, state_dict: dict[str, Tensor]) -> None:
-    """Copy the weights of an ncps cell (``rnn_cell.state_dict()``) into ``cell``."""
+    """Copy the weights of ``ncps.torch``'s CfC or LTC, or of its ``rnn_cell``, into ``cell``."""
+    _check(cell)
+    theirs = {name.removeprefix("rnn_cell."): value for name, value in state_dict.items()}
     with torch.no_grad():
         if isinstance(cell, CfC):
-            _load_cfc(cell, state_dict)
+            _load_cfc(cell, theirs)
         else:
-            _load_ltc(cell, state_dict)
+            _load_ltc(cell, theirs)
 
 
 def ncps_state_dict(cell: CfC | LTC) -> dict[str, Tensor]:
-    """The weights of ``cell`` as an ncps cell of the same wiring loads them."""
+    """The weights of ``cell`` as an ncps network's ``rnn_cell`` of the same wiring loads them."""
+    _check(cell)
     with torch.no_grad():
         return _cfc_state_dict(cell) if isinstance(cell, CfC) else _ltc_state_dict(cell)
+
+
+def _check(cell: CfC | LTC) -> None:
+    if getattr(cell, "compat", None) != "ncps":
+        raise ValueError(
+            f"{type(cell).__name__} has no compat='ncps': ncps computes something else"
+        )
 
 
 def _cfc_blocks(cell: CfC):
@@ -87,8 +91,6 @@ def _load_cfc(cell: CfC, theirs: dict[str, Tensor]) -> None:
 
 
 def _cfc_state_dict(cell: CfC) -> dict[str, Tensor]:
-    if cell.polarity != "ncps":
-        raise ValueError(f"polarity is {cell.polarity!r}; ncps computes polarity 'ncps' only")
     values = {}
     heads = CFC_HEADS[cell.mode]
     for index, prefix, neurons, rows, columns in _cfc_blocks(cell):

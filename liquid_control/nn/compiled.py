@@ -5,6 +5,7 @@ torch.compile, function transforms) the cells run in plain torch and compute the
 """
 
 import importlib.util
+import math
 from functools import cache
 from typing import ClassVar
 
@@ -30,34 +31,52 @@ def compiled_for(*tensors: Tensor) -> bool:
     )
 
 
+LANES = 32  # samples that a kernel computes together
+
+
 class Scratch:
     """A large array for one call, handed to a later call once autograd has let go of this one.
 
     Memory fresh from the system costs a page fault every 4 KiB, which is more than the arithmetic
-    on it.
+    on it. It begins at a cache line, so that a vector doesn't straddle two.
     """
 
     _free: ClassVar[list[np.ndarray]] = []
-    _kept = 4
+    _kept = 2**28  # bytes
+    _line = 64
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        size = int(np.prod(shape)) * dtype.itemsize
-        fitting = (k for k, array in enumerate(self._free) if size <= array.nbytes <= 2 * size)
+        size = math.prod(shape) * dtype.itemsize
+        room = size + self._line
+        fitting = (k for k, array in enumerate(self._free) if room <= array.nbytes <= 2 * room)
         k = next(fitting, None)
-        self._bytes = np.empty(size, np.uint8) if k is None else self._free.pop(k)
-        self.array = self._bytes[:size].view(dtype).reshape(shape)
+        self._bytes = np.empty(room, np.uint8) if k is None else self._free.pop(k)
+        first = -self._bytes.ctypes.data % self._line
+        self.array = self._bytes[first : first + size].view(dtype).reshape(shape)
 
     def __del__(self) -> None:
         self._free.append(self._bytes)
-        del self._free[: -self._kept]
+        while sum(array.nbytes for array in self._free) > self._kept:
+            self._free.pop(0)
+
+
+def blocks_of(batch: int) -> int:
+    """How many blocks of LANES samples a batch fills."""
+    return -(-batch // LANES)
 
 
 def masks_TB(observed_BT: Tensor | None, reset_BT: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-    """(T, B) bool arrays: samples that are missing, beginnings of a sequence; empty if there are
-    none.
+    """(T, whole blocks) bool arrays: samples that are missing, beginnings of a sequence; empty if
+    there are none.
     """
     missing = None if observed_BT is None else ~observed_BT
-    return tuple(
-        np.empty((0, 0), bool) if mask is None else np.ascontiguousarray(mask.numpy().T)
-        for mask in (missing, reset_BT)
-    )
+    return tuple(_mask_TB(mask) for mask in (missing, reset_BT))
+
+
+def _mask_TB(mask_BT: Tensor | None) -> np.ndarray:
+    if mask_BT is None:
+        return np.empty((0, 0), bool)
+    batch, steps = mask_BT.shape
+    mask_TB = np.zeros((steps, blocks_of(batch) * LANES), bool)
+    mask_TB[:, :batch] = mask_BT.numpy().T
+    return mask_TB

@@ -161,8 +161,6 @@ def _cfc_graph(policy: Policy) -> onnx.ModelProto:
         scaled = graph.op("Mul", centered, graph.constant(input_scale))
         observation = graph.op("Clip", scaled, *limit)
         input_offset, input_scale = np.zeros_like(input_offset), np.ones_like(input_scale)
-    sign = -1.0 if cell.mode == "closed" else 1.0
-    time = graph.op("Mul", "dt", graph.constant(np.float32(sign / cell.nominal_dt)))
     groups = [layer.stop - layer.start for layer in cell.layers]
     old = graph.split("state", groups)
     fresh: list[str] = []
@@ -181,8 +179,9 @@ def _cfc_graph(policy: Policy) -> onnx.ModelProto:
         neurons = slice(layer.start, layer.stop)
         constants = [value[neurons] for value in weights[2 * len(cell.layers) :]]
         output = "next_state" if len(cell.layers) == 1 else None
-        update = _closed_nodes if cell.mode == "closed" else _gated_nodes
-        fresh.append(update(graph, source, weight, bias, old[index], time, *constants, output))
+        update = _closed_nodes if cell.mode == "closed" else _default_nodes
+        period = np.float32(cell.nominal_dt)
+        fresh.append(update(graph, source, weight, bias, old[index], period, output, *constants))
     motor = fresh[-1]
     if len(fresh) > 1:
         graph.op("Concat", *fresh, axis=1, output="next_state")
@@ -195,28 +194,33 @@ def _cfc_graph(policy: Policy) -> onnx.ModelProto:
     return _model(graph, cell.input_size, cell.state_size, cell.output_size)
 
 
-def _closed_nodes(graph, source, weight, bias, old, time, k_leak, k_syn, output) -> str:
+def _closed_nodes(graph, source, weight, bias, old, period, output, k_leak, k_syn) -> str:
     # sigmoid(x) = (1 + tanh(x/2))/2: the gate's affine part goes into the rate's constants
     n = len(k_leak)
     target = graph.op("Tanh", graph.linear(source, weight[:n], bias[:n]))
     gate = graph.op("Tanh", graph.linear(source, weight[n:] / 2, bias[n:] / 2))
-    rate = graph.op("Mul", gate, graph.constant(k_syn / 2))
-    rate = graph.op("Add", rate, graph.constant(k_leak + k_syn / 2))
-    decay = graph.op("Exp", graph.op("Mul", rate, time))
+    rate = graph.op("Mul", gate, graph.constant(-k_syn / (2 * period)))
+    rate = graph.op("Add", rate, graph.constant(-(k_leak + k_syn / 2) / period))
+    decay = graph.op("Exp", graph.op("Mul", rate, "dt"))
     distance = graph.op("Mul", graph.op("Sub", old, target), decay)
     return graph.op("Add", target, distance, output=output)
 
 
-def _gated_nodes(graph, source, weight, bias, old, time, output) -> str:
+def _default_nodes(graph, source, weight, bias, old, period, output) -> str:
+    # one product for all heads: the gate's argument is linear in [source, source*dt, dt], and with
+    # sigmoid(x) = (1 + tanh(x/2))/2 the update is h = (f1 + f2)/2 + tanh(x/2)*(f2 - f1)/2
     n = len(bias) // 4
-    both = graph.op("Tanh", graph.linear(source, weight[: 2 * n], bias[: 2 * n]))
-    f1, f2 = graph.split(both, [n, n])
-    time_a, time_b = (
-        graph.linear(source, weight[k * n : (k + 1) * n], bias[k * n : (k + 1) * n]) for k in (2, 3)
-    )
-    gate = graph.op("Sigmoid", graph.op("Add", graph.op("Mul", time_a, time), time_b))
-    step = graph.op("Mul", gate, graph.op("Sub", f2, f1))
-    return graph.op("Add", f1, step, output=output)
+    f_weight, (a_weight, b_weight) = weight[: 2 * n], (weight[2 * n : 3 * n], weight[3 * n :])
+    f_bias, (a_bias, b_bias) = bias[: 2 * n], (bias[2 * n : 3 * n], bias[3 * n :])
+    timed = graph.op("Concat", source, graph.op("Mul", source, "dt"), "dt", axis=1)
+    no_time = np.zeros_like(f_weight), np.zeros_like(f_bias[:, None])
+    gate = b_weight / 2, a_weight / (2 * period), a_bias[:, None] / (2 * period)
+    of_all = np.block([[f_weight, *no_time], [*gate]])
+    heads = graph.op("Tanh", graph.linear(timed, of_all, np.concatenate([f_bias, b_bias / 2])))
+    mixing = np.kron([[0.5, 0.5, 0.0], [-0.5, 0.5, 0.0], [0.0, 0.0, 1.0]], np.eye(n))
+    mixed = graph.linear(heads, mixing.astype(np.float32), np.zeros(3 * n, np.float32))
+    middle, reach, gate = graph.split(mixed, [n, n, n])
+    return graph.op("Add", middle, graph.op("Mul", gate, reach), output=output)
 
 
 def _model(graph: _Graph, inputs: int, states: int, commands: int) -> onnx.ModelProto:

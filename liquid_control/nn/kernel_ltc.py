@@ -1,250 +1,259 @@
 """The LTC's fused solver over whole sequences, forward and backward, in two compiled loops.
 
-As in ``kernel_cfc`` the batch is innermost and only synapses that exist are computed. The backward
-pass keeps the state of every substep and computes the synapses again, which is cheaper than storing
-them.
+As in ``kernel_cfc`` a block of LANES samples is computed at a time, in rows of one value a lane,
+and only synapses that exist are computed. The backward pass keeps the state of every substep and
+computes the synapses again, which is cheaper than storing them.
 
-Shapes: T time, U substeps, B batch, F inputs, N neurons, Z synapses, O outputs (motor neurons).
+A synapse set is (start, source, values): synapses of neuron n are start[n] : start[n + 1], and
+values (4, Z) holds the rows w, w E, sigma, sigma mu.
+
+Shapes: K blocks, T time, U substeps, B batch, L lanes, F inputs, N neurons, Z synapses, O outputs.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.nn.compiled import Scratch
-from liquid_control.nn.kernel_math import kernel, sigmoid
+from liquid_control.nn.compiled import Scratch, blocks_of
+from liquid_control.nn.simd import (
+    LANES,
+    inlined,
+    kernel,
+    load,
+    select,
+    sigmoid,
+    splat,
+    store,
+    total,
+)  # fmt: skip
+
+
+@inlined
+def _drive(n, start, source, synapses, y_VL, s_ZL, current, conductance):
+    """The current sum(w s E) and conductance sum(w s) of neuron n added; keeps each s in s_ZL."""
+    for z in range(start[n], start[n + 1]):
+        s = sigmoid(synapses[2, z] * load(y_VL, (source[z], 0)) - synapses[3, z])
+        store(s, s_ZL, (z, 0))
+        current = current + synapses[1, z] * s
+        conductance = conductance + synapses[0, z] * s
+    return current, conductance
+
+
+@inlined
+def _drive_gradient(n, start, source, synapses, y_VL, s_ZL, d_i, d_g, d_synapses, d_y_VL):
+    """Backward of :func:`_drive`; adds to d_synapses and d_y_VL."""
+    for z in range(start[n], start[n + 1]):
+        row = (source[z], 0)
+        s, y = load(s_ZL, (z, 0)), load(y_VL, row)
+        q = (d_i * synapses[1, z] + d_g * synapses[0, z]) * s * (1.0 - s)
+        store(load(d_y_VL, row) + q * synapses[2, z], d_y_VL, row)
+        d_synapses[0, z] += total(d_g * s)
+        d_synapses[1, z] += total(d_i * s)
+        d_synapses[2, z] += total(q * y)
+        d_synapses[3, z] -= total(q)
 
 
 @kernel
-def _sigmoids(source, synapses, y, s_ZB):
-    """s = sigmoid(sigma y - sigma mu); synapses holds the rows w, w E, sigma, sigma mu."""
-    for k in range(source.shape[0]):
-        y_B, s_B, sigma, sigma_mu = y[source[k]], s_ZB[k], synapses[2, k], synapses[3, k]
-        for b in range(y.shape[1]):
-            s_B[b] = sigmoid(sigma * y_B[b] - sigma_mu)
+def forward(sensory_start, sensory_source, sensory, neural_start, neural_source, neural, neurons,
+            rate, x_BTF, v_BN, dt_BT, missing_TB, reset_TB, x_KTFL, d_KTL, substates_KTUNL, held_NL,
+            s_ZL, output_BTO, last_BN):  # fmt: skip
+    """Fill x, d and the states in blocks, output_BTO and last_BN; held_NL, s_ZL are room to work.
 
-
-@kernel
-def _add_currents(target, synapses, s_ZB, current, conductance):
-    """Add sum(w s E) and sum(w s) of all synapses."""
-    for k in range(target.shape[0]):
-        s_B, i_B, g_B = s_ZB[k], current[target[k]], conductance[target[k]]
-        w, we = synapses[0, k], synapses[1, k]
-        for b in range(s_B.shape[0]):
-            i_B[b] += we * s_B[b]
-        for b in range(s_B.shape[0]):
-            g_B[b] += w * s_B[b]
-
-
-@kernel
-def _currents_gradient(
-    source, target, synapses, y, d_current, d_conductance, s_ZB, d_synapses, d_y
-):
-    """Backward of both, given the sigmoids s_ZB; adds to d_synapses and d_y."""
-    lanes = y.shape[1]
-    zero, one = y.dtype.type(0), y.dtype.type(1)
-    q = np.empty(lanes, y.dtype)
-    for k in range(source.shape[0]):
-        y_B, s_B, d_y_B = y[source[k]], s_ZB[k], d_y[source[k]]
-        d_i, d_g = d_current[target[k]], d_conductance[target[k]]
-        w, we, sigma = synapses[0, k], synapses[1, k], synapses[2, k]
-        d_w, d_we, d_sigma, d_sigma_mu = zero, zero, zero, zero
-        for b in range(lanes):
-            d_w += d_g[b] * s_B[b]
-            d_we += d_i[b] * s_B[b]
-        for b in range(lanes):
-            q[b] = (d_i[b] * we + d_g[b] * w) * s_B[b] * (one - s_B[b])
-        for b in range(lanes):
-            d_sigma += q[b] * y_B[b]
-            d_sigma_mu -= q[b]
-        for b in range(lanes):
-            d_y_B[b] += q[b] * sigma
-        d_synapses[0, k] += d_w
-        d_synapses[1, k] += d_we
-        d_synapses[2, k] += d_sigma
-        d_synapses[3, k] += d_sigma_mu
-
-
-@kernel
-def forward(sensory_source, sensory_target, neural_source, neural_target, sensory, neural, neurons,
-            x_BTF, v_NB, d_TB, missing_TB, reset_TB, substates_TUNB):  # fmt: skip
-    """Fill substates_TUNB: [t, 0] is the state before step t, [t, u] that after u substeps.
-
-    neurons: (3, N) g, g l, c; d_TB: duration of a substep.
+    substates_KTUNL: [k, t, 0] is the state before step t, [k, t, u] that after u substeps.
+    neurons: (3, N) g, g l, c; rate: substeps' duration is d = rate*dt.
     """
-    lanes, steps, inputs = x_BTF.shape
-    units = v_NB.shape[0]
-    unfolds = substates_TUNB.shape[1] - 1
-    x_FB = np.empty((inputs, lanes), x_BTF.dtype)
-    held_i, held_g = np.empty_like(v_NB), np.empty_like(v_NB)
-    current, conductance = np.empty_like(v_NB), np.empty_like(v_NB)
-    s_sensory = np.empty((sensory_source.shape[0], lanes), x_BTF.dtype)
-    s_neural = np.empty((neural_source.shape[0], lanes), x_BTF.dtype)
-    for step in range(steps):
+    batch, steps, inputs = x_BTF.shape
+    units, outputs = v_BN.shape[1], output_BTO.shape[2]
+    unfolds = substates_KTUNL.shape[2] - 1
+    for block in range(substates_KTUNL.shape[0]):
+        lane = block * LANES
+        lanes = min(LANES, batch - lane)
+        if lanes < LANES:
+            x_KTFL[block] = 0
+            d_KTL[block] = 1  # some time, lest an empty lane divide by a zero capacitance
+            substates_KTUNL[block, 0, 0] = 0
         for b in range(lanes):
-            for i in range(inputs):
-                x_FB[i, b] = x_BTF[b, step, i]
-        before = substates_TUNB[step, 0]
-        before[:] = v_NB if step == 0 else substates_TUNB[step - 1, unfolds]
-        if reset_TB.size:
             for n in range(units):
-                for b in range(lanes):
-                    if reset_TB[step, b]:
-                        before[n, b] = 0
-        for n in range(units):
-            held_g[n] = neurons[0, n]
-            held_i[n] = neurons[1, n]
-        _sigmoids(sensory_source, sensory, x_FB, s_sensory)
-        _add_currents(sensory_target, sensory, s_sensory, held_i, held_g)
-        d_B = d_TB[step]
-        for u in range(unfolds):
-            old, new = substates_TUNB[step, u], substates_TUNB[step, u + 1]
-            current[:] = held_i
-            conductance[:] = held_g
-            _sigmoids(neural_source, neural, old, s_neural)
-            _add_currents(neural_target, neural, s_neural, current, conductance)
+                substates_KTUNL[block, 0, 0, n, b] = v_BN[lane + b, n]
+        for step in range(steps):
+            x_FL, before = x_KTFL[block, step], substates_KTUNL[block, step, 0]
+            for b in range(lanes):
+                d_KTL[block, step, b] = dt_BT[lane + b, step] * rate
+                for i in range(inputs):
+                    x_FL[i, b] = x_BTF[lane + b, step, i]
             for n in range(units):
-                c, i_B, g_B, old_B, new_B = (
-                    neurons[2, n],
-                    current[n],
-                    conductance[n],
-                    old[n],
-                    new[n],
-                )
-                for b in range(lanes):
-                    new_B[b] = (c * old_B[b] + d_B[b] * i_B[b]) / (c + d_B[b] * g_B[b])
-        if missing_TB.size:
-            last = substates_TUNB[step, unfolds]
-            for n in range(units):
-                for b in range(lanes):
-                    if missing_TB[step, b]:
-                        last[n, b] = before[n, b]
+                if step > 0:
+                    store(load(substates_KTUNL, (block, step - 1, unfolds, n, 0)), before, (n, 0))
+                if reset_TB.size:
+                    cleared = select(reset_TB, (step, lane), 0.0, load(before, (n, 0)))
+                    store(cleared, before, (n, 0))
+                i_L, g_L = _drive(
+                    n, sensory_start, sensory_source, sensory, x_FL, s_ZL,
+                    splat(neurons[1, n]), splat(neurons[0, n]),
+                )  # fmt: skip
+                store(i_L, held_NL, (0, n, 0))
+                store(g_L, held_NL, (1, n, 0))
+            d = load(d_KTL, (block, step, 0))
+            for u in range(unfolds):
+                old, new = substates_KTUNL[block, step, u], substates_KTUNL[block, step, u + 1]
+                for n in range(units):
+                    i_L, g_L = _drive(
+                        n, neural_start, neural_source, neural, old, s_ZL,
+                        load(held_NL, (0, n, 0)), load(held_NL, (1, n, 0)),
+                    )  # fmt: skip
+                    c = neurons[2, n]
+                    store((c * load(old, (n, 0)) + d * i_L) / (c + d * g_L), new, (n, 0))
+            after = substates_KTUNL[block, step, unfolds]
+            if missing_TB.size:
+                for n in range(units):
+                    kept = load(before, (n, 0))
+                    store(
+                        select(missing_TB, (step, lane), kept, load(after, (n, 0))), after, (n, 0)
+                    )
+            for b in range(lanes):
+                for o in range(outputs):
+                    output_BTO[lane + b, step, o] = after[units - outputs + o, b]
+                if step == steps - 1:
+                    for n in range(units):
+                        last_BN[lane + b, n] = after[n, b]
 
 
 @kernel
-def backward(sensory_source, sensory_target, neural_source, neural_target, sensory, neural, neurons,
-             x_BTF, v_NB, d_TB, missing_TB, reset_TB, substates_TUNB, grad_TON, grad_NB,
-             d_x_BTF):  # fmt: skip
-    """Gradients of sensory, neural, neurons, v_NB and d_TB; fills d_x_BTF unless it is empty."""
-    lanes, steps, inputs = x_BTF.shape
-    units, outputs = v_NB.shape[0], grad_TON.shape[1]
-    unfolds = substates_TUNB.shape[1] - 1
-    dtype = x_BTF.dtype
-    d_sensory, d_neural = np.zeros_like(sensory), np.zeros_like(neural)
-    d_neurons, d_duration = np.zeros_like(neurons), np.zeros_like(d_TB)
-    d_v, d_new, d_held = grad_NB.copy(), np.empty_like(v_NB), np.empty_like(v_NB)
-    x_FB, d_x = np.empty((inputs, lanes), dtype), np.empty((inputs, lanes), dtype)
-    held_i, held_g = np.empty_like(v_NB), np.empty_like(v_NB)
-    current, conductance = np.empty_like(v_NB), np.empty_like(v_NB)
-    d_i, d_g = np.empty_like(v_NB), np.empty_like(v_NB)
-    d_held_i, d_held_g = np.empty_like(v_NB), np.empty_like(v_NB)
-    s_sensory = np.empty((sensory_source.shape[0], lanes), dtype)
-    s_neural = np.empty((neural_source.shape[0], lanes), dtype)
-    zero = dtype.type(0)
-    for step in range(steps - 1, -1, -1):
-        d_v[units - outputs :] += grad_TON[step]
-        d_held[:] = zero
-        if missing_TB.size:
-            for n in range(units):
-                for b in range(lanes):
-                    if missing_TB[step, b]:
-                        d_held[n, b] = d_v[n, b]
-                        d_v[n, b] = zero
+def backward(sensory_start, sensory_source, sensory, neural_start, neural_source, neural, neurons,
+             rate, missing_TB, reset_TB, x_KTFL, d_KTL, substates_KTUNL, grad_BTO, grad_BN, room,
+             s_sensory, s_neural, d_sensory, d_neural, d_neurons, d_x_BTF, d_v_BN,
+             d_dt_BT):  # fmt: skip
+    """Fill the last six, d_x_BTF unless it is empty; room (8, max(N, F), L) is to work in.
+
+    grad_BTO: gradient of the motor states; grad_BN: of the last state.
+    """
+    batch, units = grad_BN.shape
+    steps, outputs = grad_BTO.shape[1:]
+    inputs, unfolds = x_KTFL.shape[2], substates_KTUNL.shape[2] - 1
+    d_v, d_old, d_kept, d_x = room[0], room[1], room[2], room[3]
+    held, d_held = room[4:6], room[6:8]
+    d_sensory[:] = 0
+    d_neural[:] = 0
+    d_neurons[:] = 0
+    for block in range(x_KTFL.shape[0]):
+        lane = block * LANES
+        lanes = min(LANES, batch - lane)
+        d_v[:] = 0
         for b in range(lanes):
-            for i in range(inputs):
-                x_FB[i, b] = x_BTF[b, step, i]
-        for n in range(units):
-            held_g[n] = neurons[0, n]
-            held_i[n] = neurons[1, n]
-        _sigmoids(sensory_source, sensory, x_FB, s_sensory)
-        _add_currents(sensory_target, sensory, s_sensory, held_i, held_g)
-        d_held_i[:] = zero
-        d_held_g[:] = zero
-        d_B, d_d = d_TB[step], d_duration[step]
-        for u in range(unfolds - 1, -1, -1):
-            old = substates_TUNB[step, u]
-            current[:] = held_i
-            conductance[:] = held_g
-            _sigmoids(neural_source, neural, old, s_neural)
-            _add_currents(neural_target, neural, s_neural, current, conductance)
             for n in range(units):
-                c, d_c = neurons[2, n], zero
-                i_B, g_B, old_B, dv_B = current[n], conductance[n], old[n], d_v[n]
-                di_B, dg_B, dn_B = d_i[n], d_g[n], d_new[n]
-                # new = (c old + d i) / (c + d g) =: top / bottom
-                for b in range(lanes):
-                    dn_B[b] = dv_B[b] / (c + d_B[b] * g_B[b])  # gradient of top
-                for b in range(lanes):  # -gradient of bottom
-                    dg_B[b] = dn_B[b] * (c * old_B[b] + d_B[b] * i_B[b]) / (c + d_B[b] * g_B[b])
-                for b in range(lanes):
-                    d_c += dn_B[b] * old_B[b] - dg_B[b]
-                for b in range(lanes):
-                    d_d[b] += dn_B[b] * i_B[b] - dg_B[b] * g_B[b]
-                for b in range(lanes):
-                    di_B[b] = dn_B[b] * d_B[b]
-                for b in range(lanes):
-                    dg_B[b] = -dg_B[b] * d_B[b]
-                for b in range(lanes):
-                    dv_B[b] = dn_B[b] * c
-                d_neurons[2, n] += d_c
-            d_held_i += d_i
-            d_held_g += d_g
-            _currents_gradient(
-                neural_source, neural_target, neural, old, d_i, d_g, s_neural, d_neural, d_v
-            )
-        d_x[:] = zero
-        _currents_gradient(
-            sensory_source, sensory_target, sensory, x_FB, d_held_i, d_held_g, s_sensory,
-            d_sensory, d_x,
-        )  # fmt: skip
-        for n in range(units):
-            d_neurons[0, n] += d_held_g[n].sum()
-            d_neurons[1, n] += d_held_i[n].sum()
-        if d_x_BTF.size:
+                d_v[n, b] = grad_BN[lane + b, n]
+        for step in range(steps - 1, -1, -1):
+            x_FL, d = x_KTFL[block, step], load(d_KTL, (block, step, 0))
             for b in range(lanes):
-                for i in range(inputs):
-                    d_x_BTF[b, step, i] = d_x[i, b]
-        d_v += d_held
-        if reset_TB.size:
+                for o in range(outputs):
+                    d_v[units - outputs + o, b] += grad_BTO[lane + b, step, o]
+            d_held[:] = 0
+            d_x[:] = 0
             for n in range(units):
-                for b in range(lanes):
-                    if reset_TB[step, b]:
-                        d_v[n, b] = zero
-    return d_sensory, d_neural, d_neurons, d_v, d_duration
+                if missing_TB.size:
+                    d_after = load(d_v, (n, 0))
+                    store(select(missing_TB, (step, lane), d_after, 0.0), d_kept, (n, 0))
+                    store(select(missing_TB, (step, lane), 0.0, d_after), d_v, (n, 0))
+                i_L, g_L = _drive(
+                    n, sensory_start, sensory_source, sensory, x_FL, s_sensory,
+                    splat(neurons[1, n]), splat(neurons[0, n]),
+                )  # fmt: skip
+                store(i_L, held, (0, n, 0))
+                store(g_L, held, (1, n, 0))
+            d_d = d - d
+            for u in range(unfolds - 1, -1, -1):
+                old = substates_KTUNL[block, step, u]
+                d_old[:] = 0
+                for n in range(units):
+                    i_L, g_L = _drive(
+                        n, neural_start, neural_source, neural, old, s_neural,
+                        load(held, (0, n, 0)), load(held, (1, n, 0)),
+                    )  # fmt: skip
+                    c, v = neurons[2, n], load(old, (n, 0))
+                    # new = (c v + d i)/(c + d g) =: top/bottom
+                    d_top = load(d_v, (n, 0)) / (c + d * g_L)
+                    d_bottom = 0.0 - d_top * load(substates_KTUNL, (block, step, u + 1, n, 0))
+                    d_neurons[2, n] += total(d_top * v + d_bottom)
+                    d_d = d_d + d_top * i_L + d_bottom * g_L
+                    d_i, d_g = d_top * d, d_bottom * d
+                    store(load(d_held, (0, n, 0)) + d_i, d_held, (0, n, 0))
+                    store(load(d_held, (1, n, 0)) + d_g, d_held, (1, n, 0))
+                    store(load(d_old, (n, 0)) + d_top * c, d_old, (n, 0))
+                    _drive_gradient(
+                        n, neural_start, neural_source, neural, old, s_neural, d_i, d_g, d_neural,
+                        d_old,
+                    )  # fmt: skip
+                d_v[:] = d_old
+            for n in range(units):
+                d_i, d_g = load(d_held, (0, n, 0)), load(d_held, (1, n, 0))
+                _drive_gradient(
+                    n, sensory_start, sensory_source, sensory, x_FL, s_sensory, d_i, d_g, d_sensory,
+                    d_x,
+                )  # fmt: skip
+                d_neurons[0, n] += total(d_g)
+                d_neurons[1, n] += total(d_i)
+                d_before = load(d_v, (n, 0))
+                if missing_TB.size:
+                    d_before = d_before + load(d_kept, (n, 0))
+                if reset_TB.size:
+                    d_before = select(reset_TB, (step, lane), 0.0, d_before)
+                store(d_before, d_v, (n, 0))
+            store(d_d, d_old, (0, 0))
+            for b in range(lanes):
+                d_dt_BT[lane + b, step] = d_old[0, b] * rate
+                if d_x_BTF.size:
+                    for i in range(inputs):
+                        d_x_BTF[lane + b, step, i] = d_x[i, b]
+        for b in range(lanes):
+            for n in range(units):
+                d_v_BN[lane + b, n] = d_v[n, b]
 
 
 class LTCSequence(torch.autograd.Function):
-    """(motor states_TOB, last state_NB) of a sequence; indices and masks carry no gradient."""
+    """(motor states_BTO, last state_BN) of a sequence; indices and masks carry no gradient."""
 
     @staticmethod
     def forward(
-        ctx, indices, unfolds, outputs, missing, reset, sensory, neural, neurons, x_BTF, v_NB, d_TB
-    ):
-        lanes, steps, _ = x_BTF.shape
-        units = v_NB.shape[0]
-        values = [v.detach().numpy() for v in (sensory, neural, neurons, x_BTF, v_NB, d_TB)]
-        substates = Scratch((steps, unfolds + 1, units, lanes), values[0].dtype)
-        forward(*indices, *values, missing, reset, substates.array)
-        ctx.indices, ctx.scratch = indices, substates
-        ctx.kept = (*values, missing, reset, substates.array)
-        return (
-            torch.from_numpy(substates.array[:, -1, units - outputs :].copy()),
-            torch.from_numpy(substates.array[-1, -1].copy()),
-        )
+        ctx, indices, unfolds, outputs, rate, missing, reset, sensory, neural, neurons, x_BTF, v_BN,
+        dt_BT1,
+    ):  # fmt: skip
+        (batch, steps, inputs), units = x_BTF.shape, v_BN.shape[1]
+        given = (sensory, neural, neurons, x_BTF, v_BN, dt_BT1[:, :, 0])
+        sensory, neural, neurons, *moving = (value.detach().numpy() for value in given)
+        dtype, blocks = sensory.dtype, blocks_of(batch)
+        network = (*indices[:2], sensory, *indices[2:], neural, neurons, rate)
+        x = Scratch((blocks, steps, inputs, LANES), dtype)
+        d = Scratch((blocks, steps, LANES), dtype)
+        substates = Scratch((blocks, steps, unfolds + 1, units, LANES), dtype)
+        held = Scratch((2, units, LANES), dtype)
+        s = Scratch((max(sensory.shape[1], neural.shape[1]), LANES), dtype)
+        output = torch.empty(batch, steps, outputs, dtype=x_BTF.dtype)
+        last = torch.empty(batch, units, dtype=x_BTF.dtype)
+        forward(*network, *moving, missing, reset, x.array, d.array, substates.array, held.array,
+                s.array, output.numpy(), last.numpy())  # fmt: skip
+        ctx.network, ctx.masks, ctx.scratch = network, (missing, reset), (x, d, substates)
+        return output, last
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_TOB: Tensor, grad_NB: Tensor):
-        x_BTF = ctx.kept[3]
-        wants_input = ctx.needs_input_grad[8]
-        d_x = np.empty(x_BTF.shape if wants_input else (0, 0, 0), x_BTF.dtype)
-        gradients = backward(
-            *ctx.indices,
-            *ctx.kept,
-            grad_TOB.contiguous().numpy(),
-            grad_NB.contiguous().numpy(),
-            d_x,
+    def backward(ctx, grad_BTO: Tensor, grad_BN: Tensor):
+        x, d, substates = (scratch.array for scratch in ctx.scratch)
+        sensory, neural, neurons = (ctx.network[k] for k in (2, 5, 6))
+        dtype, (batch, steps, _), inputs = x.dtype, grad_BTO.shape, x.shape[2]
+        room = Scratch((8, max(inputs, neurons.shape[1]), LANES), dtype)
+        s_sensory = Scratch((sensory.shape[1], LANES), dtype)
+        s_neural = Scratch((neural.shape[1], LANES), dtype)
+        wants_input = ctx.needs_input_grad[9]
+        d_network = [np.empty_like(values) for values in (sensory, neural, neurons)]
+        d_x = np.empty((batch, steps, inputs) if wants_input else (0, 0, 0), dtype)
+        d_v, d_dt = np.empty(grad_BN.shape, dtype), np.empty((batch, steps), dtype)
+        backward(*ctx.network, *ctx.masks, x, d, substates, grad_BTO.contiguous().numpy(),
+                 grad_BN.contiguous().numpy(), room.array, s_sensory.array, s_neural.array,
+                 *d_network, d_x, d_v, d_dt)  # fmt: skip
+        return (
+            *(None,) * 6,
+            *(torch.from_numpy(value) for value in d_network),
+            torch.from_numpy(d_x) if wants_input else None,
+            torch.from_numpy(d_v),
+            torch.from_numpy(d_dt)[:, :, None],
         )
-        *parameters, d_v, d_d = (torch.from_numpy(value) for value in gradients)
-        d_input = torch.from_numpy(d_x) if wants_input else None
-        return (None,) * 5 + (*parameters, d_input, d_v, d_d)

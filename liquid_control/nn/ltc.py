@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liquid_control.nn.cell import Cell, Weights
+from liquid_control.nn.cell import Cell, Weights, checked_polarity
 from liquid_control.nn.compiled import compiled_for, masks_TB
 from liquid_control.nn.wiring import Wiring, wiring_from_config
 
@@ -38,8 +38,11 @@ class LTC(Cell):
     positive: "softplus" of the stored c, g, w (default), or "identity" with
         :meth:`clip_parameters` called after each optimizer step (ncps's explicit constraint).
     tau_range: as in :class:`liquid_control.nn.cfc.CfC`.
-    init: "scaled" (by the fan-in, so that the output has variance whatever the size) or "ncps"
-        (that package's ranges, for inputs in about 0..1 and dt = nominal_dt).
+    polarity: "fixed" (default) or "initial".
+    compat: "ncps" begins in that package's ranges, meant for inputs in about 0..1, and trains the
+        reversal potentials freely; the solver is the same, with timespan dt / nominal_dt.
+        :mod:`liquid_control.nn.compat` carries weights either way. By default the ranges scale with
+        the fan-in, so that the output has variance whatever the size.
     """
 
     def __init__(
@@ -51,29 +54,31 @@ class LTC(Cell):
         solver: str = "fused",
         unfolds: int = 6,
         positive: str = "softplus",
-        polarity: str = "fixed",
-        init: str = "scaled",
+        polarity: str | None = None,
         tau_range: tuple[float, float] = (0.5, 200.0),
+        compat: str | None = None,
     ) -> None:
         super().__init__()
         for name, value, allowed in (
             ("solver", solver, SOLVERS),
             ("positive", positive, ("softplus", "identity")),
-            ("polarity", polarity, ("fixed", "initial")),
-            ("init", init, ("scaled", "ncps")),
         ):
             if value not in allowed:
                 raise ValueError(f"{name} is {value!r}, expected one of {allowed}")
+        if compat and solver != "fused":
+            raise ValueError(f"solver is {solver!r}, but compat {compat!r} is for 'fused'")
         if unfolds < 1:
             raise ValueError(f"unfolds is {unfolds}, expected at least 1")
         if not nominal_dt > 0:
             raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
         self.wiring, self.nominal_dt, self.tau_range = wiring, float(nominal_dt), tuple(tau_range)
-        self.solver, self.unfolds, self.init = solver, int(unfolds), init
-        self.positive, self.polarity = positive, polarity
+        self.solver, self.unfolds, self.positive = solver, int(unfolds), positive
+        self.polarity, self.compat = checked_polarity(polarity, compat), compat
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
-        self._indices: list[np.ndarray] = []  # source and target of each synapse, for the kernel
+        self._indices: list[
+            np.ndarray
+        ] = []  # of the compiled kernel: first synapse of each neuron, sources
         # synapses sorted by target; sensory ones and those between neurons apart, since the
         # former act once a step and the latter once a substep
         for block, matrix in (
@@ -81,7 +86,7 @@ class LTC(Cell):
             ("neural", wiring.adjacency),
         ):
             target, source = np.nonzero(matrix.T)
-            self._indices += [source, target]
+            self._indices += [np.searchsorted(target, np.arange(wiring.units + 1)), source]
             sign = torch.tensor(matrix[source, target], dtype=torch.float32)
             self.register_buffer(f"{block}_sign", sign, persistent=False)
             position, padded = _padded(target, source, wiring.units)
@@ -105,7 +110,7 @@ class LTC(Cell):
 
         def fill_positive(name: str, low, high, scale: Tensor | float = 1.0) -> None:
             fill(name, low, high, scale)
-            if self.positive == "softplus" and self.init == "scaled":
+            if self.positive == "softplus" and not self.compat:
                 data = getattr(self, name).data
                 data.copy_(data + torch.log(-torch.expm1(-data)))  # inverse of softplus
 
@@ -115,7 +120,7 @@ class LTC(Cell):
             ("neural", self.wiring.adjacency),
         ):
             sign = getattr(self, f"{block}_sign")
-            if self.init == "ncps":
+            if self.compat:
                 fill_positive(f"{block}_w", 0.001, 1.0)
                 fill(f"{block}_sigma", 3.0, 8.0)
                 fill(f"{block}_mu", 0.3, 0.8)
@@ -131,7 +136,7 @@ class LTC(Cell):
             fixed = self.polarity == "fixed"
             getattr(self, f"{block}_erev").data.copy_(magnitude if fixed else sign * magnitude)
         fill("vleak", -0.2, 0.2)
-        if self.init == "ncps":
+        if self.compat:
             fill_positive("gleak", 0.001, 1.0)
             fill_positive("cm", 0.4, 0.6)
         else:
@@ -244,25 +249,26 @@ class LTC(Cell):
             return None
         from liquid_control.nn.kernel_ltc import LTCSequence
 
-        motor_TOB, state_HB = LTCSequence.apply(
+        motor_BTO, state_BN = LTCSequence.apply(
             self._indices,
             self.unfolds,
             self.output_size,
+            1.0 / (self.nominal_dt * self.unfolds),
             *masks_TB(observed_BT, reset_BT),
             torch.stack(self.synapses("sensory")),
             torch.stack(self.synapses("neural")),
             torch.stack(self._neuron_constants()),
             (input_BTF * self.input_w + self.input_b).contiguous(),
-            state_BH.T.contiguous(),
-            (dt_BT1[:, :, 0].T / (self.nominal_dt * self.unfolds)).contiguous(),
+            state_BH.contiguous(),
+            dt_BT1.contiguous(),
         )
-        return motor_TOB.permute(2, 0, 1) * self.output_w + self.output_b, state_HB.T
+        return motor_BTO * self.output_w + self.output_b, state_BN
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         return state[..., self.state_size - self.output_size :] * weights[-2] + weights[-1]
 
     def config(self) -> dict:
-        names = ("nominal_dt", "solver", "unfolds", "positive", "polarity", "init")
+        names = ("nominal_dt", "solver", "unfolds", "positive", "polarity", "compat")
         return {
             "kind": "ltc",
             "wiring": self.wiring.config(),

@@ -52,6 +52,8 @@ def make_cell(
             config |= {"kind": "ltc", "solver": variant if family == "ltc" else "fused"}
         else:
             config |= {"kind": "cfc", "mode": variant}
+        if family == "ncps":
+            config["compat"] = "ncps"
         if family == "mixed":
             config = {"kind": "mixed_memory", "cell": config}
     if name == "readout":

@@ -62,12 +62,12 @@ def test_gradients_in_double_precision(name, wiring):
 
 
 class _Steps(torch.nn.Module):
-    def __init__(self, cell):
+    def __init__(self, cell, compiled=False):
         super().__init__()
-        self.cell = cell
+        self.cell, self.compiled = cell, compiled
 
     def forward(self, *inputs):
-        return run_sequence(self.cell, *inputs, compiled=False)
+        return run_sequence(self.cell, *inputs, compiled=self.compiled)
 
 
 @every_cell
@@ -82,6 +82,9 @@ def test_nan_in_one_sample_stays_there(name, wiring):
     if name != "mlp":
         assert dirty[2].isnan().any()
     assert dirty[1].isnan().any()
+    inputs[0].requires_grad_()
+    run_sequence(cell, *inputs)[0][[0, 3]].sum().backward()
+    assert torch.isfinite(inputs[0].grad[[0, 3]]).all()
 
 
 @every_cell
@@ -136,6 +139,11 @@ def test_copies_and_configs_compute_the_same(name, wiring):
     rebuilt.load_state_dict(cell.state_dict())
     for other in (copy.deepcopy(cell), rebuilt):
         assert torch.equal(run_sequence(other, *inputs)[0], expected)
+    doubled = {key: 2.0 * value for key, value in cell.state_dict().items()}
+    for given, same in ((cell.state_dict(), True), (doubled, False)):
+        given = {f"cell.{key}": value for key, value in given.items()}
+        output, _ = torch.func.functional_call(_Steps(rebuilt, compiled=True), given, inputs)
+        assert torch.allclose(output, expected, rtol=0, atol=1e-6) is same
     assert cell.parameter_count() == rebuilt.parameter_count() > 0
     assert len(cell.state_names) == len(set(cell.state_names)) == cell.state_size
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_control.nn.cfc import CfC
-from liquid_control.nn.wiring import auto_ncp, fully_connected, ncp
+from liquid_control.nn.sequence import run_sequence
+from liquid_control.nn.wiring import auto_ncp, fully_connected, ncp, random_wiring
 
 MODES = ["closed", "default", "no_gate", "pure"]
 
@@ -15,23 +16,34 @@ def make_rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def make_cell(mode="closed", seed=0, **arguments):
-    wiring = auto_ncp(sensory=6, units=20, motor=3, rng=seed)
-    return CfC(wiring, mode=mode, nominal_dt=0.01, rng=make_rng(seed), **arguments)
+WIRINGS = {
+    "ncp": lambda seed: auto_ncp(sensory=6, units=20, motor=3, rng=seed),
+    "fully_connected": lambda seed: fully_connected(sensory=6, units=12, motor=3, rng=seed),
+    "random": lambda seed: random_wiring(sensory=6, units=12, motor=3, sparsity=0.5, rng=seed),
+}
 
 
+def make_cell(mode="closed", seed=0, wiring="ncp", **arguments):
+    return CfC(WIRINGS[wiring](seed), mode=mode, nominal_dt=0.01, rng=make_rng(seed), **arguments)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("mode", ["closed", "ctrnn"])
 @given(
     seed=st.integers(0, 20),
     scale=st.floats(0.0, 1e6),
     dt=st.one_of(st.just(0.0), st.floats(1e-9, 1e9)),
 )
-@settings(max_examples=60, deadline=None)
-def test_state_stays_in_bounds_for_any_input_and_dt(seed, scale, dt):
-    cell = make_cell(seed=seed)
+@settings(max_examples=20, deadline=None)
+def test_state_stays_in_bounds_for_any_input_and_dt(mode, compiled, wiring, seed, scale, dt):
+    cell = make_cell(mode, seed, wiring)
     state = torch.rand(5, cell.state_size, generator=make_rng(seed)) * 2 - 1
     for k in range(3):
-        inputs = torch.randn(5, 6, generator=make_rng(seed + k)) * scale
-        _, state = cell(inputs, state, torch.full((5, 1), dt))
+        input_BTF = torch.randn(5, 1, 6, generator=make_rng(seed + k)) * scale
+        dt_BT1 = torch.full((5, 1, 1), dt)
+        with torch.no_grad():
+            _, state = run_sequence(cell, input_BTF, state, dt_BT1, compiled=compiled)
         assert torch.isfinite(state).all()
         assert state.abs().max() <= 1 + 1e-6
 
@@ -76,9 +88,10 @@ def integrate(cell, inputs, state, total, steps):
     return state
 
 
-def test_two_half_steps_equal_one_where_rate_and_target_are_held():
+@pytest.mark.parametrize("mode", ["closed", "ctrnn", "leaky"])
+def test_two_half_steps_equal_one_where_rate_and_target_are_held(mode):
     """Without recurrent synapses, a held input holds the rate and target of the inter neurons."""
-    cell = make_cell().double()
+    cell = make_cell(mode).double()
     inputs = torch.randn(4, 6, generator=make_rng()).double()
     state = torch.rand(4, cell.state_size, generator=make_rng(1)).double()
     inter = slice(0, cell.wiring.inter)
@@ -87,13 +100,10 @@ def test_two_half_steps_equal_one_where_rate_and_target_are_held():
     torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("wired", ["ncp", "fully_connected"])
-def test_closed_form_converges_at_order_one(wired):
-    wiring = {
-        "ncp": auto_ncp(sensory=6, units=20, motor=3, rng=0),
-        "fully_connected": fully_connected(sensory=6, units=12, motor=3, rng=0),
-    }[wired]
-    cell = CfC(wiring, nominal_dt=0.01, rng=make_rng()).double()
+@pytest.mark.parametrize("mode", ["closed", "ctrnn"])
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_closed_form_converges_at_order_one(wiring, mode):
+    cell = make_cell(mode, wiring=wiring).double()
     inputs = torch.randn(3, 6, generator=make_rng()).double()
     state = torch.rand(3, cell.state_size, generator=make_rng(1)).double()
     exact = integrate(cell, inputs, state, 0.02, 2048)

@@ -15,9 +15,11 @@ from liquid_control.nn.compiled import Scratch
 from liquid_control.nn.sequence import run_sequence
 
 pytest.importorskip("numba")
-from liquid_control.nn import kernel_cfc, kernel_ltc, kernel_math
+import numba
 
-NAMES = [*(f"cfc-{mode}" for mode in MODES), "ltc-fused"]
+from liquid_control.nn import kernel_cfc, kernel_ltc, simd
+
+NAMES = [*(f"cfc-{mode}" for mode in MODES), "ncps-default", "ltc-fused"]
 
 
 def with_gradients(cell, inputs, masks, compiled):
@@ -31,14 +33,7 @@ def with_gradients(cell, inputs, masks, compiled):
     return output, state, *gradients
 
 
-# compiling the double precision kernels takes most of a minute and serves this test only
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    [
-        (torch.float32, 2e-5),
-        pytest.param(torch.float64, 1e-11, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.float64, 1e-11)])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("wiring", WIRING_NAMES)
 @pytest.mark.parametrize("name", NAMES)
@@ -51,13 +46,15 @@ def test_kernel_equals_torch_with_gradients(name, wiring, masked, dtype, toleran
         )
     tolerance *= 20 if name == "cfc-pure" else 1  # it magnifies rounding: h is not in its bounds
     cell = make_cell(name, wiring).to(dtype)
-    inputs = random_inputs(cell, batch=21, steps=7, dtype=dtype)  # not a multiple of a vector
+    inputs = random_inputs(
+        cell, batch=37, steps=19, dtype=dtype
+    )  # part of a vector, and of a chunk
     masks = {}
     if masked:
         rng = torch.Generator().manual_seed(1)
         masks = {
-            "observed_BT": torch.rand(21, 7, generator=rng) > 0.3,
-            "reset_BT": torch.rand(21, 7, generator=rng) > 0.8,
+            "observed_BT": torch.rand(37, 19, generator=rng) > 0.3,
+            "reset_BT": torch.rand(37, 19, generator=rng) > 0.8,
         }
     ours = with_gradients(cell, inputs, masks, compiled=True)
     assert called, "the kernel was not used"
@@ -76,31 +73,54 @@ def test_fused_baselines_equal_their_steps(kind):
         torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("ours", "theirs", "low"),
     [
-        (kernel_math.exp, np.exp, -87.0),
-        (kernel_math.sigmoid, lambda x: 1.0 / (1.0 + np.exp(-x)), -80.0),
-        (kernel_math.tanh, np.tanh, -80.0),
+        (simd.exp, np.exp, -87.0),
+        (simd.sigmoid, lambda x: 1.0 / (1.0 + np.exp(-x)), -80.0),
+        (simd.tanh, np.tanh, -80.0),
     ],
 )
-def test_elementary_functions(ours, theirs, low):
-    @kernel_math.numba.njit
+def test_elementary_functions(ours, theirs, low, dtype):
+    @numba.njit
     def apply(values, result):
-        for k in range(values.size):
-            result[k] = ours(values[k])
+        for k in range(values.shape[0]):
+            simd.store(ours(simd.load(values, (k, 0))), result, (k, 0))
 
-    values = np.linspace(low, 80.0, 100_001).astype(np.float32)
+    values = np.linspace(low, 80.0, 3_200 * simd.LANES).astype(dtype).reshape(-1, simd.LANES)
     exact = theirs(values.astype(np.float64))
     result = np.empty_like(values)
     apply(values, result)
     np.testing.assert_allclose(result, exact, rtol=4e-7, atol=2e-7)
-    special = np.array([np.nan, np.inf, -np.inf], np.float32)
-    result = np.empty_like(special)
-    apply(special, result)
-    assert np.isnan(result[0])
+    values[0, :3] = np.nan, np.inf, -np.inf
+    apply(values, result)
+    assert np.isnan(result[0, 0])
     limits = theirs(np.array([88.0, -87.0]))
-    np.testing.assert_allclose(result[1:], limits, rtol=1e-5, atol=1e-30)
+    if dtype == np.float32 or ours is not simd.exp:  # in float64 it goes on to infinity
+        np.testing.assert_allclose(result[0, 1:3], limits, rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(result[0, 3:], exact[0, 3:], rtol=4e-7, atol=2e-7)
+
+
+def test_vectors_compute_lane_by_lane():
+    @numba.njit
+    def apply(values, mask, result):
+        x, y = simd.load(values, (0, 0)), simd.load(values, (1, 0))
+        simd.store(2.0 * x - y / (1.0 + simd.size(x)), result, (0, 0))
+        simd.store(simd.sign(x), result, (1, 0))
+        simd.store(simd.select(mask, (0, 1), x, 0.5), result, (2, 0))
+        simd.store(simd.splat(values[0, 1]), result, (3, 0))
+        return simd.total(x)
+
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((2, simd.LANES))
+    values[0, 0] = 0.0
+    mask = rng.random((1, simd.LANES + 1)) > 0.5
+    x, y = values
+    result = np.empty((4, simd.LANES))
+    assert apply(values, mask, result) == pytest.approx(x.sum())
+    expected = 2 * x - y / (1 + abs(x)), np.sign(x), np.where(mask[0, 1:], x, 0.5), x[1] + 0 * x
+    np.testing.assert_allclose(result, expected, rtol=1e-14)
 
 
 def test_scratch_is_used_again_only_after_release(monkeypatch):
@@ -125,7 +145,7 @@ def test_two_sequences_in_flight_keep_their_own_values():
 
 
 def test_another_process_finds_the_kernels_compiled():
-    """Compiling takes half a minute; it is paid once a machine, not once a process."""
+    """Compiling takes seconds; it is paid once a machine, not once a process."""
     work = """
         from networks import make_cell, random_inputs
         from liquid_control.nn.sequence import run_sequence

@@ -228,18 +228,32 @@ def test_bench_networks_writes_ratios_of_its_own_times(tmp_path, capsys):
     }  # fmt: skip
     path = tmp_path / "networks.yaml"
     path.write_text(yaml.safe_dump(sizes))
-    arguments = "--quick", "--json", "--config", path, "--out", tmp_path / "out"
-    assert networks.run(parse(networks, *arguments)) == 0
+    out = tmp_path / "out"
+    assert networks.run(parse(networks, "--json", "--config", path, "--out", out)) == 0
     result = json.loads(capsys.readouterr().out)
     step, train = result["step_us"], result["train_ms"]
-    assert result["step_us_p50"] == step["policy.onnx, cfc default"]["p50"]
+    ours = step["policy.onnx, cfc default"]
+    assert (result["step_us_p50"], result["step_us_p99"]) == (ours["p50"], ours["p99"])
     assert all(0 < entry["p50"] <= entry["p99"] for entry in step.values())
+    assert step["machine: clock"]["p50"] < ours["p50"]
     ratio = step["ncps torch cell"]["p50"] / result["step_us_p50"]
     assert result["step_speedup_vs_ncps"] == pytest.approx(ratio)
     for name, ours, theirs in (
         ("cfc_train_speedup_vs_ncps", "cfc default", "ncps CfC"),
         ("cfc_train_speedup_vs_lstm", "cfc default", "nn.LSTM, stored"),
+        ("cfc_train_speedup_vs_lstm_active", "cfc default", "nn.LSTM, active"),
         ("ltc_train_speedup_vs_ncps", "ltc", "ncps LTC"),
     ):
         assert result[name] == pytest.approx(train[theirs] / train[ours])
-    assert "| ncps torch cell |" in (tmp_path / "out" / "networks.md").read_text()
+    assert [value for value, _ in result["scaling"]["units"]["cfc default"]] == [12, 16]
+    report = (out / "networks.md").read_text()
+    assert f"`liquid-control bench networks --config {path} --out {out}`" in report
+    assert "| ncps torch cell |" in report
+    assert "| neurons | 12 | 16 |" in report
+    assert "(networks.png)" in report
+    assert (out / "networks.png").stat().st_size > 1000
+
+
+def test_report_names_the_command_that_was_run():
+    options = parse(networks, "--quick")
+    assert networks._command(options) == "liquid-control bench networks --quick"

@@ -7,29 +7,34 @@ Ratios travel between machines, absolute times don't.
 import argparse
 import gc
 import json
-import platform
+import os
+import shlex
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from pydantic import Field
 
 from liquid_control.config import StrictModel, find_file, load_yaml
 from liquid_control.nn.baselines import Baseline
+from liquid_control.nn.bench.networks_report import NCPS_CELL, markdown, write_report
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.cfc import CfC
-from liquid_control.nn.export import policy_graph
+from liquid_control.nn.export import export_policy
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.wiring import auto_ncp
 from liquid_control.nn.zoo import matching_units
-from liquid_control.runtime.artifact import INPUTS, OUTPUTS
+from liquid_control.runtime.policy import OnnxPolicy
+from liquid_control.structs import Layout, Slot
 
+CONFIG = "config/benchmarks/networks.yaml"
 PERIOD = 0.01
+BLOCKS = 20  # of steps, in which the networks take turns
 
 
 class Sizes(StrictModel):
@@ -49,21 +54,37 @@ class Sizes(StrictModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default="config/benchmarks/networks.yaml")
+    parser.add_argument("--config", default=CONFIG)
     parser.add_argument("--out", type=Path, help="folder for the table (Markdown) and the plot")
-    parser.add_argument("--quick", action="store_true", help="few repeats, no scaling plot")
+    parser.add_argument("--quick", action="store_true", help="few repeats, no scaling")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def run(options: argparse.Namespace) -> int:
     """The command ``liquid-control bench networks``."""
     sizes = load_yaml(find_file(options.config, "config/benchmarks"), Sizes)
-    result = bench_networks(sizes, options.out, quick=options.quick)
-    print(json.dumps(result, allow_nan=False) if options.json else markdown(result))
+    command = _command(options)
+    result = bench_networks(sizes, options.out, quick=options.quick, command=command)
+    text = json.dumps(result, allow_nan=False) if options.json else markdown(result, sizes, command)
+    print(text)
     return 0
 
 
-def bench_networks(sizes: Sizes, out: Path | None = None, *, quick: bool = False) -> dict:
+def _command(options: argparse.Namespace) -> str:
+    """What was typed, as far as it changes what is measured and written."""
+    words = ["liquid-control", "bench", "networks"]
+    if options.config != CONFIG:
+        words += ["--config", options.config]
+    if options.quick:
+        words.append("--quick")
+    if options.out is not None:
+        words += ["--out", str(options.out)]
+    return shlex.join(words)
+
+
+def bench_networks(
+    sizes: Sizes, out: Path | None = None, *, command: str, quick: bool = False
+) -> dict:
     """Measure; with ``out`` also write ``networks.md`` and, unless quick, ``networks.png``.
 
     Returns step_us_p50, step_us_p99, step_speedup_vs_ncps, cfc_train_speedup_vs_ncps,
@@ -74,15 +95,13 @@ def bench_networks(sizes: Sizes, out: Path | None = None, *, quick: bool = False
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        repeats = 5 if quick else sizes.repeats
-        result = _step_times(sizes, sizes.step_calls // (10 if quick else 1))
-        result |= _training_times(sizes, repeats)
+        result = {"load_average": os.getloadavg()[0], "cores": os.cpu_count()}
+        result |= _step_times(sizes, sizes.step_calls // (10 if quick else 1))
+        result |= _training_times(sizes, 5 if quick else sizes.repeats)
+        if not quick:
+            result["scaling"] = _scaling(sizes)
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "networks.md").write_text(markdown(result))
-            if not quick:
-                result["scaling"] = _scaling(sizes)
-                _plot(result["scaling"], out / "networks.png")
+            write_report(result, sizes, command, out)
         return result
     finally:
         torch.set_num_threads(threads)
@@ -105,36 +124,46 @@ def _ncps(kind: str, sizes: Sizes, units: int) -> torch.nn.Module:
 
 
 def _step_times(sizes: Sizes, calls: int) -> dict:
-    """One step, batch 1: µs of the exported policies and of the torch cell of ncps."""
-    steps: dict[str, Callable[[], None]] = {"ncps torch cell": _ncps_step(sizes)}
+    """One step, batch 1: µs of the policies as they fly and of the torch cell of ncps.
+
+    Beside them stand what the machine does to anything: reading the clock, and a fixed product in
+    NumPy. A step of theirs that takes long was interrupted.
+    """
+    steps: dict[str, Callable[[], object]] = {NCPS_CELL: _ncps_step(sizes)}
     for mode in ("default", "closed"):
-        steps[f"policy.onnx, cfc {mode}"] = _exported_step(_cell(mode, sizes, sizes.units))
+        steps[f"policy.onnx, cfc {mode}"] = _flown_step(_cell(mode, sizes, sizes.units))
     lstm = Baseline("lstm", input_size=sizes.inputs, units=sizes.units, nominal_dt=PERIOD,
                     rng=torch.Generator().manual_seed(0), output_size=sizes.motor)  # fmt: skip
-    steps["policy.onnx, lstm"] = _exported_step(lstm)
-    elapsed = {name: [] for name in steps}
-    rounds = 20
+    steps["policy.onnx, lstm"] = _flown_step(lstm)
+    steps["machine: clock"] = lambda: None
+    steps["machine: NumPy product"] = _numpy_step(sizes)
+    elapsed = {name: np.empty((BLOCKS, calls // BLOCKS)) for name in steps}
     gc.disable()  # a collection is not part of a step, and a real-time loop turns it off as well
     try:
-        for _ in range(rounds):
+        for block in range(BLOCKS):
             for name, step in steps.items():
-                for k in range(-20, calls // rounds):
+                for k in range(-20, calls // BLOCKS):
                     start = time.perf_counter_ns()
                     step()
                     stop = time.perf_counter_ns()
                     if k >= 0:
-                        elapsed[name].append((stop - start) / 1e3)
+                        elapsed[name][block, k] = (stop - start) / 1e3
     finally:
         gc.enable()
     table = {
-        name: {f"p{q}": float(np.percentile(values, q)) for q in (50, 99)}
+        name: {
+            "p50": float(np.percentile(values, 50)),
+            "p99": float(np.percentile(values, 99)),
+            "p99_median_block": float(np.median(np.percentile(values, 99, axis=1))),
+        }
         for name, values in elapsed.items()
     }
-    ours, theirs = table["policy.onnx, cfc default"], table["ncps torch cell"]
+    ours, theirs = table["policy.onnx, cfc default"], table[NCPS_CELL]
     return {
         "step_us": table,
         "step_us_p50": ours["p50"],
         "step_us_p99": ours["p99"],
+        "step_p99_over_p50": ours["p99"] / ours["p50"],
         "step_speedup_vs_ncps": theirs["p50"] / ours["p50"],
     }
 
@@ -151,8 +180,8 @@ def _ncps_step(sizes: Sizes) -> Callable[[], None]:
     return step
 
 
-def _exported_step(cell: Cell) -> Callable[[], None]:
-    """The graph as the runtime runs it: one thread, arrays in, arrays out, state carried."""
+def _flown_step(cell: Cell) -> Callable[[], object]:
+    """The step that the control loop calls: an exported file, loaded and checked."""
     policy = Policy(
         cell,
         observation_offset=torch.zeros(cell.input_size),
@@ -160,22 +189,29 @@ def _exported_step(cell: Cell) -> Callable[[], None]:
         command_offset=torch.zeros(cell.output_size),
         command_scale=torch.ones(cell.output_size),
     )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        policy_graph(policy), options, providers=["CPUExecutionProvider"]
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = export_policy(
+            policy,
+            Path(folder) / "policy.onnx",
+            observation=Layout((Slot("observation", cell.input_size, "1", "none"),)),
+            command=Layout((Slot("command", cell.output_size, "1", "none"),)),
+            control_period=PERIOD,
+            network="benchmark",
+            vehicle="none",
+            training={},
+            rng=np.random.default_rng(0),
+        )
+        flown = OnnxPolicy(artifact)
+    observation = np.random.default_rng(0).standard_normal(cell.input_size)
+    return lambda: flown.step(observation, PERIOD)
+
+
+def _numpy_step(sizes: Sizes) -> Callable[[], object]:
     rng = np.random.default_rng(0)
-    feed = dict(zip(INPUTS, (
-        rng.standard_normal((1, cell.input_size)).astype(np.float32),
-        np.full((1, 1), PERIOD, np.float32),
-        np.zeros((1, cell.state_size), np.float32),
-    )))  # fmt: skip
-
-    def step() -> None:
-        _, feed["state"] = session.run(OUTPUTS, feed)
-
-    return step
+    a = rng.standard_normal((1, sizes.inputs + sizes.units)).astype(np.float32)
+    b = rng.standard_normal((a.size, 4 * sizes.units)).astype(np.float32)
+    out = np.empty((1, 4 * sizes.units), np.float32)
+    return lambda: np.matmul(a, b, out=out)
 
 
 def _training_times(sizes: Sizes, repeats: int) -> dict:
@@ -289,53 +325,3 @@ def _scaling(sizes: Sizes) -> dict:
                 curve = result.setdefault(axis, {}).setdefault(name, [])
                 curve.append([value, float(np.median(times))])
     return result
-
-
-def _plot(scaling: dict, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, len(scaling), figsize=(13, 4), sharey=True)
-    for panel, (axis, curves) in zip(panels, scaling.items()):
-        for name, points in curves.items():
-            panel.loglog(*zip(*points), marker="o", label=name)
-        panel.set_xlabel({"units": "neurons", "steps": "sequence length"}.get(axis, axis))
-        panel.grid(True, which="both", alpha=0.3)
-    panels[0].set_ylabel("forward + backward, ms")
-    panels[0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def markdown(result: dict) -> str:
-    """The measured table."""
-    lines = [
-        "Command: `liquid-control bench networks`. One thread, float32, medians; "
-        f"torch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}, "
-        f"{platform.machine()}.",
-        "",
-        "| one step, batch 1 | p50 µs | p99 µs | times faster than ncps |",
-        "|---|---|---|---|",
-    ]
-    theirs = result["step_us"]["ncps torch cell"]["p50"]
-    for name, t in result["step_us"].items():
-        lines.append(f"| {name} | {t['p50']:.1f} | {t['p99']:.1f} | {theirs / t['p50']:.1f} |")
-    lines += [
-        "",
-        "| training, forward + backward | CPU ms | times faster than ncps |",
-        "|---|---|---|",
-    ]
-    for name, ms in result["train_ms"].items():
-        reference = result["train_ms"]["ncps LTC" if "ltc" in name.lower() else "ncps CfC"]
-        lines.append(f"| {name} | {ms:.2f} | {reference / ms:.1f} |")
-    lines += [
-        "",
-        f"The CfC stores {result['cfc_stored_parameters']} parameters, of which "
-        f"{result['cfc_active_parameters']} belong to a synapse or a neuron; nn.LSTM is sized to "
-        "either number.",
-        "",
-    ]
-    return "\n".join(lines)

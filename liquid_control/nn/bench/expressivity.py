@@ -36,6 +36,8 @@ ACTIVATIONS = {
     "relu": torch.relu,
 }
 TURN = 2.0 * np.pi
+ODES = ("ltc", "ct-rnn", "neural ode")
+DIVERGES = 1e4  # a length above it isn't worth its digits
 
 
 class Sizes(StrictModel):
@@ -150,22 +152,45 @@ def path_length(states_STK: Tensor) -> Tensor:
 
 
 def markdown(rows: list[dict]) -> str:
-    """One line a network and activation, one column a case."""
-    table: dict[tuple, dict[tuple, str]] = {}
+    """One line a network and activation, one column a case; then where the LTC is longest."""
+    table: dict[str, dict[tuple, dict[str, dict]]] = {}
     for row in rows:
         case = (row["width"], row["tau"], row["scale"], row["layers"])
-        text = f"{row['length']:.3g} ± {row['length_std']:.2g}"
-        table.setdefault((row["activation"], row["network"]), {})[case] = text
+        table.setdefault(row["activation"], {}).setdefault(case, {})[row["network"]] = row
     cases = list(next(iter(table.values())))
-    head = " | ".join(f"K {k}, τ {tau:g}, σ² {scale:g}, {d} layers" for k, tau, scale, d in cases)
-    lines = [f"| trajectory length | network | {head} |", "|---|---|" + "---|" * len(cases)]
-    for (activation, network), cells in table.items():
-        lines.append(f"| {activation} | {network} | {' | '.join(cells.values())} |")
+    head = " | ".join(f"K {k}, τ {tau:g}, σ² {scale:g}, D {d}" for k, tau, scale, d in cases)
+    lines = [
+        "Trajectory length divided by the input's: K neurons, time constant τ, weights of variance "
+        "σ²/K, D layers.",
+        "",
+        f"| activation | network | {head} |",
+        "|---|---|" + "---|" * len(cases),
+    ]
+    for activation, here in table.items():
+        for network in NETWORKS:
+            cells = " | ".join(_text(of_case[network]) for of_case in here.values())
+            lines.append(f"| {activation} | {network} | {cells} |")
+    lines.append("")
+    for activation, here in table.items():
+        longest = [
+            max(ODES, key=lambda network: of_case[network]["length"]) for of_case in here.values()
+        ]
+        beaten = [of["ltc"]["length"] > of["ct-rnn"]["length"] for of in here.values()]
+        lines.append(
+            f"- {activation}: of the three ODEs the LTC is the longest in {longest.count('ltc')} "
+            f"of {len(cases)} cases, longer than the CT-RNN in {sum(beaten)}."
+        )
     return "\n".join([*lines, ""])
 
 
+def _text(row: dict) -> str:
+    if row["length"] > DIVERGES:
+        return "diverges"
+    return f"{row['length']:.3g} ± {row['length_std']:.2g}"
+
+
 def plot(rows: list[dict], panels) -> None:
-    """Length over width, a panel an activation; the shortest tau solid, the others dashed."""
+    """Length over width, a panel an activation; the shortest tau solid, longer ones dashed."""
     first = rows[0]
     for panel, activation in zip(panels, dict.fromkeys(row["activation"] for row in rows)):
         for index, network in enumerate(NETWORKS):
@@ -173,6 +198,7 @@ def plot(rows: list[dict], panels) -> None:
                 chosen = {"network": network, "activation": activation, "tau": tau}
                 chosen |= {key: first[key] for key in ("scale", "layers")}
                 here = [row for row in rows if all(row[k] == v for k, v in chosen.items())]
+                here = [row for row in here if row["length"] < DIVERGES]
                 here.sort(key=lambda row: row["width"])
                 solid = tau == min(row["tau"] for row in rows)
                 panel.errorbar(
@@ -185,3 +211,6 @@ def plot(rows: list[dict], panels) -> None:
                     label=network if solid else None,
                 )
         panel.set(xlabel="neurons", title=activation, xscale="log", yscale="log")
+    taus = sorted({row["tau"] for row in rows})
+    title = f"τ = {taus[0]:g}" + (f", dashed {taus[-1]:g}" if len(taus) > 1 else "")
+    panels[-1].legend(title=title, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -182,8 +182,7 @@ def plot(solver: list[dict], lengths: list[dict], path: Path) -> None:
     panels[0].set(xlabel="CPU µs a step and sample", ylabel="error (RMSE)")
     expressivity.plot(lengths, panels[1:])
     panels[1].set_ylabel("trajectory length / input's")
-    for panel in panels[:2]:
-        panel.legend(fontsize=8)
+    panels[0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -2,18 +2,23 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from liquid_control.config import ConfigError, load_yaml
-from liquid_control.nn.bench import networks, sequences
+from liquid_control.nn.bench import expressivity, networks, sequences, tasks, training
 
 CLOSED = {"kind": "cfc", "mode": "closed", "wiring": {"kind": "fully_connected"}}
 STUDY = {
     "seeds": 1, "unfolds": [1, 6], "reference_unfolds": 12, "batch": 8, "steps": 12, "updates": 60,
-    "widths": [5, 10], "scales": [1.0, 2.0], "circle_steps": 20,
+    "expressivity": {
+        "activations": ["tanh", "sigmoid"], "widths": [10, 5], "taus": [1.0, 5.0], "scales": [2.0],
+        "layers": [1, 2], "sigma_b2": 1.0, "steps": 20, "draws": 2,
+    },
 }  # fmt: skip
 
 
@@ -41,7 +46,8 @@ def suite(tmp_path):
         },
         "xor_event_irregular": {
             **common, "metric": "accuracy_last_step", "learning_rates": [0.01], "sizes": [16, 8, 8],
-            "note": "Parity.", "networks": {"late": {**nets["gru"], "with_time": False}},
+            "note": "Parity.", "growth": 0.5,
+            "networks": {"late": {**nets["gru"], "with_time": False}},
         },
     }  # fmt: skip
     path = tmp_path / "suite.yaml"
@@ -110,10 +116,107 @@ def test_studies_measure_what_they_say(suite, tmp_path, capsys):
     assert error["LTC, rk4", 6] < error["LTC, fused", 6] < error["LTC, fused", 1]
     assert error["closed form", 1] < error["mean of the outputs", 0]
     assert solver["closed form", 1]["us"] < solver["LTC, rk4", 6]["us"]
-    assert len(result["expressivity"]) == 5 * 2 * 2
+    assert len(result["expressivity"]) == 5 * 2 * (2 * 2 + 1)
     assert all(row["length"] > 0 for row in result["expressivity"])
     assert "as the closed form" in (tmp_path / "out" / "studies.md").read_text()
     assert (tmp_path / "out" / "studies.png").stat().st_size > 1000
+
+
+def lengths(network, activation="tanh", *, width=30, tau=1.0, scale=2.0, layers=1, **changes):
+    sizes = expressivity.Sizes(**{**STUDY["expressivity"], "steps": 40, "draws": 3, **changes})
+    return expressivity.trajectory_lengths(
+        network, activation, sizes, width=width, tau=tau, scale=scale, layers=layers
+    )
+
+
+def test_path_length_is_that_of_a_circle_in_any_plane():
+    angle = torch.linspace(0.0, 2.0 * np.pi, 1001, dtype=torch.float64)
+    basis = torch.linalg.qr(torch.randn(7, 2, dtype=torch.float64))[0]
+    circle = torch.stack([angle.sin(), angle.cos()], dim=1) @ basis.T + 3.0
+    length = expressivity.path_length(circle[None])
+    torch.testing.assert_close(length[0].item(), 2.0 * np.pi, rtol=1e-5, atol=0.0)
+
+
+def test_expressivity_follows_the_equations():
+    # without weights f is a constant: an integrator runs straight, one with a leak settles
+    straight = lengths("neural ode", scale=0.0)
+    settled = lengths("ct-rnn", scale=0.0)
+    leak = (1.0 - np.exp(-2.0 * np.pi)) / (2.0 * np.pi)
+    torch.testing.assert_close(settled / straight, torch.full_like(settled, leak), rtol=1e-4,
+                               atol=0.0)  # fmt: skip
+    # the solver has converged, and states bounded by f >= 0 stay below the integrator's
+    for network in ("ltc", "ct-rnn", "neural ode"):
+        fine = lengths(network, steps=80)
+        torch.testing.assert_close(lengths(network), fine, rtol=2e-2, atol=0.0)
+    assert (lengths("ltc", "sigmoid") < lengths("neural ode", "sigmoid")).all()
+    # where 1/tau + f may be negative nothing bounds an LTC
+    assert (lengths("ltc", tau=5.0) > 3.0 * lengths("ltc")).all()
+
+
+def test_standardised_inputs_are_those_of_the_training_part():
+    rng = torch.Generator().manual_seed(0)
+    scale = torch.tensor([0.1, 30.0])
+    parts = tuple(
+        tasks.Sequences(
+            5.0 + factor * scale * torch.randn(40, 6, 2, generator=rng), torch.ones(40, 6, 1),
+            None, torch.zeros(40, 6, 1),
+        )
+        for factor in (1.0, 1.0, 1e4)
+    )  # fmt: skip
+    train, _, test = tasks.standardised(parts, limit=3.0)
+    assert train.input_NTF.mean(dim=(0, 1)).abs().max() < 0.05
+    assert ((train.input_NTF.std(dim=(0, 1)) - 0.9).abs() < 0.1).all()
+    assert test.input_NTF.abs().max() <= 3.0
+    noisy = train.with_noise(0.5, rng).input_NTF - train.input_NTF
+    assert noisy.std().item() == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("form", ["dense", "event", "irregular", "event_irregular"])
+def test_xor_is_the_parity_of_the_time_spent_at_one(form):
+    part = tasks.xor(np.random.default_rng(1), (50, 1, 1), form=form)[0]
+    time = torch.where(part.input_NTF > 0, part.dt_NT1, 0.0)[:, :, 0].cumsum(dim=1)
+    assert torch.equal(time.long() % 2, part.target)
+    if part.observed_NT is not None:  # samples alternate, then padding
+        count = part.observed_NT.sum(dim=1)
+        assert torch.equal(part.observed_NT, torch.arange(part.steps) < count[:, None])
+        both = part.observed_NT[:, 1:]
+        assert (part.input_NTF[:, 1:, 0] * part.input_NTF[:, :-1, 0])[both].eq(-1).all()
+    lasts = part.dt_NT1 if part.observed_NT is None else part.dt_NT1[part.observed_NT]
+    assert lasts.min() == 1
+    assert lasts.max() == {"dense": 1, "irregular": 2}.get(form, lasts.max())
+    assert part.first(3).steps == part.first(3).target.shape[1] == 3
+
+
+def test_spaced_gates_switch_at_their_times():
+    config = {"kind": "cfc", "mode": "default", "wiring": {"kind": "fully_connected"}}
+    network = training.Network(cell=config, units=6, switch_times=(0.5, 16.0))
+    cell = training.make_network(network, 1, 2, torch.Generator().manual_seed(0), 0).cell
+    bias = cell.bias[0].data
+    cell.weight[0].data.zero_()
+    bias[:6], bias[6:12] = -1.0, 1.0  # the two states between which the gate switches
+    times = torch.linspace(0.5, 16.0, 6)
+    for shift, sign in ((-0.1, -1.0), (0.1, 1.0)):
+        state = torch.stack(
+            [cell(torch.zeros(1, 1), cell.initial_state(1), (t + shift).view(1, 1))[1][0, k]
+             for k, t in enumerate(times)]
+        )  # fmt: skip
+        assert torch.equal(state.sign(), torch.full((6,), sign))
+
+
+def test_padding_has_no_say(suite):
+    task = suite.tasks["xor_event_irregular"]
+    part = tasks.xor(np.random.default_rng(0), (20, 1, 1), form="event_irregular")[0]
+    padding = ~part.observed_NT
+    assert padding.any()
+    cell = training.make_network(task.networks["late"], 1, 2, torch.Generator().manual_seed(0), 0)
+    unit = torch.ones(1), torch.zeros(1)
+    other = replace(part, input_NTF=part.input_NTF + 5.0 * padding[:, :, None])
+    got, expected = (
+        (training._loss(task, p, training._outputs(cell, p, unit)), training._score(task, cell, p,
+                                                                                    unit))
+        for p in (other, part)
+    )  # fmt: skip
+    torch.testing.assert_close(got, expected)
 
 
 def test_bench_networks_writes_ratios_of_its_own_times(tmp_path, capsys):

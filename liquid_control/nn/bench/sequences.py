@@ -18,8 +18,11 @@ import torch
 from pydantic import Field
 
 from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
-from liquid_control.nn.bench import studies, tasks
+from liquid_control.nn.bench import expressivity, studies, tasks
 from liquid_control.nn.bench.training import Task, train_network
+
+# parts of a task that don't decide the result of a single run
+NOT_OF_A_RUN = {"learning_rates", "networks", "published", "floors", "note"}
 
 
 class Suite(StrictModel):
@@ -70,15 +73,16 @@ def _study(options: argparse.Namespace, sizes: studies.Sizes) -> int:
     changes = {"seeds": options.seeds} if options.seeds else {}
     sizes = sizes.model_copy(update={**changes, **({"seeds": 1} if options.quick else {})})
     solver = studies.solver_study(sizes)
-    expressivity = studies.expressivity_study(sizes)
+    lengths = expressivity.expressivity_study(sizes.expressivity)
     table = (
-        "Command: `liquid-control bench sequences --study`. Mean ± standard deviation over "
-        f"{sizes.seeds} seeds.\n\n{studies.markdown(solver, expressivity)}"
+        "Command: `liquid-control bench sequences --study`. Mean ± standard deviation, over "
+        f"{sizes.seeds} seeds and, for the trajectory lengths, {sizes.expressivity.draws} draws of "
+        f"the weights.\n\n{studies.markdown(solver, lengths)}"
     )
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "studies.md").write_text(table)
-    studies.plot(solver, expressivity, options.out / "studies.png")
-    result = {"solver": solver, "expressivity": expressivity}
+    studies.plot(solver, lengths, options.out / "studies.png")
+    result = {"solver": solver, "expressivity": lengths}
     print(json.dumps(result, allow_nan=False) if options.json else table)
     return 0
 
@@ -142,8 +146,8 @@ class _Runs:
     def key(self, name: str, task: Task, network: str, seed: int, rate: float) -> str:
         """Names a run by all that decides its result, so that a changed setting is run anew."""
         settings = {
-            "task": task.model_dump(include={"metric", "batch", "epochs", "sizes"}),
-            "network": task.networks[network].model_dump(),
+            "task": task.model_dump(exclude=NOT_OF_A_RUN, exclude_defaults=True),
+            "network": task.networks[network].model_dump(exclude_defaults=True),
             "quick": self.quick,
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
@@ -187,7 +191,7 @@ class _Runs:
 
 def _parts(name: str, task: Task, seed: int, data: Path | None) -> tasks.Parts:
     rng = np.random.default_rng(1000 + seed)
-    if name == "half_cheetah":
+    if name.startswith("half_cheetah"):
         if data is None:
             raise ConfigError("needs --data DIR with half_cheetah/*.npy")
         return tasks.half_cheetah(data / "half_cheetah")

@@ -1,6 +1,6 @@
 """Two studies of the LTC paper: solver against closed form, and expressivity by trajectory length.
 
-Both are run by ``liquid-control bench sequences --study``.
+Both are run by ``liquid-control bench sequences --study``; the latter is in ``expressivity``.
 """
 
 import time
@@ -12,12 +12,12 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from liquid_control.config import StrictModel
-from liquid_control.nn.baselines import Baseline
+from liquid_control.nn.bench import expressivity
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.cfc import CfC
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.wiring import auto_ncp, fully_connected
+from liquid_control.nn.wiring import auto_ncp
 
 INPUTS, UNITS, MOTOR = 8, 24, 4  # of the solver study
 CLOSED_FORMS = {"closed form": "closed", "CfC": "default"}
@@ -32,9 +32,7 @@ class Sizes(StrictModel):
     batch: int = Field(gt=0)  # sequences of the solver study
     steps: int = Field(gt=0)
     updates: int = Field(gt=0)  # of the closed form that learns the solution
-    widths: list[int] = Field(min_length=1)  # neurons, expressivity
-    scales: list[float] = Field(min_length=1)  # factor on the weights, expressivity
-    circle_steps: int = Field(gt=1)
+    expressivity: expressivity.Sizes
 
 
 def solver_study(sizes: Sizes) -> list[dict]:
@@ -90,63 +88,6 @@ def _ltc(wiring, solver: str, unfolds: int, seed: int) -> Cell:
     rng = torch.Generator().manual_seed(seed)
     arguments = dict(nominal_dt=1.0, rng=rng, tau_range=(0.5, 20.0))
     return LTC(wiring, solver=solver, unfolds=unfolds, **arguments)
-
-
-def expressivity_study(sizes: Sizes) -> list[dict]:
-    """Length of the hidden trajectory of untrained networks for an input that runs round a circle.
-
-    As in the LTC paper: principal components of the states, length of the path of the first two,
-    divided by that of the input. Weights are scaled around their initialisation.
-    Returns rows {name, units, scale, length, length_std}.
-    """
-    angle = torch.linspace(0.0, 2.0 * np.pi, sizes.circle_steps)
-    circle_BTF = torch.stack([angle.sin(), angle.cos()], dim=1)[None]
-    rows = []
-    for name in ("ltc", "closed", "default", "ctrnn", "neural_ode"):
-        for units in sizes.widths:
-            for scale in sizes.scales:
-                lengths = [
-                    _trajectory(name, units, scale, seed, circle_BTF) for seed in range(sizes.seeds)
-                ]
-                rows.append(
-                    {
-                        "name": name,
-                        "units": units,
-                        "scale": scale,
-                        "length": float(np.mean(lengths)),
-                        "length_std": float(np.std(lengths, ddof=1)) if sizes.seeds > 1 else 0.0,
-                    }
-                )
-    return rows
-
-
-def _trajectory(name: str, units: int, scale: float, seed: int, circle_BTF) -> float:
-    rng = torch.Generator().manual_seed(seed)
-    if name == "neural_ode":
-        cell: Cell = Baseline(name, input_size=2, units=units, nominal_dt=1.0, rng=rng)
-        scaled = [cell.weight_input, cell.weight_hidden]
-    else:
-        wiring = fully_connected(sensory=2, units=units, motor=units, rng=seed)
-        arguments = dict(nominal_dt=1.0, rng=rng, tau_range=(0.5, 20.0))
-        if name == "ltc":
-            cell = LTC(wiring, **arguments)
-            scaled = [cell.sensory_sigma, cell.neural_sigma]  # the slope of each synapse
-        else:
-            cell = CfC(wiring, mode=name, **arguments)
-            scaled = list(cell.weight)
-    with torch.no_grad():
-        for weight in scaled:
-            weight.mul_(scale)
-        dt = torch.full((1, circle_BTF.shape[1], 1), 20.0 / circle_BTF.shape[1])
-        states, _ = run_sequence(cell, circle_BTF, cell.initial_state(1), dt)
-    return _path_length(states[0]) / _path_length(circle_BTF[0])
-
-
-def _path_length(states_TH: torch.Tensor) -> float:
-    """Length of the path of the first two principal components."""
-    centered = (states_TH - states_TH.mean(dim=0)).double()
-    _, _, axes = torch.linalg.svd(centered, full_matrices=False)
-    return (centered @ axes[:2].T).diff(dim=0).norm(dim=1).sum().item()
 
 
 def _smooth_inputs(batch: int, steps: int, rng: torch.Generator) -> torch.Tensor:
@@ -205,7 +146,7 @@ def _diverges(row: dict, solver: list[dict]) -> bool:
     return row["error"] is None or row["error"] > 10 * solver[0]["error"]
 
 
-def markdown(solver: list[dict], expressivity: list[dict]) -> str:
+def markdown(solver: list[dict], lengths: list[dict]) -> str:
     """Both tables, and what a solver as exact as the closed form costs."""
     lines = ["| step | unfolds | error (RMSE) | µs a step and sample |", "|---|---|---|---|"]
     for row in solver:
@@ -222,47 +163,26 @@ def markdown(solver: list[dict], expressivity: list[dict]) -> str:
                 "at none of these numbers of unfolds." if least is None else
                 f"from {least['unfolds']} unfolds on, at {least['us'] / closed['us']:.1f} times "
                 "its time."))  # fmt: skip
-    scales = sorted({row["scale"] for row in expressivity})
-    head = " | ".join(f"weights × {scale:g}" for scale in scales)
-    lines += ["", f"| trajectory length | neurons | {head} |", "|---|---|" + "---|" * len(scales)]
-    for name, units in dict.fromkeys((row["name"], row["units"]) for row in expressivity):
-        cells = " | ".join(
-            f"{row['length']:.2f} ± {row['length_std']:.2f}"
-            for row in expressivity
-            if (row["name"], row["units"]) == (name, units)
-        )
-        lines.append(f"| {name} | {units} | {cells} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", expressivity.markdown(lengths)])
 
 
-def plot(solver: list[dict], expressivity: list[dict], path: Path) -> None:
-    """Error over time of the solvers; trajectory length over width at each scale of the weights."""
+def plot(solver: list[dict], lengths: list[dict], path: Path) -> None:
+    """Error over time of the solvers; trajectory length over width for each activation."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    scales = sorted({row["scale"] for row in expressivity})
-    figure, panels = plt.subplots(1, 1 + len(scales), figsize=(4 * (1 + len(scales)), 3.8))
+    activations = len({row["activation"] for row in lengths})
+    figure, panels = plt.subplots(1, 1 + activations, figsize=(4 * (1 + activations), 4))
     for name in dict.fromkeys(row["name"] for row in solver if row["us"] > 0):
         rows = [r for r in solver if r["name"] == name and not _diverges(r, solver)]
         errors = [row["error"] for row in rows]
         panels[0].loglog([row["us"] for row in rows], errors, marker="o", label=name)
     panels[0].set(xlabel="CPU µs a step and sample", ylabel="error (RMSE)")
-    for panel, scale in zip(panels[1:], scales):
-        for name in dict.fromkeys(row["name"] for row in expressivity):
-            rows = [r for r in expressivity if (r["name"], r["scale"]) == (name, scale)]
-            panel.errorbar(
-                [row["units"] for row in rows],
-                [row["length"] for row in rows],
-                [row["length_std"] for row in rows],
-                marker="o",
-                label=name,
-            )
-        panel.set(xlabel="neurons", title=f"weights × {scale:g}", yscale="log")
+    expressivity.plot(lengths, panels[1:])
     panels[1].set_ylabel("trajectory length / input's")
-    for panel in panels[:2]:
-        panel.legend(fontsize=8)
+    panels[0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -5,14 +5,19 @@ from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from liquid_control.config import StrictModel
-from liquid_control.nn.bench.tasks import Parts, Sequences
+from liquid_control.nn.bench.tasks import Parts, Sequences, standardised
 from liquid_control.nn.cell import Cell
+from liquid_control.nn.cfc import CfC
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.wrappers import Readout
 from liquid_control.nn.zoo import build_cell
+
+SHARPNESS = 6.0  # of spaced time gates, per unit of time
 
 
 class Network(StrictModel):
@@ -21,6 +26,7 @@ class Network(StrictModel):
     cell: dict
     units: int = Field(gt=0)
     with_time: bool = True  # False: every dt is replaced by the mean
+    switch_times: tuple[float, float] | None = None  # of the time gates of a CfC at the start
 
 
 class Task(StrictModel):
@@ -30,6 +36,13 @@ class Task(StrictModel):
     batch: int = Field(gt=0)
     epochs: int = Field(gt=0)
     learning_rates: list[float] = Field(min_length=1)  # tried at seed 0, chosen on validation
+    weight_decay: float = Field(default=0.0, ge=0)  # AdamW's, on matrices only
+    weight_average: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights that are judged
+    # inputs in standard deviations of the training part, limited smoothly to this many, and a
+    # readout in those of the targets
+    standardise: float | None = Field(default=None, gt=0)
+    input_noise: float = Field(default=0.0, ge=0)  # in training, standard deviation
+    growth: float = Field(default=0.0, ge=0, lt=1)  # share of updates on sequences cut short
     sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
     networks: dict[str, Network]
     published: dict[str, str]
@@ -52,13 +65,29 @@ def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generat
         config = {**config, "cell": wired} if config["kind"] == "mixed_memory" else wired
     else:
         config |= {"input_size": inputs, "units": network.units}
-    return Readout(build_cell(config, rng), output_size=outputs, rng=rng)
+    cell = build_cell(config, rng)
+    if network.switch_times is not None:
+        _space_gates(cell.cell if config["kind"] == "mixed_memory" else cell, *network.switch_times)
+    return Readout(cell, output_size=outputs, rng=rng)
+
+
+def _space_gates(cfc: CfC, low: float, high: float) -> None:
+    """Time gates that start as sigmoid(SHARPNESS*(t - t_k)), t_k evenly spaced over the neurons.
+
+    What tau_range is to time constants: with zero biases all gates switch near t = 0, and a count
+    of units of time is learned very slowly.
+    """
+    times_H = torch.linspace(low, high, cfc.state_size)
+    for layer, bias in zip(cfc.layers, cfc.bias):
+        slope_N, offset_N = bias.data.chunk(4)[2:]
+        slope_N += SHARPNESS
+        offset_N -= SHARPNESS * times_H[layer.start : layer.stop]
 
 
 def train_network(
     task: Task, network: Network, parts: Parts, *, seed: int, learning_rate: float, epochs: int
 ) -> dict:
-    """Adam, clipped gradients, one-cycle learning rate; test at the best validation epoch.
+    """AdamW, clipped gradients, one-cycle learning rate; test at the best validation epoch.
 
     Returns learning_rate, valid (best validation score), best_epoch (from 1), score (test there),
     parameters, epochs and seconds of CPU.
@@ -66,30 +95,47 @@ def train_network(
     rng = torch.Generator().manual_seed(seed)
     if not network.with_time:
         parts = tuple(part.without_time() for part in parts)
+    if task.standardise is not None:
+        parts = standardised(parts, limit=task.standardise)
     train, valid, test = parts
     inputs = train.input_NTF.shape[2]
     outputs = train.target.shape[2] if task.metric == "mse" else int(train.target.max()) + 1
     cell = make_network(network, inputs, outputs, rng, seed)
-    optimizer = torch.optim.Adam(cell.parameters(), lr=learning_rate)
+    judged = AveragedModel(cell, multi_avg_fn=get_ema_multi_avg_fn(task.weight_average))
+    matrices = [parameter for parameter in cell.parameters() if parameter.dim() > 1]
+    others = [parameter for parameter in cell.parameters() if parameter.dim() <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": task.weight_decay},
+        {"params": others, "weight_decay": 0.0},  # biases, time constants, LTC's synapses
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
     batches = len(train) // task.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=epochs * batches, pct_start=0.1
     )
+    unit = _unit_of_output(task, train)
     best: dict = {}
     start = time.process_time()
     for epoch in range(1, epochs + 1):
         order = torch.randperm(len(train), generator=rng)
         for k in range(batches):
             batch = train.take(order[k * task.batch : (k + 1) * task.batch])
-            loss = _loss(task, batch, _outputs(cell, batch))
+            if task.growth:
+                done = ((epoch - 1) * batches + k) / (task.growth * epochs * batches)
+                batch = batch.first(2 + round((batch.steps - 2) * min(done, 1.0)))
+            if task.input_noise:
+                batch = batch.with_noise(task.input_noise, rng)
+            loss = _loss(task, batch, _outputs(cell, batch, unit))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(cell.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-        here = _score(task, cell, valid)
+            judged.update_parameters(cell)
+        here = _score(task, judged.module, valid, unit)
         if not best or task.better(here, best["valid"]):
-            best = {"valid": here, "best_epoch": epoch, "score": _score(task, cell, test)}
+            score = _score(task, judged.module, test, unit)
+            best = {"valid": here, "best_epoch": epoch, "score": score}
     return {
         "learning_rate": learning_rate,
         **best,
@@ -99,33 +145,49 @@ def train_network(
     }
 
 
-def _outputs(cell: Cell, part: Sequences) -> torch.Tensor:
+def _unit_of_output(task: Task, train: Sequences) -> tuple[Tensor, Tensor]:
+    """Scale and offset from the readout to the target."""
+    if task.standardise is None or task.metric != "mse":
+        return torch.ones(1), torch.zeros(1)
+    return train.target.std(dim=(0, 1)), train.target.mean(dim=(0, 1))
+
+
+def _outputs(cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> Tensor:
+    """(N, T, O) outputs. Padding stands at the end and is run through: no output there counts."""
     state = cell.initial_state(len(part))
-    return run_sequence(cell, part.input_NTF, state, part.dt_NT1, observed_BT=part.observed_NT)[0]
+    output_NTO, _ = run_sequence(cell, part.input_NTF, state, part.dt_NT1)
+    return output_NTO * unit[0] + unit[1]
 
 
-def _loss(task: Task, part: Sequences, output_NTO: torch.Tensor) -> torch.Tensor:
+def _last(part: Sequences, output_NTO: Tensor) -> Tensor:
+    """(N, O) output at the last sample of each sequence."""
+    if part.observed_NT is None:
+        return output_NTO[:, -1]
+    last_N = part.observed_NT.sum(dim=1) - 1
+    return output_NTO[torch.arange(len(last_N)), last_N]
+
+
+def _loss(task: Task, part: Sequences, output_NTO: Tensor) -> Tensor:
     if task.metric == "mse":
         return F.mse_loss(output_NTO, part.target)
     if task.metric == "accuracy_last":
-        return F.cross_entropy(output_NTO[:, -1], part.target)
-    chosen = slice(None) if part.observed_NT is None else part.observed_NT
+        return F.cross_entropy(_last(part, output_NTO), part.target)
     if part.observed_NT is None:
         return F.cross_entropy(output_NTO.flatten(0, 1), part.target.flatten())
-    return F.cross_entropy(output_NTO[chosen], part.target[chosen])
+    return F.cross_entropy(output_NTO[part.observed_NT], part.target[part.observed_NT])
 
 
 @torch.no_grad()
-def _score(task: Task, cell: Cell, part: Sequences) -> float:
+def _score(task: Task, cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> float:
     """MSE over all steps, or the share of sequences whose class at the end is right."""
     total, count = 0.0, 0
     for index in torch.arange(len(part)).split(512):
         batch = part.take(index)
-        output = _outputs(cell, batch)
+        output = _outputs(cell, batch, unit)
         if task.metric == "mse":
             total += F.mse_loss(output, batch.target).item() * len(index)
         else:
             target = batch.target if batch.target.dim() == 1 else batch.target[:, -1]
-            total += (output[:, -1].argmax(dim=1) == target).sum().item()
+            total += (_last(batch, output).argmax(dim=1) == target).sum().item()
         count += len(index)
     return total / count

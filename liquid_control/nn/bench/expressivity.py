@@ -9,7 +9,7 @@ b ~ N(0, sigma_b^2), the same draws for all, and the ODEs share one solver, RK4 
 
 neural ode   dx/dt = f
 ct-rnn       dx/dt = -x/tau + f
-ltc          dx/dt = -(1/tau + f) x + f A,  A ~ N(0, 1). The paper states neither A nor tau.
+ltc          dx/dt = -(1/tau + f) x + f A,  A ~ N(0, 1); A and tau are chosen here
 closed form  x <- f + (x - f) exp(-(1/tau + g) dt) at each of T samples, g the sigmoid of another
              such map: the closed form of this library
 cfc          x <- f + g (f' - f) at each sample, f' and g of maps of their own; not an ODE, so that

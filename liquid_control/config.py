@@ -50,6 +50,9 @@ def share_dir() -> Path:
     )
 
 
+_SUFFIXES = (".yaml", ".onnx")  # of files that are found by their stem
+
+
 def find_file(name: str | Path, folder: str) -> Path:
     """A file by path, or by its path or stem below ``folder`` of the share folder.
 
@@ -59,11 +62,11 @@ def find_file(name: str | Path, folder: str) -> Path:
     path = Path(name)
     share = share_dir()
     candidates = [path, share / path, share / folder / path]
-    candidates += [share / folder / f"{name}{suffix}" for suffix in (".yaml", ".onnx")]
+    candidates += [share / folder / f"{name}{suffix}" for suffix in _SUFFIXES]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    known = sorted(p.stem for p in (share / folder).glob("*.*"))
+    known = sorted(p.stem for p in (share / folder).glob("*") if p.suffix in _SUFFIXES)
     raise ConfigError(f"no such file: {name!s}; expected a path or one of {', '.join(known)}")
 
 

@@ -278,7 +278,7 @@ class GradientTrainer:
             )
         self.optimiser.step()
         self.update += 1
-        if self.rollback.after_update(self.update, float(loss.detach())):
+        if self.rollback.after_update(float(loss.detach())):
             self.environments = self._start(settings.environments)
         else:
             self._restart_some()

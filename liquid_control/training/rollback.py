@@ -1,8 +1,9 @@
 """A way back when the loss runs away.
 
-Gradients through a tumbling vehicle can point anywhere, and a few such steps in a row ruin a policy
-for good. The loss then leaves its level by a factor within some tens of updates. Training goes back
-to a copy from before, and on with half the learning rate.
+Gradients through a tumbling vehicle can point anywhere; too many of them, and a policy is ruined
+for good, at once or over hundreds of updates. When the level of the loss has doubled from the best
+that was reached, training goes back to a copy from near that best, and on with half the learning
+rate.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import math
 import torch
 from torch import nn
 
-RUNAWAY = 2.5  # times the level of the loss
-MEMORY = 100  # updates, of the level; a copy is taken as often, and the one before it kept
+RUNAWAY = 2.0  # times the best level of the loss
+NEAR = 1.2  # times the best level: what is worth a copy
+SPAN = 30  # updates that the level is an exponential mean of
+EVERY = 100  # updates between copies; the one before the newest is what a runaway goes back to
 
 
 class Rollback:
@@ -23,7 +26,10 @@ class Rollback:
     def __init__(self, policy: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         self._policy, self._optimiser = policy, optimiser
         self.count = 0  # times that the run went back
-        self._level = math.nan
+        self._level, self._best = math.nan, math.inf
+        self._since = (
+            0  # updates since the run began or went back; fresh episodes cost more at first
+        )
         self._copies = [self._copy()] * 2  # older, newer
 
     @property
@@ -31,19 +37,23 @@ class Rollback:
         """What is left of the learning rate."""
         return 0.5**self.count
 
-    def after_update(self, update: int, loss: float) -> bool:
+    def after_update(self, loss: float) -> bool:
         """Note the loss of an update; True if policy and optimiser are those of earlier now."""
-        if loss > RUNAWAY * self._level:
+        fresh = math.isnan(self._level)
+        self._level = loss if fresh else self._level + (loss - self._level) / SPAN
+        self._since += 1
+        if self._since < EVERY:
+            return False
+        if self._level > RUNAWAY * self._best:
             older = self._copies[0]
             self._policy.load_state_dict(older["policy"])
             self._optimiser.load_state_dict(copy.deepcopy(older["optimiser"]))
             self._copies = [older, older]
-            self._level = math.nan  # fresh episodes cost more than those under way
+            self._level, self._since = math.nan, 0
             self.count += 1
             return True
-        change = loss - self._level
-        self._level = loss if math.isnan(self._level) else self._level + change / MEMORY
-        if update % MEMORY == 0:
+        if self._since % EVERY == 0 and self._level < NEAR * self._best:
+            self._best = min(self._best, self._level)
             self._copies = [self._copies[1], self._copy()]
         return False
 
@@ -54,9 +64,16 @@ class Rollback:
 
     def state_dict(self) -> dict:
         """All of it, as tensors and plain values."""
-        return {"count": self.count, "level": self._level, "copies": self._copies}
+        return {
+            "count": self.count,
+            "level": self._level,
+            "best": self._best,
+            "since": self._since,
+            "copies": self._copies,
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from a `state_dict`."""
-        self.count, self._level = state["count"], state["level"]
+        self.count, self._since = state["count"], state["since"]
+        self._level, self._best = state["level"], state["best"]
         self._copies = list(state["copies"])

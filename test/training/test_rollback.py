@@ -2,18 +2,19 @@
 
 import copy
 
+import pytest
 import torch
 
-from liquid_control.training.rollback import MEMORY, Rollback
+from liquid_control.training.rollback import EVERY, Rollback
 
 
 def run(losses, rollback, policy, optimiser):
-    """One Adam step a loss; the weight of the policy after each update."""
+    """One Adam step a loss; the weight of the policy after each update, and where it went back."""
     weights, backs = [], []
-    for update, loss in enumerate(losses, 1):
+    for loss in losses:
         policy.weight.grad = torch.ones_like(policy.weight)
         optimiser.step()
-        backs.append(rollback.after_update(update, loss))
+        backs.append(rollback.after_update(loss))
         weights.append(policy.weight.item())
     return weights, backs
 
@@ -24,18 +25,20 @@ def fresh():
     return Rollback(policy, optimiser), policy, optimiser
 
 
-def test_a_runaway_goes_back_to_the_copy_before_the_newest_and_halves_the_rate():
+@pytest.mark.parametrize(
+    "runaway", [[9.0] * 40, torch.linspace(1.0, 4.0, 600).tolist()], ids=["at once", "slowly"]
+)
+def test_a_runaway_goes_back_to_a_copy_of_the_best_time_and_halves_the_rate(runaway):
     parts = fresh()
-    weights, backs = run([1.0] * (2 * MEMORY + 30) + [9.0], *parts)
-    assert backs.index(True) == len(backs) - 1
-    assert weights[-1] == weights[MEMORY - 1]
-    assert (parts[0].count, parts[0].rate_factor) == (1, 0.5)
+    weights, backs = run([1.0] * (2 * EVERY + 30) + runaway, *parts)
+    back = backs.index(True)
+    assert weights[back] in (weights[EVERY - 1], weights[2 * EVERY - 1])
+    assert parts[0].rate_factor == 0.5 ** sum(backs) < 1
 
 
 def test_the_cost_of_fresh_episodes_after_it_is_no_runaway():
-    parts = fresh()
-    _, backs = run([1.0] * MEMORY + [9.0] + [4.0, 3.0, 2.0] + [1.0] * 50, *parts)
-    assert sum(backs) == 1
+    losses = [1.0] * 2 * EVERY + [9.0] * 5 + [4.0] * 10 + [1.0] * 300
+    assert sum(run(losses, *fresh())[1]) == 1
 
 
 def test_noise_and_a_falling_loss_are_no_runaway():
@@ -46,10 +49,10 @@ def test_noise_and_a_falling_loss_are_no_runaway():
 
 def test_it_goes_on_from_its_state():
     first = fresh()
-    run([1.0] * (2 * MEMORY + 5), *first)
+    run([1.0] * (2 * EVERY + 5), *first)
     second = fresh()
     for new, old in zip(second, first, strict=True):
         new.load_state_dict(copy.deepcopy(old.state_dict()))
-    weights = [run([9.0], *parts)[0] for parts in (first, second)]
+    weights = [run([9.0] * 10, *parts)[0] for parts in (first, second)]
     assert weights[0] == weights[1]
     assert first[0].count == second[0].count == 1

@@ -172,7 +172,26 @@ class ImitationConfig(TrainingConfig):
     dagger: DaggerConfig
 
 
-_METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig}
+class CandidatesConfig(StrictModel):
+    """Which gains are tried, and on which flights."""
+
+    candidates: int = Field(gt=0)
+    ranges: dict[str, PositiveRange]  # of each gain; units as in parameters.BackupParameters
+    spread: PositiveFloat  # standard deviation of the logarithms around the best
+    first_seed: int  # of the flights in each world
+    flights: int = Field(gt=0)  # a world
+    duration: PositiveFloat  # s, of a flight
+
+
+class SearchConfig(TrainingConfig):
+    """Tuning of a geometric controller by random search in PyBullet worlds."""
+
+    method: Literal["search"]
+    worlds: Annotated[tuple[str, ...], Field(min_length=1)]
+    search: CandidatesConfig
+
+
+_METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig, "search": SearchConfig}
 
 
 def load_training(name: str | Path, changes: Mapping[str, Any] | None = None) -> TrainingConfig:

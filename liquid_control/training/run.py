@@ -30,8 +30,14 @@ from liquid_control.training.expert import Expert
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.imitation import ImitationTrainer
 from liquid_control.training.policy import Progress
+from liquid_control.training.search import SearchTrainer
 
-TRAINERS = {"gradient": GradientTrainer, "imitation": ImitationTrainer}
+Trainer = GradientTrainer | ImitationTrainer | SearchTrainer
+TRAINERS: dict[str, type[Trainer]] = {
+    "gradient": GradientTrainer,
+    "imitation": ImitationTrainer,
+    "search": SearchTrainer,
+}
 CHECKPOINT_EVERY = 20.0  # s
 LOG_EVERY = 10  # updates
 EARLY_STOP_ROWS = 10  # of the log, over which the error is averaged
@@ -45,7 +51,7 @@ def train(
     compiled: bool | None = None,
     restart: bool = False,
     changes: Mapping[str, Any] | None = None,
-    on_start: Callable[[GradientTrainer | ImitationTrainer], None] | None = None,
+    on_start: Callable[[Trainer], None] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train, or go on with, the run that ``config_file`` describes.
@@ -136,7 +142,7 @@ class _Run:
     def __init__(
         self,
         config: TrainingConfig,
-        trainer: GradientTrainer | ImitationTrainer,
+        trainer: Trainer,
         out: Path,
         clock: Callable[[], float],
         restart: bool,

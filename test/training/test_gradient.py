@@ -273,6 +273,30 @@ def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys
     assert (config["seed"], config["optimiser"]["updates"], config["loss"]["yaw"]) == (2, 1, 0.5)
 
 
+def test_a_search_finds_better_gains_and_resumes_to_the_same(tmp_path):
+    config = load_training("expert_searched")
+    search = config.search.model_copy(update={"candidates": 6, "flights": 1, "duration": 4.0})
+    config = config.model_copy(update={"search": search, "worlds": ("hover_gusts",)})
+    file = write(config, tmp_path / "run.yaml")
+    seen = []
+    whole = train(file, tmp_path / "whole", on_progress=lambda p: seen.append(p.error))
+    assert seen == sorted(seen, reverse=True)
+    assert seen[-1] < seen[0] < 1.0
+
+    def cut(progress):
+        if progress.update == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(file, tmp_path / "cut", on_progress=cut)
+    resumed = train(file, tmp_path / "cut")
+    assert read_yaml(resumed) == read_yaml(whole)
+    bad = search.model_copy(update={"ranges": {"position_gain": (1.0, 2.0)}})
+    file = write(config.model_copy(update={"search": bad}), tmp_path / "bad.yaml")
+    with pytest.raises(ConfigError, match=r"search\.ranges: expected"):
+        train(file, tmp_path / "bad")
+
+
 def test_a_file_extends_another_and_replaces_what_it_gives(tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text("extends: hover_liquid\nseed: 9\nnetwork: {kind: gru}\nloss: {yaml: 1}\n")

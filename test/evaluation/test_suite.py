@@ -305,7 +305,14 @@ def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):
     suite = _write(tmp_path, flights=200, changes={"duration": 4.0})
     command = [sys.executable, "-m", "liquid_control.cli", "evaluate", str(suite)]
     command += ["--out", str(tmp_path), "--jobs", "2", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a background job has none
+    )
     rows = tmp_path / ROWS_FILE
     deadline = time.monotonic() + 60
     while not (rows.exists() and rows.stat().st_size) and time.monotonic() < deadline:

@@ -30,7 +30,7 @@ OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, p
 
 _PACKAGES = ("rclpy", "pybullet", "mcap_ros2")
 _START_TIMEOUT = 30.0  # s of wall time until the first step
-_STOP_TIMEOUT = 10.0  # s of wall time to end after a signal
+_STOP_TIMEOUT = 20.0  # s of wall time to end after a signal
 _POLL = 0.02  # s
 # Domains whose ports stay below the ephemeral ones; the rule is in the RTPS specification, 9.6.1
 _DOMAINS = range(1, 102)

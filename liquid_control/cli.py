@@ -132,41 +132,47 @@ def _add_train(commands) -> None:
         "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
     )
     parser.add_argument("--restart", action="store_true", help="drop the run that is there")
+    _add_workers(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_train)
 
 
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--ray", metavar="ADDRESS", help="use a Ray cluster, e.g. auto")
+
+
 def _train(options: argparse.Namespace) -> int:
-    from liquid_control.training.run import train
+    from liquid_control.training.run import train, train_all
 
     runs = _training_runs(options)
-    settings = {
-        "device": options.device,
-        "compiled": False if options.no_compile else None,
-        "restart": options.restart,
-    }
+    workers = {"jobs": options.jobs, "ray_address": options.ray}
     if options.json:
-        results = [train(file, out, changes=c, **settings) for file, out, c in runs]
-        summaries = [_training_summary(result) for result in results]
+        summaries = [_training_summary(result) for result in train_all(runs, **workers)]
         one = len(summaries) == 1
         print(json.dumps(summaries[0] if one else {"runs": summaries}, allow_nan=False))
         return 0
 
-    from liquid_control.display import show_trained, training_progress
+    from liquid_control.display import count_progress, show_trained, training_progress
 
-    for file, out, changes in runs:
+    if options.jobs != 1 or options.ray:
+        with count_progress("training", "runs") as on_progress:
+            results = train_all(runs, on_progress=on_progress, **workers)
+        for result in results:
+            show_trained(result)
+        return 0
+    for run in runs:
         with training_progress() as (on_start, on_progress):
-            result = train(
-                file, out, changes=changes, on_start=on_start, on_progress=on_progress, **settings
-            )
+            result = train(**vars(run), on_start=on_start, on_progress=on_progress)
         show_trained(result)
     return 0
 
 
-def _training_runs(options: argparse.Namespace) -> list[tuple[Path, Path, dict]]:
-    """File, folder and changes of each run; all files are read before the first run starts."""
+def _training_runs(options: argparse.Namespace) -> list:
+    """The runs, in order; all files are read before the first run starts."""
     from liquid_control.config import find_file
     from liquid_control.training.config import load_training
+    from liquid_control.training.run import TrainingJob
 
     changes = dict(_assignment("--set", text) for text in options.set)
     if options.seeds is not None and options.seeds < 1:
@@ -174,11 +180,21 @@ def _training_runs(options: argparse.Namespace) -> list[tuple[Path, Path, dict]]
     files = [find_file(config, "config/training") for config in options.config]
     for file in files:
         load_training(file, changes)
+    settings = {
+        "device": options.device,
+        "compiled": False if options.no_compile else None,
+        "restart": options.restart,
+    }
     if options.seeds is None:
         folders = [options.out / file.stem for file in files] if len(files) > 1 else [options.out]
-        return [(file, out, changes) for file, out in zip(files, folders, strict=True)]
+        return [
+            TrainingJob(file, out, changes, **settings)
+            for file, out in zip(files, folders, strict=True)
+        ]
     return [
-        (file, options.out / file.stem / str(seed), {**changes, "seed": seed})
+        TrainingJob(
+            file, options.out / file.stem / str(seed), {**changes, "seed": seed}, **settings
+        )
         for seed in range(1, options.seeds + 1)
         for file in files
     ]
@@ -234,8 +250,7 @@ def _add_evaluate(commands) -> None:
     parser.add_argument(
         "--condition", action="append", metavar="NAME", help="only this one (repeat for more)"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
-    parser.add_argument("--ray", metavar="ADDRESS", help="fly on a Ray cluster, e.g. auto")
+    _add_workers(parser)
     parser.add_argument("--no-film", action="store_true", help="no film of the worst flight")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_evaluate)
@@ -260,9 +275,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         rows = run_suite(suite, options.out, **workers)
     else:
-        from liquid_control.display import evaluation_progress
+        from liquid_control.display import count_progress
 
-        with evaluation_progress() as on_progress:
+        with count_progress("evaluating", "flights") as on_progress:
             rows = run_suite(suite, options.out, on_progress=on_progress, **workers)
     summary = Summary(suite, rows, options.typed)
     files = write_results(summary, options.out)

@@ -81,10 +81,10 @@ def training_progress() -> Iterator:
 
 
 @contextmanager
-def evaluation_progress() -> Iterator:
-    """A bar over flights; yields the function to call with flights done and in total."""
-    with _progress("{task.completed:.0f} of {task.total:.0f} flights") as bar:
-        task = bar.add_task("evaluating", total=0)
+def count_progress(what: str, things: str) -> Iterator:
+    """A bar over flights or runs; yields the function to call with those done and in total."""
+    with _progress(f"{{task.completed:.0f}} of {{task.total:.0f}} {things}") as bar:
+        task = bar.add_task(what, total=0)
 
         def on_progress(done: int, total: int) -> None:
             bar.start()

@@ -16,12 +16,13 @@ MAY_IMPORT = {
     "frames": BASE,
     "config": BASE,
     "parameters": BASE,
+    "workers": BASE,
     "control": BASE | {"control"},
     "runtime": BASE | {"runtime"},
     "controllers": FLYING,
     "sim": FLYING | {"sim"},
-    "nn": BASE | {"nn", "runtime"},
-    "evaluation": FLYING | {"controllers", "sim", "evaluation"},
+    "nn": BASE | {"nn", "runtime", "workers"},
+    "evaluation": FLYING | {"controllers", "sim", "evaluation", "workers"},
     "nodes": FLYING | {"controllers", "nodes"},
 }
 EXCEPTIONS = {("nodes/simulator.py", "sim")}
@@ -32,6 +33,7 @@ MAY_LOAD = {
     "frames": (),
     "config": (),
     "parameters": (),
+    "workers": (),
     "control": (),
     "runtime": (),
     "controllers": (),

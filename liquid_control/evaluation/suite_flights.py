@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from liquid_control.config import ConfigError, load_vehicle, missing_packages
+from liquid_control.config import ConfigError, load_vehicle
 from liquid_control.control.loop import ControlLoop
 from liquid_control.controllers import make_controller
 from liquid_control.evaluation.metrics import flight_metrics, position_error
@@ -30,6 +28,7 @@ from liquid_control.sim.kernel import vehicle_wrench
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
+from liquid_control.workers import worker_pool
 
 ROWS_FILE = "flights.jsonl"
 _BLOCK = 5  # flights that a worker takes at once
@@ -115,16 +114,17 @@ def run_suite(
 
     An interruption keeps the rows that were written.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs is {jobs}, expected at least 1")
     path = Path(out) / ROWS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = _read_rows(path)
     wanted = {(cell.key, seed) for cell in suite.cells for seed in suite.seeds}
     blocks = _missing_blocks(suite, rows)
     done, total = len(rows.keys() & wanted), len(wanted)
-    on_progress(done, total)
-    with _pool(jobs, ray_address, len(blocks)) as run, path.open("a", encoding="utf-8") as file:
+    with (
+        worker_pool(jobs, ray_address, len(blocks), start=_start_worker) as run,
+        path.open("a", encoding="utf-8") as file,
+    ):
+        on_progress(done, total)
         for finished in run(fly_block, blocks):
             for row in finished:
                 file.write(json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n")
@@ -170,33 +170,6 @@ def _read_rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
         raise ConfigError(f"{path}: not a file of flights: {error!r}") from None
 
 
-@contextmanager
-def _pool(jobs: int, ray_address: str | None, blocks: int) -> Iterator[Callable]:
-    """Something that maps blocks to rows: this process, local processes, or Ray."""
-    if not blocks or (jobs == 1 and ray_address is None):
-        yield map
-        return
-    if ray_address is not None:
-        try:
-            from ray.util.multiprocessing import Pool
-        except ModuleNotFoundError:
-            raise missing_packages("ray", ["ray"]) from None
-        pool = Pool(ray_address=ray_address)
-    else:
-        from multiprocessing import get_context
-
-        # A fresh interpreter: PyBullet and ONNX Runtime don't survive a fork.
-        pool = get_context("spawn").Pool(min(jobs, blocks), initializer=_start_worker)
-    try:
-        yield pool.imap_unordered
-        pool.close()
-    finally:
-        pool.terminate()
-        pool.join()
-
-
 def _start_worker() -> None:
-    """Ctrl-C is for the parent alone, which ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     compile_kernel(vehicle_wrench)
     gc.freeze()  # the loaded packages stay: collections need not look through them again

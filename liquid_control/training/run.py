@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.imitation import ImitationTrainer
 from liquid_control.training.policy import Progress
 from liquid_control.training.search import SearchTrainer
+from liquid_control.workers import worker_pool
 
 Trainer = GradientTrainer | ImitationTrainer | SearchTrainer
 TRAINERS: dict[str, type[Trainer]] = {
@@ -93,6 +96,45 @@ def train(
     return run.export()
 
 
+@dataclass(frozen=True)
+class TrainingJob:
+    """One of several runs: see `train`."""
+
+    config_file: Path
+    out: Path
+    changes: Mapping[str, Any]
+    device: str | None = None
+    compiled: bool | None = None
+    restart: bool = False
+
+
+def train_all(
+    runs: Sequence[TrainingJob],
+    *,
+    jobs: int = 1,
+    ray_address: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Path]:
+    """Train several runs; returns their results, in order.
+
+    ``jobs`` and ``ray_address``: see `worker_pool`; each worker has one thread. On a cluster the
+    folders of the runs are ones that all machines see. ``on_progress`` is called with runs done
+    and in total. An interruption leaves every run at its last checkpoint.
+    """
+    one_thread = partial(torch.set_num_threads, 1)
+    results = {}
+    with worker_pool(jobs, ray_address, len(runs), start=one_thread) as run:
+        on_progress(0, len(runs))
+        for result in run(_train_job, runs):
+            results[result.parent] = result
+            on_progress(len(results), len(runs))
+    return [results[job.out] for job in runs]
+
+
+def _train_job(job: TrainingJob) -> Path:
+    return train(**vars(job))
+
+
 @contextmanager
 def _between_updates() -> Iterator[Callable[[], None]]:
     """Ctrl-C waits for the call of what this yields, so that no half update is ever saved.
@@ -111,8 +153,9 @@ def _between_updates() -> Iterator[Callable[[], None]]:
         if asked:
             raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
-        yield check  # signals are the main thread's
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield check  # signals are the main thread's; a worker's are its parent's
         return
     before = signal.signal(signal.SIGINT, note)
     try:

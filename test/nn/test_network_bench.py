@@ -78,6 +78,16 @@ def test_sequences_choose_on_validation_and_resume(suite, tmp_path):
     assert 0.0 <= whole["results"]["xor_event_irregular"]["late"]["mean"] <= 1.0
     assert (out / "sequences.md").read_text() == whole["markdown"]
 
+    def scores(results):
+        return {
+            (task, network): row["mean"]
+            for task, rows in results.items()
+            for network, row in rows.items()
+        }
+
+    parallel = sequences.bench_sequences(suite, tmp_path / "parallel", jobs=2, **arguments)
+    assert scores(parallel["results"]) == scores(whole["results"])
+
 
 def test_sequences_show_what_is_incomplete(suite, tmp_path):
     result = sequences.bench_sequences(
@@ -92,9 +102,14 @@ def test_sequences_show_what_is_incomplete(suite, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"only_tasks": ["chess"]}, "--task chess"), ({"only_networks": ["vae"]}, "--network vae")],
+    [
+        ({"only_tasks": ["chess"]}, "--task chess"),
+        ({"only_networks": ["vae"]}, "--network vae"),
+        ({"seeds": 0}, "--seeds 0"),
+        ({"jobs": 0}, "jobs is 0"),
+    ],
 )
-def test_unknown_names_are_refused(suite, tmp_path, arguments, message):
+def test_bad_choices_are_refused(suite, tmp_path, arguments, message):
     with pytest.raises(ConfigError, match=message):
         sequences.bench_sequences(suite, tmp_path / "out", **arguments)
 

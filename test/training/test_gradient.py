@@ -261,8 +261,9 @@ def test_an_expert_is_tuned_to_gains_that_fly(tmp_path):
 
 def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys):
     files = [str(write(small(), tmp_path / f"{name}.yaml")) for name in ("a", "b")]
-    command = ["train", *files, "--out", str(tmp_path), "--seeds", "2", "--no-compile", "--json"]
-    assert main([*command, "--set", "optimiser.updates=1", "--set", "loss.yaw=0.5"]) == 0
+    command = ["train", *files, "--seeds", "2", "--no-compile", "--json"]
+    command += ["--set", "optimiser.updates=1", "--set", "loss.yaw=0.5"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [Path(run["policy"]).relative_to(tmp_path).parent.as_posix() for run in runs] == [
         *("a/1", "b/1", "a/2", "b/2")
@@ -271,6 +272,10 @@ def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys
     assert golden[0] == golden[1] != golden[2] == golden[3]
     config = load_artifact(runs[3]["policy"]).metadata.training["config"]
     assert (config["seed"], config["optimiser"]["updates"], config["loss"]["yaw"]) == (2, 1, 0.5)
+
+    assert main([*command, "--out", str(tmp_path / "parallel"), "--jobs", "2"]) == 0
+    parallel = json.loads(capsys.readouterr().out)["runs"]
+    assert [load_artifact(run["policy"]).metadata.golden for run in parallel] == golden
 
 
 def test_a_search_finds_better_gains_and_resumes_to_the_same(tmp_path):

@@ -21,6 +21,7 @@ from pydantic import Field
 from liquid_control.config import StrictModel, find_file, load_yaml
 from liquid_control.nn.baselines import Baseline
 from liquid_control.nn.bench.networks_report import NCPS_CELL, markdown, write_report
+from liquid_control.nn.bench.training import one_thread
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.cfc import CfC
 from liquid_control.nn.export import export_policy
@@ -92,19 +93,15 @@ def bench_networks(
     the CfC are the network that ncps computes (mode "default"), on a really sparse wiring; nn.LSTM
     has as many stored parameters as that CfC (``..._lstm_active``: as many as it has synapses).
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         result = {"load_average": os.getloadavg()[0], "cores": os.cpu_count()}
         result |= _step_times(sizes, sizes.step_calls // (10 if quick else 1))
         result |= _training_times(sizes, 5 if quick else sizes.repeats)
         if not quick:
             result["scaling"] = _scaling(sizes)
-        if out is not None:
-            write_report(result, sizes, command, out)
-        return result
-    finally:
-        torch.set_num_threads(threads)
+    if out is not None:
+        write_report(result, sizes, command, out)
+    return result
 
 
 def _cell(kind: str, sizes: Sizes, units: int) -> Cell:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from pydantic import Field
 
 from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
 from liquid_control.nn.bench import expressivity, studies, tasks
-from liquid_control.nn.bench.training import Task, train_network
+from liquid_control.nn.bench.training import Task, one_thread, train_network
+from liquid_control.workers import worker_pool
 
 # parts of a task that don't decide the result of a single run
 NOT_OF_A_RUN = {"learning_rates", "networks", "published", "floors", "note"}
@@ -40,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, help="number of seeds; default: the config's")
     parser.add_argument("--data", type=Path, help="folder with half_cheetah/ and mnist/")
     parser.add_argument("--out", type=Path, default=Path("results/sequences"))
+    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster, e.g. auto")
     parser.add_argument(
         "--study", action="store_true", help="solver against closed form, and expressivity, instead"
     )
@@ -60,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
         only_networks=options.network,
         seeds=options.seeds,
         quick=options.quick,
+        jobs=options.jobs,
+        ray_address=options.ray,
         report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if options.json:
@@ -96,25 +102,43 @@ def bench_sequences(
     only_networks: list[str] | None = None,
     seeds: int | None = None,
     quick: bool = False,
+    jobs: int = 1,
+    ray_address: str | None = None,
     report=lambda line: None,
 ) -> dict:
     """Run what is missing in ``out``, then write and return the table.
 
     Returns {"results": {task: {network: {mean, std, seeds, ...}}}, "markdown": table}. A task
-    whose data are not there is left out and named in the table.
+    whose data are not there is left out and named in the table. ``jobs`` and ``ray_address``: see
+    `worker_pool`.
     """
     chosen = {name: suite.tasks[name] for name in suite.tasks if name in (only_tasks or [name])}
     _check_names("--task", only_tasks, suite.tasks)
     _check_names("--network", only_networks, {n for task in chosen.values() for n in task.networks})
+    if seeds is not None and seeds < 1:
+        raise ConfigError(f"--seeds {seeds}: expected a whole number above 0")
     out.mkdir(parents=True, exist_ok=True)
-    runs, absent = _Runs(out / "sequences.json", quick, report), {}
+    runs, absent = _Runs(out / "sequences.json", quick), {}
+    pairs = []
     for name, task in chosen.items():
         try:
-            for network in task.networks:
-                if network in (only_networks or [network]):
-                    _run_network(runs, name, task, network, data, seeds or suite.seeds)
+            _parts(name, task, 0, data)
         except (ConfigError, ModuleNotFoundError) as error:
             absent[name] = str(error)
+        else:
+            pairs += [(name, task, n) for n in task.networks if n in (only_networks or [n])]
+    with worker_pool(jobs, ray_address, len(pairs)) as run:
+        # the trials of the learning rate at seed 0, then the other seeds at the chosen one
+        last = 1 if quick else seeds or suite.seeds
+        for chunk in (range(1), range(1, last)):
+            missing = [job for pair in pairs for job in runs.missing(*pair, chunk, data)]
+            for k, (job, result) in enumerate(run(_run, missing), 1):
+                runs.keep(job, result)
+                report(
+                    f"{k} of {len(missing)}: {job.name} {job.network} seed {job.seed} rate "
+                    f"{job.learning_rate:g}: valid {result['valid']:.4g}, test "
+                    f"{result['score']:.4g} ({result['seconds']:.0f} s)"
+                )
     results = _collect(suite, runs)
     markdown = _markdown(suite, results, absent)
     (out / "sequences.md").write_text(markdown)
@@ -127,21 +151,43 @@ def _check_names(option: str, names: list[str] | None, known: Collection[str]) -
             raise ConfigError(f"{option} {name}: expected one of {', '.join(known)}")
 
 
-def _run_network(runs: "_Runs", name: str, task: Task, network: str, data, seeds: int) -> None:
-    """The trials of the learning rate at seed 0, then the other seeds at the chosen one."""
-    for rate in task.learning_rates:
-        runs.run(name, task, network, 0, rate, data)
-    chosen = runs.chosen_rate(name, task, network)
-    for seed in range(1, 1 if runs.quick else seeds):
-        runs.run(name, task, network, seed, chosen, data)
+@dataclass(frozen=True)
+class _Job:
+    """One run: a network of a task, a seed, a learning rate."""
+
+    key: str
+    name: str
+    task: Task
+    network: str
+    seed: int
+    learning_rate: float
+    epochs: int
+    data: Path | None
+
+
+def _run(job: _Job) -> tuple[_Job, dict]:
+    parts = _parts(job.name, job.task, job.seed, job.data)
+    network = job.task.networks[job.network]
+    with one_thread():
+        return job, train_network(
+            job.task,
+            network,
+            parts,
+            seed=job.seed,
+            learning_rate=job.learning_rate,
+            epochs=job.epochs,
+        )
 
 
 class _Runs:
     """The finished runs of one sequences.json."""
 
-    def __init__(self, path: Path, quick: bool, report) -> None:
-        self.path, self.quick, self.report = path, quick, report
-        self.done = json.loads(path.read_text()) if path.is_file() else {}
+    def __init__(self, path: Path, quick: bool) -> None:
+        self.path, self.quick = path, quick
+        try:
+            self.done = json.loads(path.read_text()) if path.is_file() else {}
+        except ValueError as error:
+            raise ConfigError(f"{path}: not a file of runs: {error}") from None
 
     def key(self, name: str, task: Task, network: str, seed: int, rate: float) -> str:
         """Names a run by all that decides its result, so that a changed setting is run anew."""
@@ -153,25 +199,25 @@ class _Runs:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
         return f"{name}/{network}/{seed}/{rate:g}/{digest}"
 
-    def run(self, name: str, task: Task, network: str, seed: int, rate: float, data) -> None:
-        """Train unless that is done; what is finished is on disk at once."""
-        key = self.key(name, task, network, seed, rate)
-        if key in self.done:
-            return
-        result = train_network(
-            task,
-            task.networks[network],
-            _parts(name, task, seed, data),
-            seed=seed,
-            learning_rate=rate,
-            epochs=1 if self.quick else task.epochs,
-        )
-        self.done[key] = {"task": name, "network": network, "seed": seed, **result}
+    def missing(
+        self, name: str, task: Task, network: str, seeds: range, data: Path | None
+    ) -> Iterator[_Job]:
+        """What has not run: all learning rates at seed 0, the chosen one at the other seeds."""
+        epochs = 1 if self.quick else task.epochs
+        for seed in seeds:
+            rates = [self.chosen_rate(name, task, network)] if seed else task.learning_rates
+            for rate in rates:
+                key = self.key(name, task, network, seed, rate)
+                if key not in self.done:
+                    yield _Job(key, name, task, network, seed, rate, epochs, data)
+
+    def keep(self, job: _Job, result: dict) -> None:
+        """Add a result; it is on disk at once."""
+        about = {"task": job.name, "network": job.network, "seed": job.seed}
+        self.done[job.key] = {**about, **result}
         partial = self.path.with_suffix(".partial")
         partial.write_text(json.dumps(self.done, indent=1))
         partial.replace(self.path)
-        self.report(f"{name} {network} seed {seed} rate {rate:g}: valid {result['valid']:.4g}, "
-                    f"test {result['score']:.4g} ({result['seconds']:.0f} s)")  # fmt: skip
 
     def chosen_rate(self, name: str, task: Task, network: str) -> float | None:
         """The learning rate that is best on validation at seed 0; None before all are tried."""

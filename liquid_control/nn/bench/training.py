@@ -1,6 +1,8 @@
 """One training run of a sequence task: network, optimizer, score. The same for every network."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -51,6 +53,17 @@ class Task(StrictModel):
 
     def better(self, score: float, than: float) -> bool:
         return score < than if self.metric == "mse" else score > than
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, as long as it lasts."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generator, seed: int):

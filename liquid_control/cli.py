@@ -177,7 +177,9 @@ def _training_runs(options: argparse.Namespace) -> list:
     changes = dict(_assignment("--set", text) for text in options.set)
     if options.seeds is not None and options.seeds < 1:
         raise ConfigError(f"--seeds {options.seeds}: expected a whole number above 0")
-    files = [find_file(config, "config/training") for config in options.config]
+    # absolute: a worker on another machine has a folder of its own
+    files = [find_file(config, "config/training").absolute() for config in options.config]
+    folder = options.out.absolute()
     for file in files:
         load_training(file, changes)
     settings = {
@@ -186,15 +188,13 @@ def _training_runs(options: argparse.Namespace) -> list:
         "restart": options.restart,
     }
     if options.seeds is None:
-        folders = [options.out / file.stem for file in files] if len(files) > 1 else [options.out]
+        folders = [folder / file.stem for file in files] if len(files) > 1 else [folder]
         return [
             TrainingJob(file, out, changes, **settings)
             for file, out in zip(files, folders, strict=True)
         ]
     return [
-        TrainingJob(
-            file, options.out / file.stem / str(seed), {**changes, "seed": seed}, **settings
-        )
+        TrainingJob(file, folder / file.stem / str(seed), {**changes, "seed": seed}, **settings)
         for seed in range(1, options.seeds + 1)
         for file in files
     ]

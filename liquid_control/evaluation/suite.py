@@ -202,9 +202,9 @@ def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
         if name == GEOMETRIC:
             found.append(name)
         elif "*" in name:
-            found += sorted(glob(name))
+            found += [str(Path(file).absolute()) for file in sorted(glob(name))]
         else:
-            found.append(str(find_file(name, "config/policies")))
+            found.append(str(find_file(name, "config/policies").absolute()))
     if not found:
         raise ConfigError(f"policy {policy}: no file matches {', '.join(names)}")
     return found

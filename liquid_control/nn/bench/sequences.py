@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     summary = bench_sequences(
         suite,
         options.out,
-        data=options.data,
+        data=options.data and options.data.absolute(),  # for workers on other machines
         only_tasks=options.task,
         only_networks=options.network,
         seeds=options.seeds,

@@ -6,6 +6,8 @@ file (`parameters.BackupParameters`), not a network.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import torch
@@ -59,8 +61,10 @@ class Expert(nn.Module):
         return command.T, memory.T
 
     def gains(self) -> BackupParameters:
-        """The tuned gains as plain numbers, to three digits; a gain out of range is an error."""
-        values = {
-            name: float(f"{float(gain.detach().exp()):.3g}") for name, gain in self.log_gain.items()
-        }
+        """The tuned gains; see `gains_at`."""
+        return self.gains_at({name: float(gain.detach()) for name, gain in self.log_gain.items()})
+
+    def gains_at(self, log_gain: Mapping[str, float]) -> BackupParameters:
+        """These logarithms as plain gains, to three digits; a gain out of range is an error."""
+        values = {name: float(f"{math.exp(value):.3g}") for name, value in log_gain.items()}
         return parse({**self.start.model_dump(), **values}, BackupParameters, "tuned gains")

@@ -70,10 +70,7 @@ class SearchTrainer:
     def _error(self, log_gain: dict[str, float]) -> float:
         """Mean RMSE in m over all flights of the candidate."""
         settings = self.config.search
-        before = {name: gain.detach().clone() for name, gain in self.policy.log_gain.items()}
-        self._set(log_gain)
-        controller = GeometricController(self.policy.gains())
-        self._set(before)
+        controller = GeometricController(self.policy.gains_at(log_gain))
         loop = ControlLoop(
             controller, self._vehicle, ControllerParameters(vehicle=self.config.vehicle)
         )
@@ -87,18 +84,15 @@ class SearchTrainer:
                 errors.append(CRASHED if log.crashed or rmse is None else min(rmse, CRASHED))
         return float(np.mean(errors))
 
-    def _set(self, log_gain: dict) -> None:
-        with torch.no_grad():
-            for name, value in log_gain.items():
-                self.policy.log_gain[name].copy_(torch.as_tensor(value))
-
     def step(self) -> Progress:
         """One candidate; the best so far are the gains of `policy`."""
         candidate = self._draw()
         error = self._error(candidate)
         if error < self._best:
             self._best = error
-            self._set(candidate)
+            with torch.no_grad():
+                for name, value in candidate.items():
+                    self.policy.log_gain[name].fill_(value)
         self.update += 1
         return Progress(self.update, self.updates, self._best, self._best, 0.0)
 

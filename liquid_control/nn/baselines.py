@@ -17,18 +17,23 @@ ct_gru      Mozer et al. 2017: traces with log-spaced time         each trace de
             constants, a softmax over them as gates
 neural_ode  dh/dt = tanh(W [x, h] + b)/nominal_dt, four steps of   integration time
             RK4 (3/8 rule, as torchdiffeq's "rk4"), Chen et al. 2018
+ode_rnn     dh/dt = tanh(W h + b)/nominal_dt by the same solver,   integration time
+            then a GRU; Rubanova et al. 2019
 CT-RNN is :class:`liquid_control.nn.cfc.CfC` with mode "ctrnn".
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liquid_control.nn.cell import Cell, Weights
+from liquid_control.nn.checks import above_zero, one_of, whole
+from liquid_control.nn.compiled import in_transform
 
-BASELINES = ("mlp", "rnn", "lstm", "gru", "gru_decay", "ct_gru", "neural_ode")
+BASELINES = ("mlp", "rnn", "lstm", "gru", "gru_decay", "ct_gru", "neural_ode", "ode_rnn")
 CT_GRU_TRACES = 8
 CT_GRU_TAU = (0.5, 200.0)  # shortest and longest time constant in units of nominal_dt
 ODE_STEPS = 4  # RK4 steps within one step of the cell
@@ -49,37 +54,33 @@ class Baseline(Cell):
         dt_input: bool = False,
     ) -> None:
         super().__init__()
-        if kind not in BASELINES:
-            raise ValueError(f"kind is {kind!r}, expected one of {BASELINES}")
-        for name, value in (("input_size", input_size), ("units", units)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}, expected at least 1")
-        if not nominal_dt > 0:
-            raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
-        self.kind, self.units, self.nominal_dt = kind, units, float(nominal_dt)
-        self.input_size, self.dt_input = input_size, dt_input
-        self.output_size = output_size or units
+        one_of("kind", kind, BASELINES)
+        self.kind, self.nominal_dt = kind, above_zero("nominal_dt", nominal_dt)
+        self.input_size, self.units = whole("input_size", input_size), whole("units", units)
+        self.dt_input, self.has_readout = dt_input, output_size is not None
+        self.output_size = whole("output_size", output_size) if self.has_readout else units
         self.state_size = units * {"lstm": 2, "ct_gru": CT_GRU_TRACES}.get(kind, 1)
-        self.unit_output = output_size is None and kind != "neural_ode"
+        # a CT-GRU's output is a sum of traces
+        self.unit_output = not self.has_readout and kind not in ("neural_ode", "ct_gru")
         inputs = input_size + dt_input
-        rows = {"lstm": 4, "gru": 3, "gru_decay": 3, "ct_gru": 2}.get(kind, 1) * units
+        rows = {"lstm": 4, "gru": 3, "gru_decay": 3, "ct_gru": 2, "ode_rnn": 3}.get(kind, 1) * units
         fan = inputs if kind == "mlp" else inputs + units
 
-        def matrix(rows: int, columns: int, gain: float) -> nn.Parameter:
+        def matrix(rows: int, columns: int, gain: float, fan: int = fan) -> nn.Parameter:
             return nn.Parameter(torch.randn(rows, columns, generator=rng) * gain / math.sqrt(fan))
 
         self.weight_input = matrix(rows, inputs, 1.5)
         self.bias = nn.Parameter(torch.zeros(rows))
+        self.weight_hidden = matrix(rows, units, 1.5, units if kind == "mlp" else fan)
         if kind == "mlp":
-            fan = units
-            self.weight_hidden = matrix(units, units, 1.5)
             self.bias_hidden = nn.Parameter(torch.zeros(units))
-        else:
-            self.weight_hidden = matrix(rows, units, 1.5)
         if kind == "lstm":
             self.bias.data[units : 2 * units] = 1.0
         if kind == "gru_decay":
             self.decay = nn.Parameter(torch.full((2, units), 0.01))
+        if kind == "ode_rnn":
+            self.weight_slope = matrix(units, units, 1.0, units)
+            self.bias_slope = nn.Parameter(torch.zeros(units))
         if kind == "ct_gru":
             self.weight_candidate = matrix(units, fan, 1.5)
             self.bias_candidate = nn.Parameter(torch.zeros(units))
@@ -87,15 +88,12 @@ class Baseline(Cell):
             spaced = torch.linspace(low, high, CT_GRU_TRACES)
             self.register_buffer("log_tau", spaced, persistent=False)
             self.bias.data.fill_(0.5 * (low + high))
-        if output_size is not None:
-            fan = units
-            self.weight_output = matrix(output_size, units, 1.0)
+        if self.has_readout:
+            self.weight_output = matrix(output_size, units, 1.0, units)
             self.bias_output = nn.Parameter(torch.zeros(output_size))
 
     def weights(self) -> Weights:
-        if self.output_size == self.units and not hasattr(self, "weight_output"):
-            return ()
-        return (self.weight_output, self.bias_output)
+        return (self.weight_output, self.bias_output) if self.has_readout else ()
 
     def advance(
         self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
@@ -111,6 +109,7 @@ class Baseline(Cell):
             self.kind not in ("rnn", "lstm", "gru")
             or observed_BT is not None
             or reset_BT is not None
+            or in_transform()
         ):
             return None
         if self.dt_input:
@@ -135,7 +134,7 @@ class Baseline(Cell):
         return F.linear(hidden, *weights) if weights else hidden
 
     def config(self) -> dict:
-        readout = self.output_size if hasattr(self, "weight_output") else None
+        readout = self.output_size if self.has_readout else None
         names = ("kind", "input_size", "units", "nominal_dt", "dt_input")
         return {**{name: getattr(self, name) for name in names}, "output_size": readout}
 
@@ -184,18 +183,27 @@ class Baseline(Cell):
 
     def _neural_ode(self, input_BF, state_BU, t_B1):
         from_input = F.linear(input_BF, self.weight_input, self.bias)
-        h_B1 = t_B1 / ODE_STEPS  # each sample has its own dt
+        return _solve(
+            lambda h: torch.tanh(from_input + F.linear(h, self.weight_hidden)), state_BU, t_B1
+        )
 
-        def slope(hidden_BU):
-            return torch.tanh(from_input + F.linear(hidden_BU, self.weight_hidden))
+    def _ode_rnn(self, input_BF, state_BU, t_B1):
+        state_BU = _solve(
+            lambda h: torch.tanh(F.linear(h, self.weight_slope, self.bias_slope)), state_BU, t_B1
+        )
+        return self._gru(input_BF, state_BU, t_B1)
 
-        for _ in range(ODE_STEPS):
-            k1 = slope(state_BU)
-            k2 = slope(state_BU + h_B1 * k1 / 3.0)
-            k3 = slope(state_BU + h_B1 * (k2 - k1 / 3.0))
-            k4 = slope(state_BU + h_B1 * (k1 - k2 + k3))
-            state_BU = state_BU + h_B1 * (k1 + 3.0 * (k2 + k3) + k4) / 8.0
-        return state_BU
+
+def _solve(slope: Callable[[Tensor], Tensor], state_BU: Tensor, t_B1: Tensor) -> Tensor:
+    """The state after t, which each sample has its own of, by ODE_STEPS steps of RK4."""
+    h_B1 = t_B1 / ODE_STEPS
+    for _ in range(ODE_STEPS):
+        k1 = slope(state_BU)
+        k2 = slope(state_BU + h_B1 * k1 / 3.0)
+        k3 = slope(state_BU + h_B1 * (k2 - k1 / 3.0))
+        k4 = slope(state_BU + h_B1 * (k1 - k2 + k3))
+        state_BU = state_BU + h_B1 * (k1 + 3.0 * (k2 + k3) + k4) / 8.0
+    return state_BU
 
 
 def lstm_update(gates: Tensor, memory_BU: Tensor) -> Tensor:

@@ -3,10 +3,13 @@
 Shapes: B batch, T time, F inputs, H state, O outputs. dt is in seconds, one value a sample.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from liquid_control.nn.wiring import Layer
+from liquid_control.nn.checks import one_of, shapes
+from liquid_control.nn.wiring import Layer, Wiring
 
 Weights = tuple[Tensor, ...]
 
@@ -28,6 +31,7 @@ class Cell(nn.Module):
     input_size: int
     state_size: int
     output_size: int
+    nominal_dt: float  # s, the control period; rates and gates are learned relative to it
     unit_output = False  # whether the output stays within [-1, 1] whatever the weights
 
     @property
@@ -69,7 +73,11 @@ class Cell(nn.Module):
         observed_BT: Tensor | None,
         reset_BT: Tensor | None,
     ) -> tuple[Tensor, Tensor] | None:
-        """(output_BTO, last state_BH) from a compiled kernel; None if none takes these."""
+        """(output_BTO, last state_BH) from a compiled kernel; None if none takes these.
+
+        The arguments are those of :func:`liquid_control.nn.sequence.run_sequence`, inputs of
+        missing samples zeroed.
+        """
         return None
 
     def step(
@@ -80,6 +88,13 @@ class Cell(nn.Module):
         return self.output(state_BH, weights), state_BH
 
     def forward(self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`step` on checked shapes; dt of at least 0 s, which is not checked."""
+        batch = input_BF.shape[0]
+        shapes(
+            input=(input_BF, (batch, self.input_size)),
+            state=(state_BH, (batch, self.state_size)),
+            dt=(dt_B1, (batch, 1)),
+        )
         return self.step(input_BF, state_BH, dt_B1, self.weights())
 
 
@@ -103,10 +118,8 @@ def gather_sources(layer: Layer, input_BF: Tensor, state_BH: Tensor, fresh: list
 
 def checked_polarity(polarity: str | None, compat: str | None) -> str:
     """ "fixed" unless asked otherwise; "initial" for ``compat="ncps"``, where no sign is kept."""
-    if compat not in (None, "ncps"):
-        raise ValueError(f"compat is {compat!r}, expected None or 'ncps'")
-    if polarity not in (None, "fixed", "initial"):
-        raise ValueError(f"polarity is {polarity!r}, expected 'fixed' or 'initial'")
+    one_of("compat", compat, (None, "ncps"))
+    one_of("polarity", polarity, (None, "fixed", "initial"))
     if compat and polarity == "fixed":
         raise ValueError(f"polarity is 'fixed', which compat {compat!r} does not have")
     return polarity or ("initial" if compat else "fixed")
@@ -115,3 +128,16 @@ def checked_polarity(polarity: str | None, compat: str | None) -> str:
 def fan_in(mask_HF: Tensor) -> Tensor:
     """(H, 1) number of sources of each neuron that have a synapse, at least 1."""
     return mask_HF.ne(0).sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def initial_tau(wiring: Wiring, tau_range: tuple[float, float]) -> Tensor:
+    """(H,) time constants in units of nominal_dt.
+
+    Those of the command neurons are log-spaced over ``tau_range``, the other groups start at a
+    third, i.e. almost without lag. Without command neurons all neurons are spaced.
+    """
+    tau_H = torch.full((wiring.units,), 1.0 / 3.0)
+    spaced = wiring.groups["command"] if wiring.command else range(wiring.units)
+    low, high = (math.log10(value) for value in tau_range)
+    tau_H[spaced.start : spaced.stop] = torch.logspace(low, high, len(spaced))
+    return tau_H

@@ -18,7 +18,7 @@ leaky    the leaky integrator: ctrnn with A = Wa z + ba and without synapses ins
 default  f1 = tanh(W1 z + b1), f2 = tanh(W2 z + b2), s = sigmoid((Wa z + ba)*t + Wb z + bb),
          h <- f1*(1 - s) + f2*s
 no_gate  h <- f1 + f2*s
-pure     h <- A - A*exp(-t*(|w_tau| + |W1 z + b1|))*(W1 z + b1)
+pure     h <- A - A*exp(-t*(w_tau + |W1 z + b1|))*(W1 z + b1), A and w_tau above 0
 
 In the last three t shifts a gate: dt = 0 is safe but not the identity. Their z includes each
 neuron's own last state, as the LTC equation they approximate does.
@@ -26,6 +26,7 @@ neuron's own last state, as the LTC equation they approximate does.
 Weights exist only where the wiring has a synapse, in every head. ``polarity="fixed"`` keeps the
 sign of each synapse in the heads that give the target (A, f1, f2): w = sign*|w|; a conductance or
 a time gate has no polarity, as in LTC where only the reversal potential carries it.
+``pure`` subtracts its head, which has the opposite sign for that reason.
 ``polarity="initial"`` starts from that sign and lets training change it. ``compat="ncps"`` computes
 what the wired CfC of the ncps package does instead: signs are ignored, each layer's own block is
 dense, and so are both time heads; its timespan is t = dt / nominal_dt.
@@ -37,9 +38,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liquid_control.nn.cell import Cell, Weights, checked_polarity, fan_in, gather_sources
-from liquid_control.nn.compiled import compiled_for, masks_TB
-from liquid_control.nn.wiring import Wiring, wiring_from_config
+from liquid_control.nn.cell import (
+    Cell,
+    Weights,
+    checked_polarity,
+    fan_in,
+    gather_sources,
+    initial_tau,
+)
+from liquid_control.nn.checks import above_zero, interval, one_of
+from liquid_control.nn.compiled import compiled_for, kept_steps, masks_TB
+from liquid_control.nn.wiring import Wiring
 
 # heads of each mode: (those that carry polarity, those that do not)
 HEADS = {
@@ -56,15 +65,15 @@ TARGET_GAIN = {
     "closed": 1.5, "ctrnn": 1.5, "leaky": 1.0, "default": 2.0, "no_gate": 1.5, "pure": 3.0
 }  # fmt: skip
 RATE_GAIN = 1.0
+PURE_RATE = 0.1  # w_tau of mode pure at initialisation, 1/nominal_dt
 
 
 class CfC(Cell):
     """A wired closed-form cell; output is the state of the motor neurons.
 
     nominal_dt: control period in seconds; rates and gates are learned relative to it.
-    tau_range: command neurons' time constants at initialisation, log-spaced between these
-        multiples of nominal_dt (5 ms to 2 s at 100 Hz); the other groups start at a third of
-        nominal_dt, i.e. almost without lag. Without command neurons all neurons are spaced. For
+    tau_range: smallest and largest time constant of the command neurons at initialisation, in
+        nominal_dt (5 ms to 2 s at 100 Hz); see :func:`liquid_control.nn.cell.initial_tau`. For
         the modes that have a time constant: closed, ctrnn and leaky.
     polarity: "fixed" (default) or "initial".
     motor_gain: factor on the motor neurons' weights at initialisation. A policy whose first
@@ -85,18 +94,15 @@ class CfC(Cell):
         compat: str | None = None,
     ) -> None:
         super().__init__()
-        if mode not in HEADS:
-            raise ValueError(f"mode is {mode!r}, expected one of {list(HEADS)}")
+        one_of("mode", mode, HEADS)
         polarity = checked_polarity(polarity, compat)
         if compat and mode not in GATED:
             raise ValueError(f"mode is {mode!r}, but compat {compat!r} is for {GATED}")
-        for name, value in (("nominal_dt", nominal_dt), ("motor_gain", motor_gain)):
-            if not value > 0:
-                raise ValueError(f"{name} is {value}, expected a number above 0")
         self.wiring, self.mode = wiring, mode
         self.polarity, self.compat = polarity, compat
-        self.nominal_dt, self.tau_range = float(nominal_dt), tuple(tau_range)
-        self.motor_gain = float(motor_gain)
+        self.nominal_dt = above_zero("nominal_dt", nominal_dt)
+        self.tau_range = interval("tau_range", tau_range)
+        self.motor_gain = above_zero("motor_gain", motor_gain)
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
         self.unit_output = mode in ("closed", "ctrnn", "default")
@@ -109,6 +115,8 @@ class CfC(Cell):
                     layer.source_start : layer.source_stop, layer.start : layer.stop
                 ].T
             )
+            if mode == "pure" and not compat:
+                synapses_NS = -synapses_NS
             own_column = layer.start + wiring.sensory - layer.source_start
             sign, free = self._masks(synapses_NS, own_column)
             self.register_buffer(f"sign{index}", sign, persistent=False)
@@ -121,14 +129,15 @@ class CfC(Cell):
                 self.bias[index].data.copy_(-effective_NS.sum(dim=1))
         motors = self.weight[-1].data.unflatten(0, (sum(HEADS[mode]), -1))[:, -wiring.motor :]
         motors *= motor_gain
-        rate_H = 1.0 / self._initial_tau()
+        rate_H = 1.0 / initial_tau(wiring, self.tau_range)
         if mode == "closed":
             self.log_k_leak = nn.Parameter(torch.log(0.25 * rate_H))
             self.log_k_syn = nn.Parameter(torch.log(1.5 * rate_H))
         elif mode in ("ctrnn", "leaky"):
             self.log_k = nn.Parameter(torch.log(rate_H))
         elif mode == "pure":
-            self.w_tau = nn.Parameter(torch.zeros(wiring.units))
+            start = 0.0 if compat else math.log(PURE_RATE)
+            self.w_tau = nn.Parameter(torch.full((wiring.units,), start))
             self.amplitude = nn.Parameter(torch.ones(wiring.units))
 
     def _masks(self, synapses_NS: Tensor, own_column: int) -> tuple[Tensor, Tensor]:
@@ -169,15 +178,6 @@ class CfC(Cell):
         weight[: polar * neurons] = torch.where(fixed, target.abs(), target)
         return weight * exists
 
-    def _initial_tau(self) -> Tensor:
-        """(H,) time constants in units of nominal_dt."""
-        tau_H = torch.full((self.state_size,), 1.0 / 3.0)
-        groups = self.wiring.groups
-        spaced = groups["command"] if self.wiring.command else range(self.state_size)
-        low, high = (math.log10(value) for value in self.tau_range)
-        tau_H[spaced.start : spaced.stop] = torch.logspace(low, high, len(spaced))
-        return tau_H
-
     def tau_bounds(self) -> tuple[Tensor, Tensor]:
         """(H,) smallest and largest time constant in seconds that any input can cause."""
         if self.mode == "closed":
@@ -212,7 +212,9 @@ class CfC(Cell):
         if self.mode in ("ctrnn", "leaky"):
             return (self.log_k.exp(),)
         if self.mode == "pure":
-            return self.w_tau.abs(), self.amplitude
+            if self.compat:  # w_tau starts at 0, where its absolute value has no slope
+                return self.w_tau.abs(), self.amplitude
+            return self.w_tau.exp(), self.amplitude.abs()
         return ()
 
     def _effective(self, index: int) -> Tensor:
@@ -251,6 +253,7 @@ class CfC(Cell):
             self.mode,
             self._synapses,
             self.output_size,
+            kept_steps(input_BTF.shape[1], input_BTF, state_BH, dt_BT1, *parameters, *constants),
             self.nominal_dt,
             *masks_TB(observed_BT, reset_BT),
             torch.stack((*constants, absent, absent)[:2]),
@@ -275,10 +278,6 @@ class CfC(Cell):
             "compat": self.compat,
         }
 
-    @classmethod
-    def from_config(cls, wiring: dict, rng: torch.Generator, **values) -> "CfC":
-        return cls(wiring_from_config(wiring), rng=rng, **values)
-
 
 def _closed(heads, state_BN, t_B1, k_leak_N, k_syn_N):
     target, gate = heads.chunk(2, dim=1)
@@ -292,7 +291,8 @@ def _ctrnn(heads, state_BN, t_B1, k_N):
 
 
 def _leaky(target_BN, state_BN, t_B1, k_N):
-    return target_BN + (state_BN - target_BN) * torch.exp(-t_B1 * k_N)
+    # in this form dt = 0 is the identity, however far the target is
+    return state_BN - (target_BN - state_BN) * torch.expm1(-t_B1 * k_N)
 
 
 def _default(heads, state_BN, t_B1):

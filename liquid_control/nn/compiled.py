@@ -12,11 +12,17 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 
 @cache
 def _numba_is_installed() -> bool:
     return importlib.util.find_spec("numba") is not None
+
+
+def in_transform() -> bool:
+    """Whether a function transform of torch (vmap, forward-mode derivatives) is under way."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def compiled_for(*tensors: Tensor) -> bool:
@@ -27,11 +33,26 @@ def compiled_for(*tensors: Tensor) -> bool:
         and dtype in (torch.float32, torch.float64)
         and all(tensor.dtype == dtype and tensor.device.type == "cpu" for tensor in tensors)
         and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
+        and not in_transform()
     )
 
 
+def kept_steps(steps: int, *tensors: Tensor) -> int:
+    """Of how many steps a kernel keeps what it computed: all for a backward pass, else two."""
+    backward = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return steps if backward else min(steps, 2)
+
+
+def refuse_second_derivatives() -> None:
+    """For the backward pass of a kernel, which autograd can't look into."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "a compiled kernel has no second derivatives; call run_sequence(..., compiled=False)"
+        )
+
+
 LANES = 32  # samples that a kernel computes together
+LONGEST = 1e30  # nominal_dt; of LTC's substeps: a longer one, infinity too, counts as this
 
 
 class Scratch:

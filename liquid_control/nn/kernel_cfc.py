@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.nn.compiled import Scratch, blocks_of
+from liquid_control.nn.compiled import Scratch, blocks_of, refuse_second_derivatives
 from liquid_control.nn.simd import (
     LANES,
     exp,
+    goes_on,
     inlined,
     kernel,
     load,
@@ -99,7 +100,8 @@ def _update(mode, u0, u1, u2, u3, t, h, c0, c1):
     target = u0 if mode == LEAKY else tanh(u0)
     s = sigmoid(u1) if mode == CLOSED else u1
     decay = exp(0.0 - t * (c0 + c1 * s))
-    return target + (h - target) * decay, target, s, decay, u3
+    state = h + (target - h) * (1.0 - decay) if mode == LEAKY else target + (h - target) * decay
+    return state, target, s, decay, u3
 
 
 @inlined
@@ -136,20 +138,27 @@ def _update_gradient(mode, d, s0, s1, s2, s3, t, h, c0, c1):
 @kernel
 def forward(mode, start, source, w_ZS, constants, rate, x_BTF, h_BH, dt_BT, missing_TB, reset_TB,
             sources_KTVL, saved_KTHSL, output_BTO, last_BH):  # fmt: skip
-    """Fill the last four; constants: (2, H)."""
+    """Fill the last four; constants: (2, H).
+
+    sources and saved hold all steps, or the last few in turn.
+    """
     batch, steps, inputs = x_BTF.shape
     units, outputs = h_BH.shape[1], output_BTO.shape[2]
+    kept = sources_KTVL.shape[1]
     old, fresh = INPUT + inputs, INPUT + inputs + units
     for block in range(sources_KTVL.shape[0]):
         lane = block * LANES
         lanes = min(LANES, batch - lane)
         for step in range(steps):
-            rows = sources_KTVL[block, step]
+            rows, last = sources_KTVL[block, step % kept], sources_KTVL[block, (step - 1) % kept]
+            saved = saved_KTHSL[block, step % kept]
             rows[0] = 1
             if lanes < LANES:
                 rows[TIME:old] = 0
             for b in range(lanes):
                 rows[TIME, b] = dt_BT[lane + b, step] * rate
+                if goes_on(missing_TB, reset_TB, step, lane + b):
+                    rows[TIME, b] += last[TIME, b]
                 for i in range(inputs):
                     rows[INPUT + i, b] = x_BTF[lane + b, step, i]
             if step == 0:
@@ -159,7 +168,6 @@ def forward(mode, start, source, w_ZS, constants, rate, x_BTF, h_BH, dt_BT, miss
                     for n in range(units):
                         rows[old + n, b] = h_BH[lane + b, n]
             else:
-                last = sources_KTVL[block, step - 1]
                 for n in range(units):
                     state = load(last, (fresh + n, 0))
                     if missing_TB.size:
@@ -180,7 +188,7 @@ def forward(mode, start, source, w_ZS, constants, rate, x_BTF, h_BH, dt_BT, miss
                 )
                 store(state, rows, (fresh + n, 0))
                 for k, value in enumerate((s0, s1, s2, s3)):
-                    store(value, saved_KTHSL, (block, step, n, k, 0))
+                    store(value, saved, (n, k, 0))
             for b in range(lanes):
                 held = missing_TB.size > 0 and missing_TB[step, lane + b]
                 state_row = old if held else fresh
@@ -216,7 +224,11 @@ def backward(mode, start, source, w_ZS, constants, rate, missing_TB, reset_TB, s
                 d_sources_VL[old + n, b] = grad_BH[lane + b, n]
         for step in range(steps - 1, -1, -1):
             rows = sources_KTVL[block, step]
-            d_sources_VL[:old] = 0
+            d_sources_VL[0] = 0
+            d_sources_VL[INPUT:old] = 0
+            for b in range(LANES):
+                if not (step + 1 < steps and goes_on(missing_TB, reset_TB, step + 1, lane + b)):
+                    d_sources_VL[TIME, b] = 0
             for b in range(lanes):
                 for o in range(outputs):
                     d_sources_VL[old + units - outputs + o, b] += grad_BTO[lane + b, step, o]
@@ -278,6 +290,7 @@ class CfCSequence(torch.autograd.Function):
         mode,
         synapses,
         outputs,
+        kept,
         nominal_dt,
         missing,
         reset,
@@ -295,8 +308,8 @@ class CfCSequence(torch.autograd.Function):
         p_ZS = flat.astype(dtype)[synapses.parameter]
         w_ZS = (np.abs(p_ZS) * synapses.sign + p_ZS * synapses.free).astype(dtype)
         blocks = blocks_of(batch)
-        sources = Scratch((blocks, steps, INPUT + inputs + 2 * units, LANES), dtype)
-        saved = Scratch((blocks, steps, units, SAVED, LANES), dtype)
+        sources = Scratch((blocks, kept, INPUT + inputs + 2 * units, LANES), dtype)
+        saved = Scratch((blocks, kept, units, SAVED, LANES), dtype)
         output = torch.empty(batch, steps, outputs, dtype=x_BTF.dtype)
         last = torch.empty(batch, units, dtype=x_BTF.dtype)
         shared = MODES.index(mode), synapses.start, synapses.source, w_ZS, constants, 1 / nominal_dt
@@ -307,17 +320,17 @@ class CfCSequence(torch.autograd.Function):
         return output, last
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, grad_BTO: Tensor, grad_BH: Tensor):
+        refuse_second_derivatives()
         synapses, sources = ctx.synapses, ctx.sources.array
         _, steps, width, _ = sources.shape
         (batch, units), dtype = grad_BH.shape, sources.dtype
         inputs = width - 2 * units - INPUT
-        chunk = min(16, steps, max(1, CACHE // sources[0, 0].nbytes))
+        chunk = min(16, steps, max(1, CACHE // (width * LANES * dtype.itemsize)))
         d_sources = Scratch((width, LANES), dtype)
         d_u = Scratch((units, chunk, synapses.parameter.shape[1], LANES), dtype)
         d_w, d_constants = np.empty_like(ctx.shared[3]), np.empty((2, units), dtype)
-        wants_input = ctx.needs_input_grad[7]
+        wants_input = ctx.needs_input_grad[8]
         d_x = np.empty((batch, steps, inputs) if wants_input else (0, 0, 0), dtype)
         d_h, d_dt = np.empty((batch, units), dtype), np.empty((batch, steps), dtype)
         backward(*ctx.shared, *ctx.masks, sources, ctx.saved.array, grad_BTO.contiguous().numpy(),
@@ -329,7 +342,7 @@ class CfCSequence(torch.autograd.Function):
         d_flat = torch.from_numpy(d_flat[:-1]).split(sizes)
         d_parameters = [d.view(shape) for d, shape in zip(d_flat, ctx.shapes)]
         return (
-            *(None,) * 6,
+            *(None,) * 7,
             torch.from_numpy(d_constants),
             torch.from_numpy(d_x) if wants_input else None,
             torch.from_numpy(d_h),

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.nn.compiled import Scratch, blocks_of
+from liquid_control.nn.compiled import LONGEST, Scratch, blocks_of, refuse_second_derivatives
 from liquid_control.nn.simd import (
     LANES,
+    goes_on,
     inlined,
     kernel,
     load,
@@ -59,12 +60,13 @@ def forward(sensory_start, sensory_source, sensory, neural_start, neural_source,
             s_ZL, output_BTO, last_BN):  # fmt: skip
     """Fill x, d and the states in blocks, output_BTO and last_BN; held_NL, s_ZL are room to work.
 
-    substates_KTUNL: [k, t, 0] is the state before step t, [k, t, u] that after u substeps.
-    neurons: (3, N) g, g l, c; rate: substeps' duration is d = rate*dt.
+    substates_KTUNL: [k, t, 0] is the state before step t, [k, t, u] that after u substeps; all
+        steps, or the last few in turn, as x and d.
+    neurons: (3, N) g, g l, c; rate: substeps' duration is d = rate*dt, at most LONGEST.
     """
     batch, steps, inputs = x_BTF.shape
     units, outputs = v_BN.shape[1], output_BTO.shape[2]
-    unfolds = substates_KTUNL.shape[2] - 1
+    kept, unfolds = substates_KTUNL.shape[1], substates_KTUNL.shape[2] - 1
     for block in range(substates_KTUNL.shape[0]):
         lane = block * LANES
         lanes = min(LANES, batch - lane)
@@ -76,14 +78,18 @@ def forward(sensory_start, sensory_source, sensory, neural_start, neural_source,
             for n in range(units):
                 substates_KTUNL[block, 0, 0, n, b] = v_BN[lane + b, n]
         for step in range(steps):
-            x_FL, before = x_KTFL[block, step], substates_KTUNL[block, step, 0]
+            row, last = step % kept, (step - 1) % kept
+            x_FL, before = x_KTFL[block, row], substates_KTUNL[block, row, 0]
             for b in range(lanes):
-                d_KTL[block, step, b] = dt_BT[lane + b, step] * rate
+                time = dt_BT[lane + b, step] * rate
+                if goes_on(missing_TB, reset_TB, step, lane + b):
+                    time += d_KTL[block, last, b]
+                d_KTL[block, row, b] = LONGEST if time > LONGEST else time
                 for i in range(inputs):
                     x_FL[i, b] = x_BTF[lane + b, step, i]
             for n in range(units):
                 if step > 0:
-                    store(load(substates_KTUNL, (block, step - 1, unfolds, n, 0)), before, (n, 0))
+                    store(load(substates_KTUNL, (block, last, unfolds, n, 0)), before, (n, 0))
                 if reset_TB.size:
                     cleared = select(reset_TB, (step, lane), 0.0, load(before, (n, 0)))
                     store(cleared, before, (n, 0))
@@ -93,9 +99,9 @@ def forward(sensory_start, sensory_source, sensory, neural_start, neural_source,
                 )  # fmt: skip
                 store(i_L, held_NL, (0, n, 0))
                 store(g_L, held_NL, (1, n, 0))
-            d = load(d_KTL, (block, step, 0))
+            d = load(d_KTL, (block, row, 0))
             for u in range(unfolds):
-                old, new = substates_KTUNL[block, step, u], substates_KTUNL[block, step, u + 1]
+                old, new = substates_KTUNL[block, row, u], substates_KTUNL[block, row, u + 1]
                 for n in range(units):
                     i_L, g_L = _drive(
                         n, neural_start, neural_source, neural, old, s_ZL,
@@ -103,13 +109,11 @@ def forward(sensory_start, sensory_source, sensory, neural_start, neural_source,
                     )  # fmt: skip
                     c = neurons[2, n]
                     store((c * load(old, (n, 0)) + d * i_L) / (c + d * g_L), new, (n, 0))
-            after = substates_KTUNL[block, step, unfolds]
+            after = substates_KTUNL[block, row, unfolds]
             if missing_TB.size:
                 for n in range(units):
-                    kept = load(before, (n, 0))
-                    store(
-                        select(missing_TB, (step, lane), kept, load(after, (n, 0))), after, (n, 0)
-                    )
+                    old_L, new_L = load(before, (n, 0)), load(after, (n, 0))
+                    store(select(missing_TB, (step, lane), old_L, new_L), after, (n, 0))
             for b in range(lanes):
                 for o in range(outputs):
                     output_BTO[lane + b, step, o] = after[units - outputs + o, b]
@@ -123,7 +127,7 @@ def backward(sensory_start, sensory_source, sensory, neural_start, neural_source
              rate, missing_TB, reset_TB, x_KTFL, d_KTL, substates_KTUNL, grad_BTO, grad_BN, room,
              s_sensory, s_neural, d_sensory, d_neural, d_neurons, d_x_BTF, d_v_BN,
              d_dt_BT):  # fmt: skip
-    """Fill the last six, d_x_BTF unless it is empty; room (8, max(N, F), L) is to work in.
+    """Fill the last six, d_x_BTF unless it is empty; room (9, max(N, F), L) is to work in.
 
     grad_BTO: gradient of the motor states; grad_BN: of the last state.
     """
@@ -131,7 +135,7 @@ def backward(sensory_start, sensory_source, sensory, neural_start, neural_source
     steps, outputs = grad_BTO.shape[1:]
     inputs, unfolds = x_KTFL.shape[2], substates_KTUNL.shape[2] - 1
     d_v, d_old, d_kept, d_x = room[0], room[1], room[2], room[3]
-    held, d_held = room[4:6], room[6:8]
+    held, d_held, d_time = room[4:6], room[6:8], room[8]
     d_sensory[:] = 0
     d_neural[:] = 0
     d_neurons[:] = 0
@@ -144,6 +148,9 @@ def backward(sensory_start, sensory_source, sensory, neural_start, neural_source
                 d_v[n, b] = grad_BN[lane + b, n]
         for step in range(steps - 1, -1, -1):
             x_FL, d = x_KTFL[block, step], load(d_KTL, (block, step, 0))
+            for b in range(LANES):
+                if not (step + 1 < steps and goes_on(missing_TB, reset_TB, step + 1, lane + b)):
+                    d_time[0, b] = 0
             for b in range(lanes):
                 for o in range(outputs):
                     d_v[units - outputs + o, b] += grad_BTO[lane + b, step, o]
@@ -160,7 +167,7 @@ def backward(sensory_start, sensory_source, sensory, neural_start, neural_source
                 )  # fmt: skip
                 store(i_L, held, (0, n, 0))
                 store(g_L, held, (1, n, 0))
-            d_d = d - d
+            d_d = load(d_time, (0, 0))
             for u in range(unfolds - 1, -1, -1):
                 old = substates_KTUNL[block, step, u]
                 d_old[:] = 0
@@ -198,9 +205,9 @@ def backward(sensory_start, sensory_source, sensory, neural_start, neural_source
                 if reset_TB.size:
                     d_before = select(reset_TB, (step, lane), 0.0, d_before)
                 store(d_before, d_v, (n, 0))
-            store(d_d, d_old, (0, 0))
+            store(d_d, d_time, (0, 0))
             for b in range(lanes):
-                d_dt_BT[lane + b, step] = d_old[0, b] * rate
+                d_dt_BT[lane + b, step] = d_time[0, b] * rate
                 if d_x_BTF.size:
                     for i in range(inputs):
                         d_x_BTF[lane + b, step, i] = d_x[i, b]
@@ -214,17 +221,17 @@ class LTCSequence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, indices, unfolds, outputs, rate, missing, reset, sensory, neural, neurons, x_BTF, v_BN,
-        dt_BT1,
+        ctx, indices, unfolds, outputs, kept, rate, missing, reset, sensory, neural, neurons, x_BTF,
+        v_BN, dt_BT1,
     ):  # fmt: skip
         (batch, steps, inputs), units = x_BTF.shape, v_BN.shape[1]
         given = (sensory, neural, neurons, x_BTF, v_BN, dt_BT1[:, :, 0])
         sensory, neural, neurons, *moving = (value.detach().numpy() for value in given)
         dtype, blocks = sensory.dtype, blocks_of(batch)
         network = (*indices[:2], sensory, *indices[2:], neural, neurons, rate)
-        x = Scratch((blocks, steps, inputs, LANES), dtype)
-        d = Scratch((blocks, steps, LANES), dtype)
-        substates = Scratch((blocks, steps, unfolds + 1, units, LANES), dtype)
+        x = Scratch((blocks, kept, inputs, LANES), dtype)
+        d = Scratch((blocks, kept, LANES), dtype)
+        substates = Scratch((blocks, kept, unfolds + 1, units, LANES), dtype)
         held = Scratch((2, units, LANES), dtype)
         s = Scratch((max(sensory.shape[1], neural.shape[1]), LANES), dtype)
         output = torch.empty(batch, steps, outputs, dtype=x_BTF.dtype)
@@ -235,15 +242,15 @@ class LTCSequence(torch.autograd.Function):
         return output, last
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, grad_BTO: Tensor, grad_BN: Tensor):
+        refuse_second_derivatives()
         x, d, substates = (scratch.array for scratch in ctx.scratch)
         sensory, neural, neurons = (ctx.network[k] for k in (2, 5, 6))
         dtype, (batch, steps, _), inputs = x.dtype, grad_BTO.shape, x.shape[2]
-        room = Scratch((8, max(inputs, neurons.shape[1]), LANES), dtype)
+        room = Scratch((9, max(inputs, neurons.shape[1]), LANES), dtype)
         s_sensory = Scratch((sensory.shape[1], LANES), dtype)
         s_neural = Scratch((neural.shape[1], LANES), dtype)
-        wants_input = ctx.needs_input_grad[9]
+        wants_input = ctx.needs_input_grad[10]
         d_network = [np.empty_like(values) for values in (sensory, neural, neurons)]
         d_x = np.empty((batch, steps, inputs) if wants_input else (0, 0, 0), dtype)
         d_v, d_dt = np.empty(grad_BN.shape, dtype), np.empty((batch, steps), dtype)
@@ -251,7 +258,7 @@ class LTCSequence(torch.autograd.Function):
                  grad_BN.contiguous().numpy(), room.array, s_sensory.array, s_neural.array,
                  *d_network, d_x, d_v, d_dt)  # fmt: skip
         return (
-            *(None,) * 6,
+            *(None,) * 7,
             *(torch.from_numpy(value) for value in d_network),
             torch.from_numpy(d_x) if wants_input else None,
             torch.from_numpy(d_v),

@@ -25,11 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liquid_control.nn.cell import Cell, Weights, checked_polarity
-from liquid_control.nn.compiled import compiled_for, masks_TB
-from liquid_control.nn.wiring import Wiring, wiring_from_config
+from liquid_control.nn.cell import Cell, Weights, checked_polarity, initial_tau
+from liquid_control.nn.checks import above_zero, interval, one_of, whole
+from liquid_control.nn.compiled import LONGEST, compiled_for, kept_steps, masks_TB
+from liquid_control.nn.wiring import Wiring
 
 SOLVERS = ("fused", "euler", "rk4")
+LEAST_CAPACITANCE = 1e-6  # without one a substep of no time is 0/0
 
 
 class LTC(Cell):
@@ -59,32 +61,22 @@ class LTC(Cell):
         compat: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value, allowed in (
-            ("solver", solver, SOLVERS),
-            ("positive", positive, ("softplus", "identity")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} is {value!r}, expected one of {allowed}")
+        one_of("solver", solver, SOLVERS)
+        one_of("positive", positive, ("softplus", "identity"))
         if compat and solver != "fused":
             raise ValueError(f"solver is {solver!r}, but compat {compat!r} is for 'fused'")
-        if unfolds < 1:
-            raise ValueError(f"unfolds is {unfolds}, expected at least 1")
-        if not nominal_dt > 0:
-            raise ValueError(f"nominal_dt is {nominal_dt}, expected a positive time in seconds")
-        self.wiring, self.nominal_dt, self.tau_range = wiring, float(nominal_dt), tuple(tau_range)
-        self.solver, self.unfolds, self.positive = solver, int(unfolds), positive
+        self.wiring = wiring
+        self.nominal_dt = above_zero("nominal_dt", nominal_dt)
+        self.tau_range = interval("tau_range", tau_range)
+        self.solver, self.unfolds, self.positive = solver, whole("unfolds", unfolds), positive
         self.polarity, self.compat = checked_polarity(polarity, compat), compat
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
-        self._indices: list[
-            np.ndarray
-        ] = []  # of the compiled kernel: first synapse of each neuron, sources
+        # of the compiled kernel: for each block where a neuron's synapses begin, and their sources
+        self._indices: list[np.ndarray] = []
         # synapses sorted by target; sensory ones and those between neurons apart, since the
         # former act once a step and the latter once a substep
-        for block, matrix in (
-            ("sensory", wiring.sensory_adjacency),
-            ("neural", wiring.adjacency),
-        ):
+        for block, matrix in self._blocks():
             target, source = np.nonzero(matrix.T)
             self._indices += [np.searchsorted(target, np.arange(wiring.units + 1)), source]
             sign = torch.tensor(matrix[source, target], dtype=torch.float32)
@@ -102,6 +94,9 @@ class LTC(Cell):
         self.output_b = nn.Parameter(torch.zeros(wiring.motor))
         self._initialise(rng)
 
+    def _blocks(self) -> tuple[tuple[str, np.ndarray], ...]:
+        return ("sensory", self.wiring.sensory_adjacency), ("neural", self.wiring.adjacency)
+
     def _initialise(self, rng: torch.Generator) -> None:
         def fill(name: str, low, high, scale: Tensor | float = 1.0) -> None:
             parameter = getattr(self, name)
@@ -115,10 +110,7 @@ class LTC(Cell):
                 data.copy_(data + torch.log(-torch.expm1(-data)))  # inverse of softplus
 
         fan = torch.tensor(np.count_nonzero(self.wiring.full_adjacency, axis=0)).clamp(min=1)
-        for block, matrix in (
-            ("sensory", self.wiring.sensory_adjacency),
-            ("neural", self.wiring.adjacency),
-        ):
+        for block, matrix in self._blocks():
             sign = getattr(self, f"{block}_sign")
             if self.compat:
                 fill_positive(f"{block}_w", 0.001, 1.0)
@@ -141,13 +133,7 @@ class LTC(Cell):
             fill_positive("cm", 0.4, 0.6)
         else:
             fill_positive("gleak", 0.9, 1.1)
-            low, high = self.tau_range
-            tau_N = torch.full((self.state_size,), 1.0 / 3.0)
-            groups = self.wiring.groups
-            spaced = groups["command"] if self.wiring.command else range(self.state_size)
-            tau_N[spaced.start : spaced.stop] = torch.logspace(
-                np.log10(low), np.log10(high), len(spaced)
-            )
+            tau_N = initial_tau(self.wiring, self.tau_range)
             fill_positive("cm", 0.99, 1.01, 2.0 * tau_N)  # total conductance is about 2
 
     @property
@@ -155,8 +141,9 @@ class LTC(Cell):
         return self.wiring.neuron_names
 
     def clip_parameters(self) -> None:
-        """Make c, g and w non-negative in place; needed with ``positive="identity"`` only."""
-        for name in ("cm", "gleak", "sensory_w", "neural_w"):
+        """Make c positive and g and w non-negative in place; for ``positive="identity"`` only."""
+        self.cm.data.clamp_(min=LEAST_CAPACITANCE)
+        for name in ("gleak", "sensory_w", "neural_w"):
             getattr(self, name).data.clamp_(min=0.0)
 
     def _positive(self, name: str) -> Tensor:
@@ -165,11 +152,13 @@ class LTC(Cell):
 
     def synapses(self, block: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Effective w, w*E, sigma and sigma*mu of the synapses of "sensory" or "neural"."""
-        w = self._positive(f"{block}_w")
-        erev, sigma = getattr(self, f"{block}_erev"), getattr(self, f"{block}_sigma")
-        if self.polarity == "fixed":
-            erev = erev.abs() * getattr(self, f"{block}_sign")
-        return w, w * erev, sigma, sigma * getattr(self, f"{block}_mu")
+        w, sigma = self._positive(f"{block}_w"), getattr(self, f"{block}_sigma")
+        return w, w * self.reversal(block), sigma, sigma * getattr(self, f"{block}_mu")
+
+    def reversal(self, block: str) -> Tensor:
+        """Effective reversal potentials E of the synapses of "sensory" or "neural"."""
+        erev = getattr(self, f"{block}_erev")
+        return erev if self.polarity == "initial" else erev.abs() * getattr(self, f"{block}_sign")
 
     def tau_bounds(self) -> tuple[Tensor, Tensor]:
         """(N,) smallest and largest time constant in seconds that any input can cause."""
@@ -182,15 +171,13 @@ class LTC(Cell):
 
     def state_bounds(self) -> tuple[Tensor, Tensor]:
         """(N,) lowest and highest of each neuron's leak and reversal potentials."""
-        low, high = self.vleak, self.vleak
+        potentials = [self.vleak[:, None]]
         for block in ("sensory", "neural"):
-            w, we, _, _ = self.synapses(block)
-            exists = getattr(self, f"{block}_position") < len(w)
-            erev = self._padded_values(we / w, block)
-            here = self.vleak[:, None]
-            low = torch.minimum(low, torch.where(exists, erev, here).amin(dim=1))
-            high = torch.maximum(high, torch.where(exists, erev, here).amax(dim=1))
-        return low, high
+            erev = self.reversal(block)
+            exists = getattr(self, f"{block}_position") < len(erev)
+            potentials.append(torch.where(exists, self._padded_values(erev, block), potentials[0]))
+        potentials = torch.cat(potentials, dim=1)
+        return potentials.amin(dim=1), potentials.amax(dim=1)
 
     def _padded_values(self, values: Tensor, block: str) -> Tensor:
         """(N, K) values of the synapses of each neuron; 0 where it has fewer than K."""
@@ -215,7 +202,7 @@ class LTC(Cell):
     ) -> Tensor:
         sensory, neural = weights[:4], weights[4:8]
         gleak, gleak_vleak, cm, input_w, input_b = weights[8:13]
-        d_B1 = dt_B1 / (self.nominal_dt * self.unfolds)
+        d_B1 = (dt_B1 / (self.nominal_dt * self.unfolds)).clamp(max=LONGEST)
         input_BF = input_BF * input_w + input_b
         current, conductance = _currents(input_BF, self.sensory_source, *sensory)
         current, conductance = current + gleak_vleak, conductance + gleak
@@ -253,6 +240,7 @@ class LTC(Cell):
             self._indices,
             self.unfolds,
             self.output_size,
+            kept_steps(input_BTF.shape[1], *tensors),
             1.0 / (self.nominal_dt * self.unfolds),
             *masks_TB(observed_BT, reset_BT),
             torch.stack(self.synapses("sensory")),
@@ -275,10 +263,6 @@ class LTC(Cell):
             "tau_range": list(self.tau_range),
             **{name: getattr(self, name) for name in names},
         }
-
-    @classmethod
-    def from_config(cls, wiring: dict, rng: torch.Generator, **values) -> "LTC":
-        return cls(wiring_from_config(wiring), rng=rng, **values)
 
 
 def _padded(target: np.ndarray, source: np.ndarray, units: int) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from liquid_control.nn.cell import Cell
+from liquid_control.nn.checks import shapes
 
 
 def run_sequence(
@@ -21,22 +22,26 @@ def run_sequence(
 ) -> tuple[Tensor, Tensor]:
     """All steps of a batch of sequences: (output_BTO, state_BH after the last).
 
-    dt_BT1: seconds that step t advances, per sample and step.
+    dt_BT1: seconds that step t advances, per sample and step; at least 0, which is not checked.
     observed_BT: False where a sample is missing (its values are never read and may be NaN). State
         and output stay as they were and its dt is added to that of the next sample, so that the
         elapsed time stays true. Padding at the end is the same thing.
     reset_BT: True where a sequence begins anew: the state before that step is at rest and no
         elapsed time is carried over.
-    compiled: use the cell's compiled CPU kernel where it has one (see ``kernels``), else torch.
+    compiled: use the cell's compiled CPU kernel where it has one (see
+        :mod:`liquid_control.nn.compiled`), else torch. A kernel has no second derivatives.
+
+    Raises ValueError for a wrong shape or type, naming it.
     """
-    _check(cell, input_BTF, dt_BT1, observed_BT, reset_BT)
+    _check(cell, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT)
     if observed_BT is not None:
-        dt_BT1 = _elapsed(dt_BT1, observed_BT, reset_BT)
         input_BTF = torch.where(observed_BT[:, :, None], input_BTF, 0.0)
     if compiled:
         result = cell.compiled_sequence(input_BTF, state_BH, dt_BT1, observed_BT, reset_BT)
         if result is not None:
             return result
+    if observed_BT is not None:
+        dt_BT1 = _elapsed(dt_BT1, observed_BT, reset_BT)
     weights = cell.weights()
     states = []
     for t in range(input_BTF.shape[1]):
@@ -63,16 +68,23 @@ def _elapsed(dt_BT1: Tensor, observed_BT: Tensor, reset_BT: Tensor | None) -> Te
     return torch.stack(elapsed, dim=1)
 
 
-def _check(cell, input_BTF, dt_BT1, observed_BT, reset_BT) -> None:
-    batch, steps = input_BTF.shape[:2]
-    expected = {
-        "input": (input_BTF, (batch, steps, cell.input_size)),
-        "dt": (dt_BT1, (batch, steps, 1)),
-        "observed": (observed_BT, (batch, steps)),
-        "reset": (reset_BT, (batch, steps)),
+def _check(cell, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT) -> None:
+    if input_BTF.dim() != 3:
+        raise ValueError(f"input has shape {tuple(input_BTF.shape)}, expected 3 dimensions")
+    batch, steps, _ = input_BTF.shape
+    masks = {
+        name: mask
+        for name, mask in (("observed", observed_BT), ("reset", reset_BT))
+        if mask is not None
     }
-    for name, (value, shape) in expected.items():
-        if value is not None and tuple(value.shape) != shape:
-            raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {shape}")
+    shapes(
+        input=(input_BTF, (batch, steps, cell.input_size)),
+        state=(state_BH, (batch, cell.state_size)),
+        dt=(dt_BT1, (batch, steps, 1)),
+        **{name: (mask, (batch, steps)) for name, mask in masks.items()},
+    )
+    for name, mask in masks.items():
+        if mask.dtype != torch.bool:
+            raise ValueError(f"{name} is of {mask.dtype}, expected torch.bool")
     if steps == 0:
         raise ValueError("a sequence needs at least 1 step, got 0")

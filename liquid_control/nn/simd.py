@@ -24,8 +24,15 @@ from liquid_control.nn.compiled import LANES
 
 # nnan and ninf are left out, so that NaN and infinity keep their meaning
 FLAGS = ("reassoc", "contract", "arcp", "nsz")
-kernel = numba.njit(cache=True, error_model="numpy")
 inlined = numba.njit(forceinline=True, error_model="numpy")
+
+
+def kernel(function):
+    """``function`` compiled, and kept on disk where a folder for that can be written."""
+    try:
+        return numba.njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:
+        return numba.njit(error_model="numpy")(function)
 
 
 class Vector(types.Type):
@@ -277,3 +284,14 @@ def sigmoid(x):
 def tanh(x):
     """Hyperbolic tangent."""
     return 1.0 - 2.0 / (1.0 + exp(x + x))
+
+
+@inlined
+def goes_on(missing_TB, reset_TB, step, sample):
+    """Whether the time of a step adds to that of the one before, whose sample is missing."""
+    return (
+        missing_TB.size > 0
+        and step > 0
+        and missing_TB[step - 1, sample]
+        and not (reset_TB.size > 0 and reset_TB[step, sample])
+    )

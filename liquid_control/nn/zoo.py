@@ -8,6 +8,7 @@ from liquid_control.nn.baselines import BASELINES, Baseline
 from liquid_control.nn.cell import Cell
 from liquid_control.nn.cfc import CfC
 from liquid_control.nn.ltc import LTC
+from liquid_control.nn.wiring import wiring_from_config
 from liquid_control.nn.wrappers import MixedMemory, NominalTime, Readout
 
 WIRED: dict[str, type[Cell]] = {"cfc": CfC, "ltc": LTC}
@@ -29,12 +30,14 @@ def build_cell(config: dict, rng: torch.Generator) -> Cell:
     values = {key: value for key, value in config.items() if key != "kind"}
     try:
         if kind in WIRED:
-            return WIRED[kind].from_config(rng=rng, **values)
+            return WIRED[kind](wiring_from_config(values.pop("wiring")), rng=rng, **values)
         if kind in BASELINES:
             return Baseline(kind, rng=rng, **values)
         if kind in WRAPPERS:
             return WRAPPERS[kind](build_cell(values.pop("cell"), rng), rng=rng, **values)
-    except (TypeError, KeyError) as error:
+    except KeyError as error:
+        raise ValueError(f"cell {kind!r}: needs {error.args[0]!r}") from error
+    except TypeError as error:
         raise ValueError(f"cell {kind!r}: {error}") from error
     raise ValueError(f"cell kind is {kind!r}, expected one of {KINDS}")
 
@@ -44,14 +47,14 @@ def matching_units(
 ) -> int:
     """The number of units for which ``build(units)`` comes closest to ``parameters`` weights.
 
-    Bisection from ``least`` units: the count grows with them. Raises ValueError if ``most`` units
-    don't suffice.
+    Bisection from ``least`` to ``most`` units: the count grows with them. Raises ValueError if
+    ``most`` units don't suffice.
     """
-    low, high = least, 2 * least
+    low, high = least, min(2 * least, most)
     while build(high).parameter_count() < parameters:
-        low, high = high, 2 * high
-        if low > most:
+        if high == most:
             raise ValueError(f"{most} units have fewer than {parameters} parameters")
+        low, high = high, min(2 * high, most)
     while high - low > 1:
         middle = (low + high) // 2
         if build(middle).parameter_count() < parameters:

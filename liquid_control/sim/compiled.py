@@ -50,5 +50,8 @@ def compile_kernel(function: Callable) -> Callable:
     if function not in _compiled:
         from numba import njit
 
-        _compiled[function] = njit(cache=True)(function)
+        try:
+            _compiled[function] = njit(cache=True)(function)
+        except RuntimeError:  # no folder that can be written: compiled in every process
+            _compiled[function] = njit(function)
     return _compiled[function]

@@ -60,8 +60,9 @@ class Baseline(Cell):
         self.dt_input, self.has_readout = dt_input, output_size is not None
         self.output_size = whole("output_size", output_size) if self.has_readout else units
         self.state_size = units * {"lstm": 2, "ct_gru": CT_GRU_TRACES}.get(kind, 1)
-        # a CT-GRU's output is a sum of traces
-        self.unit_output = not self.has_readout and kind not in ("neural_ode", "ct_gru")
+        # a CT-GRU's output is a sum of traces, and an ODE without a leak may go anywhere
+        bounded = kind not in ("ct_gru", "neural_ode", "ode_rnn")
+        self.unit_output = bounded and not self.has_readout
         inputs = input_size + dt_input
         rows = {"lstm": 4, "gru": 3, "gru_decay": 3, "ct_gru": 2, "ode_rnn": 3}.get(kind, 1) * units
         fan = inputs if kind == "mlp" else inputs + units

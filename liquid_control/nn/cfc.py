@@ -26,7 +26,8 @@ neuron's own last state, as the LTC equation they approximate does.
 Weights exist only where the wiring has a synapse, in every head. ``polarity="fixed"`` keeps the
 sign of each synapse in the heads that give the target (A, f1, f2): w = sign*|w|; a conductance or
 a time gate has no polarity, as in LTC where only the reversal potential carries it.
-``pure`` subtracts its head, which has the opposite sign for that reason.
+``pure`` subtracts its head, which has the opposite sign for that reason (as long as
+t*|head| < 1; beyond, its equation turns the effect of a synapse over).
 ``polarity="initial"`` starts from that sign and lets training change it. ``compat="ncps"`` computes
 what the wired CfC of the ncps package does instead: signs are ignored, each layer's own block is
 dense, and so are both time heads; its timespan is t = dt / nominal_dt.

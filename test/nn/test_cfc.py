@@ -5,11 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_control.nn.cfc import CfC
+from liquid_control.nn.cell import initial_tau
+from liquid_control.nn.cfc import HEADS, CfC
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.wiring import auto_ncp, fully_connected, ncp, random_wiring
 
-MODES = ["closed", "default", "no_gate", "pure"]
+MODES = list(HEADS)
 
 
 def make_rng(seed=0):
@@ -73,10 +74,20 @@ def test_zero_dt_is_the_identity_for_the_closed_form_and_safe_for_all():
         state = torch.rand(4, cell.state_size, generator=make_rng(1))
         _, after = cell(inputs, state, torch.zeros(4, 1))
         assert torch.isfinite(after).all()
-        if mode == "closed":
+        if mode in ("closed", "ctrnn", "leaky"):
             torch.testing.assert_close(after, state, rtol=0, atol=1e-7)
         else:
             assert (after - state).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("mode", ["closed", "ctrnn", "leaky"])
+def test_zero_dt_is_the_identity_however_far_the_target_is(mode, compiled):
+    cell = make_cell(mode)
+    input_BTF = 1e6 * torch.randn(4, 1, 6, generator=make_rng())
+    state = torch.rand(4, cell.state_size, generator=make_rng(1))
+    _, after = run_sequence(cell, input_BTF, state, torch.zeros(4, 1, 1), compiled=compiled)
+    torch.testing.assert_close(after, state, rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
@@ -137,26 +148,64 @@ def test_every_path_through_a_missing_synapse_is_zero(mode):
     assert (by_input[:, 0][allowed_x == 0] == 0).all()
     assert (by_state[:, 0][allowed_h == 0] == 0).all()
     recurrent = torch.tensor(wiring.adjacency.T != 0)[command[:, None], command]
-    assert (by_state[:, 0][command[:, None], command][recurrent] != 0).all()
+    between = by_state[:, 0][command[:, None], command]
+    if mode == "leaky":  # has no recurrence
+        assert (between[~torch.eye(len(command), dtype=torch.bool)] == 0).all()
+    else:
+        assert (between[recurrent] != 0).all()
 
 
-def test_polarity_is_honoured_after_any_training_step():
+@pytest.mark.parametrize("mode", MODES)
+def test_polarity_is_honoured_after_any_training_step(mode):
     """An excitatory synapse raises the target, an inhibitory one lowers it; weights are free."""
     wiring = ncp(
         sensory=2, inter=4, command=3, motor=2, sensory_fanout=2, inter_fanout=2,
         recurrent_command_synapses=2, motor_fanin=2, rng=3,
     )  # fmt: skip
-    cell = CfC(wiring, nominal_dt=0.01, rng=make_rng()).double()
+    cell = CfC(wiring, mode=mode, nominal_dt=0.01, rng=make_rng()).double()
     with torch.no_grad():
         for weight in cell.weight:
             weight.normal_(generator=make_rng(5))
-    # after a long time the inter neurons have reached their targets
+        if mode == "pure":
+            cell.amplitude.normal_(generator=make_rng(6))
+    # the effect of a synapse in mode pure turns over where t*|head| > 1
+    dt_B1 = torch.full((1, 1), 1e-4 if mode == "pure" else 1e3).double()
     jacobian = torch.autograd.functional.jacobian(
-        lambda x: cell(x, cell.initial_state(1), torch.full((1, 1), 1e3).double())[1][0, :4],
+        lambda x: cell(x, cell.initial_state(1), dt_B1)[1][0, :4],
         torch.zeros(1, 2).double(),
     )[:, 0]
     signs = torch.tensor(wiring.sensory_adjacency[:, :4].T)
     assert (torch.sign(jacobian) == signs).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_target_head_keeps_its_signs_or_starts_from_them(mode):
+    polar, _ = HEADS[mode]
+    for polarity in ("fixed", "initial"):
+        cell = make_cell(mode, polarity=polarity)
+        with torch.no_grad():
+            flipped = cell.weight[0].neg_() if polarity == "fixed" else cell.weight[0]
+        effective = cell.weights()[0]
+        neurons = cell.layers[0].stop
+        signs = torch.tensor(cell.wiring.sensory_adjacency[:, :neurons].T)
+        signs = -signs if mode == "pure" else signs
+        for head in effective.unflatten(0, (-1, neurons))[:polar]:
+            exists = signs != 0
+            assert (torch.sign(head[:, :6])[exists] == signs[exists]).all()
+        if polarity == "initial":
+            with torch.no_grad():
+                flipped.neg_()
+            assert (torch.sign(cell.weights()[0]) == -torch.sign(effective)).all()
+
+
+def test_every_parameter_of_pure_trains():
+    cell = make_cell("pure")
+    inputs = torch.randn(4, 5, 6, generator=make_rng())
+    dt_BT1 = torch.full((4, 5, 1), 0.01)
+    for compiled in (False, True):
+        output, _ = run_sequence(cell, inputs, cell.initial_state(4), dt_BT1, compiled=compiled)
+        (slope,) = torch.autograd.grad(output.square().sum(), cell.w_tau)
+        assert (slope != 0).all()
 
 
 @pytest.mark.parametrize(
@@ -164,6 +213,10 @@ def test_polarity_is_honoured_after_any_training_step():
     [
         ({"mode": "open"}, "mode is 'open'"),
         ({"polarity": "none"}, "polarity is 'none'"),
+        ({"tau_range": [-1.0, 1.0]}, r"tau_range is \[-1.0, 1.0\], expected two"),
+        ({"tau_range": [5.0, 1.0]}, r"tau_range is \[5.0, 1.0\], expected two"),
+        ({"tau_range": 5.0}, "tau_range is 5.0, expected two"),
+        ({"motor_gain": 0.0}, "motor_gain is 0.0"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
@@ -178,6 +231,13 @@ def test_command_time_constants_start_log_spaced_from_5_ms_to_2_s():
     command = cell.wiring.groups["command"]
     assert middle[command.start].item() == pytest.approx(0.005, rel=1e-4)
     assert middle[command.stop - 1].item() == pytest.approx(2.0, rel=1e-4)
+    others = [*cell.wiring.groups["inter"], *cell.wiring.groups["motor"]]
+    torch.testing.assert_close(middle[others], torch.full((len(others),), 0.01 / 3))
+
+
+def test_without_command_neurons_all_time_constants_are_spaced():
+    tau_H = initial_tau(WIRINGS["random"](0), (0.5, 200.0))
+    torch.testing.assert_close(tau_H, torch.logspace(-0.30103, 2.30103, 12))
 
 
 @pytest.mark.parametrize("kind", ["ncp", "fully_connected"])

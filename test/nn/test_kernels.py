@@ -65,6 +65,72 @@ def test_kernel_equals_torch_with_gradients(name, wiring, masked, dtype, toleran
         torch.testing.assert_close(mine, theirs, rtol=0, atol=tolerance * scale)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`")  # torch's own, of forward mode
+@pytest.mark.parametrize("name", ["cfc-closed", "cfc-default", "ltc-fused"])
+def test_second_derivatives_are_refused_and_not_wrong(name):
+    cell = make_cell(name).double()
+    x_BTF, h_BH, dt_BT1 = random_inputs(cell, batch=2, steps=3, dtype=torch.float64)
+
+    def total(x, compiled):
+        return run_sequence(cell, x, h_BH, dt_BT1, compiled=compiled)[0].sum()
+
+    hessian = torch.autograd.functional.hessian
+    assert hessian(lambda x: total(x, False), x_BTF).abs().max() > 1e-3
+    with pytest.raises(RuntimeError, match=r"no second derivatives.*compiled=False"):
+        hessian(lambda x: total(x, True), x_BTF)
+    # forward-mode derivatives and transforms go through torch
+    tangent = torch.func.jvp(lambda x: total(x, True), (x_BTF,), (torch.ones_like(x_BTF),))[1]
+    expected = torch.autograd.functional.jvp(
+        lambda x: total(x, False), x_BTF, torch.ones_like(x_BTF)
+    )[1]
+    torch.testing.assert_close(tangent, expected)
+
+
+@pytest.mark.parametrize("name", ["cfc-closed", "cfc-default", "ltc-fused"])
+def test_without_gradients_a_kernel_keeps_two_steps_and_computes_the_same(name, monkeypatch):
+    cell, rooms = make_cell(name), []
+    inputs = random_inputs(cell, batch=37, steps=19)
+    masks = {"observed_BT": torch.rand(37, 19, generator=torch.Generator().manual_seed(0)) > 0.3}
+    expected = run_sequence(cell, *inputs, **masks)
+    make = Scratch.__init__
+    monkeypatch.setattr(
+        Scratch,
+        "__init__",
+        lambda self, shape, dtype: rooms.append(shape) or make(self, shape, dtype),
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(run_sequence(cell, *inputs, **masks), expected, rtol=0, atol=0)
+    assert rooms
+    assert not any(19 in shape for shape in rooms)
+
+
+@pytest.mark.parametrize("name", ["cfc-closed", "ltc-fused"])
+def test_an_empty_batch_has_a_gradient(name):
+    cell = make_cell(name)
+    output, state = run_sequence(cell, *random_inputs(cell, batch=0, steps=3))
+    assert output.shape == (0, 3, 4)
+    (output.sum() + state.sum()).backward()
+    assert all((p.grad == 0).all() for p in cell.parameters() if p.grad is not None)
+
+
+def test_kernels_work_where_nothing_can_be_written():
+    """An installation that is read-only, for a user without a home."""
+    work = """
+        from numba.core import caching
+        for locator in caching.CacheImpl._locator_classes:
+            locator.from_function = classmethod(lambda cls, function, file: None)
+        from networks import make_cell, random_inputs
+        from liquid_control.nn.sequence import run_sequence
+        from liquid_control.sim.compiled import compile_kernel
+        from liquid_control.sim.imu import strapdown
+        cell = make_cell("cfc-closed")
+        assert cell.compiled_sequence(*random_inputs(cell, 2, 2), None, None) is not None
+        compile_kernel(strapdown)
+    """
+    result = in_a_process(work)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "readout"])
 def test_fused_baselines_equal_their_steps(kind):
     cell = make_cell(kind, "none").double()
@@ -162,12 +228,16 @@ def test_another_process_finds_the_kernels_compiled():
     for name in ("cfc-closed", "ltc-fused"):
         cell = make_cell(name)
         run_sequence(cell, *random_inputs(cell, 2, 2))[0].sum().backward()
+    result = in_a_process(work)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split("\n")[:4] == ["1 0"] * 4
+
+
+def in_a_process(work):
     tests, root = Path(__file__).parent, Path(__file__).parents[2]
-    result = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(work)],
         env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tests}"},
         capture_output=True,
         text=True,
     )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.split("\n")[:4] == ["1 0"] * 4

@@ -1,5 +1,6 @@
 """The LTC equation: its bounds (theorems 1 and 2 of the paper) and the order of its solvers."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.wiring import auto_ncp, fully_connected, random_wiring
+from liquid_control.nn.wiring import Wiring, auto_ncp, fully_connected, random_wiring
 
 PERIOD = 0.01
 
@@ -90,26 +91,81 @@ def test_solver_has_its_order(solver, order):
     assert orders.mean().item() == pytest.approx(order, abs=0.25)
 
 
-def test_polarity_is_where_a_synapse_pulls():
-    """Over a long time an inhibitory synapse alone pulls its neuron below the leak potential."""
-    ltc = make_ltc()
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_polarity_is_where_a_synapse_pulls(sign):
+    """One synapse alone pulls its neuron away from the leak potential, to its own side."""
+    wiring = Wiring("random", 1, 0, 0, 1, np.array([[sign]]), np.array([[0]]))
+    ltc = LTC(wiring, nominal_dt=PERIOD, rng=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        for name in ("sensory_erev", "neural_erev"):
-            getattr(ltc, name).normal_(generator=torch.Generator().manual_seed(2))
+        ltc.sensory_erev.normal_(generator=torch.Generator().manual_seed(2))  # whatever is learned
+        pulled = sign * (ltc.advance(
+            torch.ones(1, 1), torch.zeros(1, 1), torch.full((1, 1), 1e3), ltc.weights()
+        ) - ltc.vleak)  # fmt: skip
+    assert pulled.item() > 0.01
+
+
+def test_polarity_that_may_change_starts_from_the_wiring():
+    ltc = make_ltc(polarity="initial")
     for block in ("sensory", "neural"):
-        w, we, _, _ = ltc.synapses(block)
-        signs = getattr(ltc, f"{block}_sign")
-        assert (torch.sign(we / w) == signs).all()
-
-
-def test_clip_keeps_conductances_from_going_negative():
-    ltc = make_ltc(positive="identity")
+        assert (torch.sign(ltc.reversal(block)) == getattr(ltc, f"{block}_sign")).all()
     with torch.no_grad():
-        ltc.neural_w.fill_(-1.0)
-        ltc.cm.fill_(-1.0)
+        ltc.neural_erev.neg_()
+    assert (torch.sign(ltc.reversal("neural")) == -ltc.neural_sign).all()
+
+
+def test_clip_keeps_conductances_from_going_negative_and_steps_finite():
+    ltc = make_ltc(positive="identity")
+    names = ("neural_w", "sensory_w", "gleak", "cm")
+    with torch.no_grad():
+        for name in names:
+            getattr(ltc, name).fill_(-1.0)
     ltc.clip_parameters()
-    assert (ltc.neural_w >= 0).all()
-    assert (ltc.cm >= 0).all()
+    for name in names:
+        assert (getattr(ltc, name) >= 0).all()
+    state = torch.ones(2, 1, 14)
+    for dt in (0.0, 1.0):
+        dt_BT1 = torch.full((2, 1, 1), dt, dtype=torch.float64)
+        for compiled in (False, True):
+            output, _ = run_sequence(
+                ltc, torch.ones(2, 1, 5).double(), state[:, 0].double(), dt_BT1, compiled=compiled
+            )
+            assert torch.isfinite(output).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dt", [1e37, float("inf")])
+def test_an_endless_step_is_at_rest(dt, compiled):
+    ltc = make_ltc().float()
+    input_BTF, state = torch.ones(2, 1, 5), torch.ones(2, 14)
+
+    def after(seconds):
+        dt_BT1 = torch.full((2, 1, 1), seconds)
+        with torch.no_grad():
+            return run_sequence(ltc, input_BTF, state, dt_BT1, compiled=compiled)[1]
+
+    torch.testing.assert_close(after(dt), after(1e9))
+
+
+def test_bounds_of_unusual_networks():
+    """Synapses without weight, neurons without synapses, and all of a neuron's kinds of synapse."""
+    wiring = Wiring("random", 1, 0, 0, 1, np.array([[1]]), np.array([[0]]))
+    alone = LTC(wiring, nominal_dt=PERIOD, rng=torch.Generator().manual_seed(0))
+    low, high = alone.state_bounds()
+    assert low == alone.vleak
+    assert high == alone.sensory_erev.abs()
+    ltc = make_ltc(positive="identity")
+    fastest, slowest = ltc.tau_bounds()
+    motor = ltc.wiring.groups["motor"][0]
+    reads = np.flatnonzero(ltc.wiring.adjacency[:, motor])
+    of_motor = np.nonzero(ltc.wiring.adjacency.T)[0] == motor
+    assert len(reads) == of_motor.sum() > 0
+    total = ltc.gleak[motor] + ltc.neural_w[torch.tensor(of_motor)].sum()
+    torch.testing.assert_close(fastest[motor], PERIOD * ltc.cm[motor] / total)
+    torch.testing.assert_close(slowest[motor], PERIOD * ltc.cm[motor] / ltc.gleak[motor])
+    with torch.no_grad():
+        ltc.neural_w.zero_()
+        ltc.sensory_w.zero_()
+    assert torch.isfinite(torch.stack(ltc.state_bounds())).all()
 
 
 def test_missing_synapses_have_no_parameters_and_no_path():
@@ -131,7 +187,13 @@ def test_missing_synapses_have_no_parameters_and_no_path():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"solver": "magic"}, "solver is 'magic'"), ({"unfolds": 0}, "unfolds is 0")],
+    [
+        ({"solver": "magic"}, "solver is 'magic'"),
+        ({"unfolds": 0}, "unfolds is 0"),
+        ({"unfolds": 2.7}, "unfolds is 2.7"),
+        ({"positive": "exp"}, "positive is 'exp'"),
+        ({"tau_range": (-1.0, 1.0)}, "tau_range is"),
+    ],
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -7,6 +7,7 @@ the tests and, through the golden pairs, each time the file is loaded.
 """
 
 import io
+import logging
 import warnings
 from pathlib import Path
 
@@ -265,6 +266,8 @@ def _traced_graph(policy: Policy) -> onnx.ModelProto:
         policy.initial_state(2),
     )
     buffer = io.BytesIO()
+    # it would tell on stderr that torchvision is not installed
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns about itself
         batch = torch.export.Dim("B")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Rng = np.random.Generator | int
+COLORS = {1: "tab:blue", -1: "tab:red"}  # of excitatory and inhibitory synapses
 
 
 @dataclass(frozen=True)
@@ -150,27 +151,48 @@ class Wiring:
         return graph
 
     def draw(self, ax=None):
-        """Picture of the four groups in columns; blue excites, red inhibits. Returns the axes."""
-        import matplotlib.pyplot as plt
-        import networkx
+        """Picture of the groups in columns; blue excites, red inhibits. Returns the axes.
 
-        graph = self.graph()
-        columns = ["sensory", *self.groups]
-        rank = {node: columns.index(group) for node, group in graph.nodes(data="group")}
-        networkx.set_node_attributes(graph, rank, "column")
-        position = networkx.multipartite_layout(graph, subset_key="column")
+        Synapses to the next column are straight, all others bent; a loop to the right of a neuron
+        is its synapse to itself.
+        """
+        import matplotlib.pyplot as plt
+        from matplotlib.patches import FancyArrowPatch
+
+        sizes = {"sensory": self.sensory} | {name: len(ids) for name, ids in self.groups.items()}
+        columns = [(name, size) for name, size in sizes.items() if size]
+        places = [
+            (x, 1 - (k + 0.5) / size) for x, (_, size) in enumerate(columns) for k in range(size)
+        ]
         if ax is None:
-            _, ax = plt.subplots(figsize=(8, 6))
-        networkx.draw_networkx_nodes(
-            graph, position, ax=ax, node_size=60, node_color=list(rank.values()), cmap="viridis"
-        )
-        for sign, color in ((1, "tab:blue"), (-1, "tab:red")):
-            edges = [(s, t) for s, t, edge_sign in graph.edges(data="sign") if edge_sign == sign]
-            style = dict(edge_color=color, alpha=0.35, arrowsize=5, node_size=60)
-            networkx.draw_networkx_edges(graph, position, ax=ax, edgelist=edges, **style)
-        ax.set_title(self.summary(), fontsize=7)
+            height = max(6.0, 0.16 * max(sizes.values()))  # inches: room for the largest group
+            _, ax = plt.subplots(figsize=(9.0, height), layout="constrained")
+        arrow = dict(arrowstyle="-|>", mutation_scale=7, alpha=0.5, shrinkA=5, shrinkB=5)
+        for source, target, sign in self.config()["synapses"]:
+            start, end = places[source], places[self.sensory + target]
+            bend = {0: 0.4, 1: 0.0}.get(end[0] - start[0], 0.1)
+            style = _loop if start == end else f"arc3,rad={bend}"
+            ax.add_patch(
+                FancyArrowPatch(start, end, connectionstyle=style, color=COLORS[sign], **arrow)
+            )
+        ax.scatter(*zip(*places), s=60, color="white", edgecolor="black", zorder=3)
+        for x, (name, size) in enumerate(columns):
+            ax.text(x, 1.0, f"{name}\n{size}", ha="center", va="bottom")
+        for sign, name in ((1, "excitatory"), (-1, "inhibitory")):
+            count = np.count_nonzero(self.full_adjacency == sign)
+            ax.plot([], [], color=COLORS[sign], label=f"{count} {name}")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False)
+        ax.set(xlim=(-0.3, len(columns) - 0.6), ylim=(0.0, 1.0))
         ax.set_axis_off()
         return ax
+
+
+def _loop(start: np.ndarray, end: np.ndarray, shrinkA: float, **_):
+    """Connection in matplotlib's sense of a point with itself; ``shrinkA`` is its radius."""
+    from matplotlib.path import Path
+
+    corners = np.array([(0.7, 0.7), (6.0, 4.0), (6.0, -4.0), (0.7, -0.7)])
+    return Path(start + shrinkA * corners, [Path.MOVETO, *[Path.CURVE4] * 3])
 
 
 def ncp(

@@ -110,16 +110,78 @@ def test_out_of_range_fan_out_is_refused():
         ncp(**sizes, recurrent_command_synapses=1, motor_fanin=1, rng=0)
 
 
-def test_graph_and_picture_show_every_synapse():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
+def test_the_graph_has_every_synapse():
+    pytest.importorskip("networkx")
     wiring = MAKERS[0](1)
     graph = wiring.graph()
     assert graph.number_of_edges() == wiring.synapses
     assert graph.nodes["motor3"]["group"] == "motor"
-    axes = wiring.draw()
-    assert f"{wiring.synapses} synapses" in axes.get_title()
-    matplotlib.pyplot.close(axes.figure)
+    signs = [sign for *_, sign in graph.edges(data="sign")]
+    assert signs.count(-1) == np.count_nonzero(wiring.full_adjacency < 0)
+
+
+@pytest.fixture
+def draw():
+    """Function that draws a wiring and returns the axes, laid out."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+
+    def drawn(wiring):
+        axes = wiring.draw()
+        axes.figure.canvas.draw()
+        return axes
+
+    yield drawn
+    matplotlib.pyplot.close("all")
+
+
+def test_in_the_picture_blue_excites_and_red_inhibits(draw):
+    from matplotlib.colors import same_color
+
+    wiring = MAKERS[0](1)
+    axes = draw(wiring)
+    assert len(axes.patches) == wiring.synapses
+    for arrow, (_, _, sign) in zip(axes.patches, wiring.config()["synapses"]):
+        color = arrow.get_edgecolor()[:3]
+        assert same_color(color, "tab:blue" if sign > 0 else "tab:red")
+    legend = axes.get_legend()
+    lines = {
+        text.get_text(): line.get_color()
+        for text, line in zip(legend.get_texts(), legend.get_lines())
+    }
+    excitatory = np.count_nonzero(wiring.full_adjacency > 0)
+    inhibitory = wiring.synapses - excitatory
+    assert lines == {
+        f"{excitatory} excitatory": "tab:blue",
+        f"{inhibitory} inhibitory": "tab:red",
+    }
+
+
+def test_in_the_picture_only_synapses_to_the_next_column_are_straight(draw):
+    wiring = MAKERS[2](0)  # sensory, inter and motor neurons, each fed by all
+    column = [0] * wiring.sensory + [1] * wiring.inter + [2] * wiring.motor
+    for arrow, (source, target, _) in zip(draw(wiring).patches, wiring.config()["synapses"]):
+        step = column[wiring.sensory + target] - column[source]
+        start, middle, end = arrow.get_path().vertices[:3]
+        bend = np.linalg.det([middle - start, end - start])
+        assert (abs(bend) < 1e-6) == (step == 1), (source, target)
+
+
+@pytest.mark.parametrize(
+    ("make", "columns"),
+    [
+        (MAKERS[0], ["sensory\n20", "inter\n17", "command\n11", "motor\n4"]),
+        (MAKERS[2], ["sensory\n5", "inter\n5", "motor\n3"]),
+    ],
+)
+def test_the_picture_names_the_groups_there_are(draw, make, columns):
+    axes = draw(make(0))
+    assert [text.get_text() for text in axes.texts] == columns
+    figure = axes.figure.bbox
+    for text in (*axes.texts, axes.title, axes.get_legend()):
+        box = text.get_window_extent()
+        assert figure.x0 <= box.x0 <= box.x1 <= figure.x1
+        assert figure.y0 <= box.y0 <= box.y1 <= figure.y1
 
 
 def test_layers_read_whole_groups_and_every_source():

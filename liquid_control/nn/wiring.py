@@ -12,7 +12,7 @@ before it, so that a sensor reaches a motor in one step. A wiring without comman
 connected, random) is one group that is updated at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -67,6 +67,12 @@ class Wiring:
 
     def __hash__(self) -> int:
         return hash((self.sensory_adjacency.tobytes(), self.adjacency.tobytes()))
+
+    def __reduce__(self) -> tuple:
+        return Wiring, astuple(self)  # a copy of an array alone would be writeable
+
+    def __str__(self) -> str:
+        return self.summary()
 
     @property
     def units(self) -> int:

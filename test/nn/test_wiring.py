@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,12 +99,25 @@ def test_a_bad_config_names_the_value(config, message):
         wiring_from_config(config)
 
 
-def test_wiring_cannot_be_changed():
-    wiring = MAKERS[0](0)
-    with pytest.raises(ValueError, match="read-only"):
-        wiring.adjacency[0, 0] = 1
+def pickled(wiring):
+    return pickle.loads(pickle.dumps(wiring))
+
+
+@pytest.mark.parametrize("copied", [lambda wiring: wiring, copy.copy, copy.deepcopy, pickled])
+def test_wiring_cannot_be_changed(copied):
+    wiring = copied(MAKERS[0](0))
+    assert wiring == MAKERS[0](0)
+    for matrix in (wiring.sensory_adjacency, wiring.adjacency):
+        with pytest.raises(ValueError, match="read-only"):
+            matrix[0, 0] = 1
     with pytest.raises(AttributeError):
         wiring.motor = 3
+
+
+def test_it_prints_as_its_summary():
+    wiring = MAKERS[0](0)
+    assert str(wiring) == wiring.summary()
+    assert "20 sensory" in str(wiring)
 
 
 def test_out_of_range_fan_out_is_refused():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_control.nn.wiring import (
+    Wiring,
     auto_ncp,
     fully_connected,
     ncp,
@@ -19,7 +20,12 @@ MAKERS = [
     lambda seed: auto_ncp(sensory=3, units=60, motor=2, sparsity=0.9, rng=seed),
     lambda seed: fully_connected(sensory=5, units=8, motor=3, rng=seed),
     lambda seed: random_wiring(sensory=5, units=16, motor=3, sparsity=0.8, rng=seed),
+    lambda seed: ncp(**NCP, rng=seed),
 ]
+NCP = dict(sensory=8, inter=7, command=5, motor=3, sensory_fanout=1, inter_fanout=1.5,
+           recurrent_command_synapses=4, motor_fanin=1)  # fmt: skip
+SMALL = {"kind": "ncp", "sensory": 1, "inter": 1, "command": 0, "motor": 1}
+AUTO = {"kind": "auto_ncp", "sensory": 6, "units": 20, "motor": 2, "seed": 0}
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -83,20 +89,69 @@ def test_recipe_config_builds_the_same_wiring():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "star"}, "kind is 'star'"),
-        ({"kind": "auto_ncp", "sensory": 6, "units": 5, "motor": 4, "seed": 0}, "units is 5"),
-        ({"kind": "auto_ncp", "sensory": 6, "units": 20, "motor": 2}, "seed"),
-        ({"kind": "auto_ncp", "sensory": 6, "units": 20, "motor": 2, "seed": 0, "x": 1}, "x"),
+        ({"kind": "star"}, "wiring kind is 'star', expected one of"),
+        (AUTO | {"units": 4, "motor": 4}, "units is 4, expected a whole number of at least 7"),
+        (AUTO | {"units": 20.0}, "units is 20.0, expected a whole number"),
+        (AUTO | {"units": "20"}, "units is '20', expected a whole number"),
+        (AUTO | {"sensory": 0}, "sensory is 0, expected a whole number of at least 1"),
+        (AUTO | {"motor": 0}, "motor is 0, expected a whole number of at least 1"),
+        (AUTO | {"motor": -1}, "motor is -1, expected a whole number of at least 1"),
+        (AUTO | {"motor": "2"}, "motor is '2', expected a whole number"),
+        (AUTO | {"sparsity": 1}, "sparsity is 1, expected 0 <= sparsity < 1"),
+        (AUTO | {"sparsity": "0.5"}, "sparsity is '0.5', expected 0 <= sparsity < 1"),
+        (AUTO | {"seed": None}, "seed is None, expected a whole number of at least 0"),
+        (AUTO | {"x": 1}, "wiring 'auto_ncp': .* unexpected keyword argument 'x'"),
         (
-            {"kind": "ncp", "sensory": 1, "inter": 1, "command": 0, "motor": 1,
-             "synapses": [[0, -1, 1]]},
-            "synapse",
+            {"kind": "auto_ncp", "sensory": 6, "motor": 2, "seed": 0},
+            "wiring 'auto_ncp': .* 'units'",
         ),
+        ({"kind": "auto_ncp", "sensory": 6, "units": 20, "motor": 2}, "seed is None, expected"),
+        (AUTO | {"kind": "random", "sparsity": 0.5, "motor": 21}, "motor is 21, .* from 1 to 20"),
+        (AUTO | {"kind": "random", "sparsity": 0.5, "sensory": 1.5}, "sensory is 1.5, expected"),
+        (AUTO | {"kind": "fully_connected", "units": 0}, "units is 0, expected a whole number"),
+        ({"kind": "ncp", "seed": 0} | NCP | {"inter": 0}, "inter is 0, expected a whole number"),
+        (
+            {"kind": "ncp", "seed": 0} | NCP | {"command": 0},
+            "command is 0, expected a whole number",
+        ),
+        ({"kind": "ncp", "seed": 0} | NCP | {"motor": 0}, "motor is 0, expected a whole number"),
+        (
+            {"kind": "ncp", "seed": 0} | NCP | {"inter_fanout": "2"},
+            "inter_fanout is '2', expected a number from 1 to 5",
+        ),
+        (
+            {"kind": "ncp", "seed": 0} | NCP | {"recurrent_command_synapses": 26},
+            "recurrent_command_synapses is 26, expected a whole number from 0 to 25",
+        ),
+        (SMALL | {"synapses": [[0, -1, 1]]}, r"synapse \[0, -1, 1\], .* target below 2"),
+        (SMALL | {"synapses": [[3, 0, 1]]}, r"synapse \[3, 0, 1\], expected \[source below 3"),
+        (SMALL | {"synapses": [[0, 0, 0]]}, r"synapse \[0, 0, 0\], .* sign -1 or 1"),
+        (SMALL | {"synapses": [[0, 0, 0.5]]}, r"synapse \[0, 0, 0.5\], .* sign -1 or 1"),
+        (SMALL | {"synapses": [[0, 0, 300]]}, r"synapse \[0, 0, 300\], .* sign -1 or 1"),
+        (SMALL | {"synapses": [[0, 0.5, 1]]}, r"synapse \[0, 0.5, 1\], expected"),
+        (SMALL | {"synapses": [[0, 0]]}, r"synapse \[0, 0\], expected"),
+        (SMALL | {"synapses": [[0, 0, 1], [0, 0, -1]]}, r"synapse \[0, 0, -1\], expected once"),
+        (SMALL | {"synapses": [], "inter": 1.0}, "inter is 1.0, expected a whole number"),
+        ({"kind": "ncp", "sensory": 1, "command": 0, "motor": 1, "synapses": []}, "'inter'"),
+        (SMALL | {"synapses": [], "x": 1}, "wiring 'ncp': .* unexpected keyword argument 'x'"),
     ],
-)  # fmt: skip
-def test_a_bad_config_names_the_value(config, message):
+)
+def test_a_bad_config_names_the_value_and_what_was_expected(config, message):
     with pytest.raises(ValueError, match=message):
         wiring_from_config(config)
+
+
+@pytest.mark.parametrize("size", ["sensory", "inter", "command", "motor"])
+def test_no_group_has_a_negative_size(size):
+    sizes = {"sensory": 1, "inter": 1, "command": 1, "motor": 1} | {size: -1}
+    with pytest.raises(ValueError, match=f"{size} is -1, expected a whole number of at least"):
+        Wiring("ncp", *sizes.values(), np.zeros((1, 3)), np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("sign", [0.5, 300, 2])
+def test_a_sign_is_one_of_three(sign):
+    with pytest.raises(ValueError, match="adjacency may hold only -1, 0 and"):
+        Wiring("random", 1, 0, 0, 1, [[1]], [[sign]])
 
 
 def pickled(wiring):

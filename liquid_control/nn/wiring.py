@@ -276,7 +276,7 @@ def fully_connected(*, sensory: int, units: int, motor: int, rng: Rng) -> Wiring
 
 
 def random_wiring(*, sensory: int, units: int, motor: int, sparsity: float, rng: Rng) -> Wiring:
-    """Synapses at random, without groups; every input and every neuron keeps at least one.
+    """Synapses at random, without groups; from every input and neuron a path leads to a motor.
 
     Raises ValueError for a number out of range.
     """
@@ -288,8 +288,22 @@ def random_wiring(*, sensory: int, units: int, motor: int, sparsity: float, rng:
     fanout = max((1.0 - sparsity) * units, 1.0)
     sensory_adjacency = _connect(rng, sensory, units, fanout)
     adjacency = _connect(rng, units, units, fanout)
+    _lead_to_motors(rng, adjacency, motor)
     kind = "random" if sparsity else "fully_connected"
     return Wiring(kind, sensory, units - motor, 0, motor, sensory_adjacency, adjacency)
+
+
+def _lead_to_motors(rng: np.random.Generator, adjacency: np.ndarray, motor: int) -> None:
+    """Add synapses until a path leads from every neuron to one of the last ``motor`` neurons."""
+    units = len(adjacency)
+    leads = np.arange(units) >= units - motor
+    while not leads.all():
+        found = ~leads & adjacency[:, leads].any(axis=1)
+        if not found.any():
+            source = rng.choice(np.flatnonzero(~leads))
+            adjacency[source, rng.choice(np.flatnonzero(leads))] = _signs(rng, 1)[0]
+            found[source] = True
+        leads |= found
 
 
 def _check_count(name: str, value: int, least: int, most: int | None = None) -> None:

@@ -3,11 +3,12 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from liquid_control.nn.wiring import (
     Wiring,
+    _connect,
     auto_ncp,
     fully_connected,
     ncp,
@@ -37,6 +38,50 @@ def test_nobody_is_left_out(make, seed):
     assert wiring.sensory_adjacency.any(axis=1).all(), "an input that nobody reads"
     inner = wiring.adjacency[: wiring.inter + wiring.command]
     assert inner.any(axis=1).all(), "an inter or command neuron that nobody reads"
+
+
+def leading_to_motors(wiring):
+    """Names of the inputs and neurons from which a path of synapses leads to a motor neuron."""
+    networkx = pytest.importorskip("networkx")
+    graph = wiring.graph()
+    motors = [f"motor{k}" for k in range(wiring.motor)]
+    return set(motors).union(*(networkx.ancestors(graph, motor) for motor in motors))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda sparsity, seed: auto_ncp(sensory=5, units=16, motor=3, sparsity=sparsity, rng=seed),
+        lambda sparsity, seed: random_wiring(
+            sensory=5, units=16, motor=3, sparsity=sparsity, rng=seed
+        ),
+        lambda sparsity, seed: ncp(**NCP, rng=seed),
+    ],
+    ids=["auto_ncp", "random", "ncp"],
+)
+@given(sparsity=st.floats(0.0, 0.99), seed=st.integers(0, 2**31))
+@example(sparsity=0.9, seed=3)
+@settings(max_examples=40, deadline=None)
+def test_everyone_leads_to_a_motor_neuron(draw, sparsity, seed):
+    wiring = draw(sparsity, seed)
+    assert len(leading_to_motors(wiring)) == wiring.sensory + wiring.units
+
+
+def test_only_a_neuron_that_leads_nowhere_gets_a_new_synapse():
+    repaired, fanout = 0, (1.0 - 0.9) * 16
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        sensory, drawn = _connect(rng, 5, 16, fanout), _connect(rng, 16, 16, fanout)
+        before = Wiring("random", 5, 13, 0, 3, sensory, drawn)
+        after = random_wiring(sensory=5, units=16, motor=3, sparsity=0.9, rng=seed)
+        lost = [name not in leading_to_motors(before) for name in before.neuron_names]
+        repaired += any(lost)
+        added = after.adjacency != before.adjacency
+        assert after.sensory_adjacency.tolist() == before.sensory_adjacency.tolist()
+        assert not added[~np.array(lost)].any()
+        assert not before.adjacency[added].any()
+        assert any(lost) == added.any()
+    assert 5 < repaired < 55, "the seeds show both cases"
 
 
 @given(

@@ -12,11 +12,13 @@ before it, so that a sensor reaches a motor in one step. A wiring without comman
 connected, random) is one group that is updated at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
 Rng = np.random.Generator | int
+COLORS = {1: "tab:blue", -1: "tab:red"}  # of excitatory and inhibitory synapses
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Wiring:
 
     ``sensory_adjacency`` (sensory, units) and ``adjacency`` (units, units) hold +1 for an
     excitatory synapse, -1 for an inhibitory one and 0 for none; row = source, column = target.
+    Raises ValueError for a count or a sign out of range and for a wrong shape.
     """
 
     kind: str
@@ -46,18 +49,17 @@ class Wiring:
     adjacency: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("sensory", "motor"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1 neuron")
+        _check_sizes(self.sensory, self.inter, self.command, self.motor)
         for name, shape in (
             ("sensory_adjacency", (self.sensory, self.units)),
             ("adjacency", (self.units, self.units)),
         ):
-            matrix = np.array(getattr(self, name), dtype=np.int8)
+            matrix = np.asarray(getattr(self, name))
             if matrix.shape != shape:
                 raise ValueError(f"{name} has shape {matrix.shape}, expected {shape}")
             if not np.isin(matrix, (-1, 0, 1)).all():
                 raise ValueError(f"{name} may hold only -1, 0 and +1")
+            matrix = matrix.astype(np.int8)
             matrix.setflags(write=False)
             object.__setattr__(self, name, matrix)
 
@@ -66,6 +68,12 @@ class Wiring:
 
     def __hash__(self) -> int:
         return hash((self.sensory_adjacency.tobytes(), self.adjacency.tobytes()))
+
+    def __reduce__(self) -> tuple:
+        return Wiring, astuple(self)  # a copy of an array alone would be writeable
+
+    def __str__(self) -> str:
+        return self.summary()
 
     @property
     def units(self) -> int:
@@ -150,27 +158,48 @@ class Wiring:
         return graph
 
     def draw(self, ax=None):
-        """Picture of the four groups in columns; blue excites, red inhibits. Returns the axes."""
-        import matplotlib.pyplot as plt
-        import networkx
+        """Picture of the groups in columns; blue excites, red inhibits. Returns the axes.
 
-        graph = self.graph()
-        columns = ["sensory", *self.groups]
-        rank = {node: columns.index(group) for node, group in graph.nodes(data="group")}
-        networkx.set_node_attributes(graph, rank, "column")
-        position = networkx.multipartite_layout(graph, subset_key="column")
+        Synapses to the next column are straight, all others bent; a loop to the right of a neuron
+        is its synapse to itself.
+        """
+        import matplotlib.pyplot as plt
+        from matplotlib.patches import FancyArrowPatch
+
+        sizes = {"sensory": self.sensory} | {name: len(ids) for name, ids in self.groups.items()}
+        columns = [(name, size) for name, size in sizes.items() if size]
+        places = [
+            (x, 1 - (k + 0.5) / size) for x, (_, size) in enumerate(columns) for k in range(size)
+        ]
         if ax is None:
-            _, ax = plt.subplots(figsize=(8, 6))
-        networkx.draw_networkx_nodes(
-            graph, position, ax=ax, node_size=60, node_color=list(rank.values()), cmap="viridis"
-        )
-        for sign, color in ((1, "tab:blue"), (-1, "tab:red")):
-            edges = [(s, t) for s, t, edge_sign in graph.edges(data="sign") if edge_sign == sign]
-            style = dict(edge_color=color, alpha=0.35, arrowsize=5, node_size=60)
-            networkx.draw_networkx_edges(graph, position, ax=ax, edgelist=edges, **style)
-        ax.set_title(self.summary(), fontsize=7)
+            height = max(6.0, 0.16 * max(sizes.values()))  # inches: room for the largest group
+            _, ax = plt.subplots(figsize=(9.0, height), layout="constrained")
+        arrow = dict(arrowstyle="-|>", mutation_scale=7, alpha=0.5, shrinkA=5, shrinkB=5)
+        for source, target, sign in self.config()["synapses"]:
+            start, end = places[source], places[self.sensory + target]
+            bend = {0: 0.4, 1: 0.0}.get(end[0] - start[0], 0.1)
+            style = _loop if start == end else f"arc3,rad={bend}"
+            ax.add_patch(
+                FancyArrowPatch(start, end, connectionstyle=style, color=COLORS[sign], **arrow)
+            )
+        ax.scatter(*zip(*places), s=60, color="white", edgecolor="black", zorder=3)
+        for x, (name, size) in enumerate(columns):
+            ax.text(x, 1.0, f"{name}\n{size}", ha="center", va="bottom")
+        for sign, name in ((1, "excitatory"), (-1, "inhibitory")):
+            count = np.count_nonzero(self.full_adjacency == sign)
+            ax.plot([], [], color=COLORS[sign], label=f"{count} {name}")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False)
+        ax.set(xlim=(-0.3, len(columns) - 0.6), ylim=(0.0, 1.0))
         ax.set_axis_off()
         return ax
+
+
+def _loop(start: np.ndarray, end: np.ndarray, shrinkA: float, **_):
+    """Connection in matplotlib's sense of a point with itself; ``shrinkA`` is its radius."""
+    from matplotlib.path import Path
+
+    corners = np.array([(0.7, 0.7), (6.0, 4.0), (6.0, -4.0), (0.7, -0.7)])
+    return Path(start + shrinkA * corners, [Path.MOVETO, *[Path.CURVE4] * 3])
 
 
 def ncp(
@@ -179,26 +208,29 @@ def ncp(
     inter: int,
     command: int,
     motor: int,
-    sensory_fanout: int,
-    inter_fanout: int,
+    sensory_fanout: float,
+    inter_fanout: float,
     recurrent_command_synapses: int,
-    motor_fanin: int,
+    motor_fanin: float,
     rng: Rng,
 ) -> Wiring:
     """Neural circuit policy drawn by the four steps.
 
     Fan-outs and the fan-in are means: each neuron's number of synapses is binomial, but never 0.
     ``recurrent_command_synapses`` is the exact number of synapses inside the command group.
+    Raises ValueError for a number out of range.
     """
-    for name, value, most in (
+    _check_sizes(sensory, inter, command, motor)
+    _check_count("inter", inter, 1)
+    _check_count("command", command, 1)
+    for name, mean, most in (
         ("sensory_fanout", sensory_fanout, inter),
         ("inter_fanout", inter_fanout, command),
         ("motor_fanin", motor_fanin, command),
-        ("recurrent_command_synapses", recurrent_command_synapses, command**2),
     ):
-        low = 0 if name == "recurrent_command_synapses" else 1
-        if not low <= value <= most:
-            raise ValueError(f"{name} is {value}, expected {low} to {most}")
+        if not (isinstance(mean, Real) and 1 <= mean <= most):
+            raise ValueError(f"{name} is {mean!r}, expected a number from 1 to {most}")
+    _check_count("recurrent_command_synapses", recurrent_command_synapses, 0, command**2)
     rng = np.random.default_rng(rng)
     units = inter + command + motor
     recurrent = np.zeros((command, command), np.int8)
@@ -215,11 +247,13 @@ def ncp(
 
 
 def auto_ncp(*, sensory: int, units: int, motor: int, sparsity: float = 0.5, rng: Rng) -> Wiring:
-    """NCP of ``units`` neurons of which ``motor`` are outputs; 40 % of the rest is command."""
-    if units < motor + 3:
-        raise ValueError(f"units is {units}, expected at least motor + 3 = {motor + 3}")
-    if not 0.0 <= sparsity < 1.0:
-        raise ValueError(f"sparsity is {sparsity}, expected 0 <= sparsity < 1")
+    """NCP of ``units`` neurons of which ``motor`` are outputs; 40 % of the rest is command.
+
+    Raises ValueError for a number out of range; ``units`` is at least ``motor`` + 3.
+    """
+    _check_count("motor", motor, 1)
+    _check_count("units", units, motor + 3)
+    _check_sparsity(sparsity)
     command = max(int(0.4 * (units - motor)), 1)
     inter = units - motor - command
     density = 1.0 - sparsity
@@ -242,22 +276,52 @@ def fully_connected(*, sensory: int, units: int, motor: int, rng: Rng) -> Wiring
 
 
 def random_wiring(*, sensory: int, units: int, motor: int, sparsity: float, rng: Rng) -> Wiring:
-    """Synapses at random, without groups; every input and every neuron keeps at least one."""
-    if not 1 <= motor <= units:
-        raise ValueError(f"motor is {motor}, expected 1 to units = {units}")
-    if not 0.0 <= sparsity < 1.0:
-        raise ValueError(f"sparsity is {sparsity}, expected 0 <= sparsity < 1")
+    """Synapses at random, without groups; from every input and neuron a path leads to a motor.
+
+    Raises ValueError for a number out of range.
+    """
+    _check_count("sensory", sensory, 1)
+    _check_count("units", units, 1)
+    _check_count("motor", motor, 1, units)
+    _check_sparsity(sparsity)
     rng = np.random.default_rng(rng)
     fanout = max((1.0 - sparsity) * units, 1.0)
-    return Wiring(
-        "random" if sparsity else "fully_connected",
-        sensory,
-        units - motor,
-        0,
-        motor,
-        _connect(rng, sensory, units, fanout),
-        _connect(rng, units, units, fanout),
-    )
+    sensory_adjacency = _connect(rng, sensory, units, fanout)
+    adjacency = _connect(rng, units, units, fanout)
+    _lead_to_motors(rng, adjacency, motor)
+    kind = "random" if sparsity else "fully_connected"
+    return Wiring(kind, sensory, units - motor, 0, motor, sensory_adjacency, adjacency)
+
+
+def _lead_to_motors(rng: np.random.Generator, adjacency: np.ndarray, motor: int) -> None:
+    """Add synapses until a path leads from every neuron to one of the last ``motor`` neurons."""
+    units = len(adjacency)
+    leads = np.arange(units) >= units - motor
+    while not leads.all():
+        found = ~leads & adjacency[:, leads].any(axis=1)
+        if not found.any():
+            source = rng.choice(np.flatnonzero(~leads))
+            adjacency[source, rng.choice(np.flatnonzero(leads))] = _signs(rng, 1)[0]
+            found[source] = True
+        leads |= found
+
+
+def _check_count(name: str, value: int, least: int, most: int | None = None) -> None:
+    if not (isinstance(value, Integral) and least <= value and (most is None or value <= most)):
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {value!r}, expected a whole number {allowed}")
+
+
+def _check_sizes(sensory: int, inter: int, command: int, motor: int) -> None:
+    _check_count("sensory", sensory, 1)
+    _check_count("inter", inter, 0)
+    _check_count("command", command, 0)
+    _check_count("motor", motor, 1)
+
+
+def _check_sparsity(sparsity: float) -> None:
+    if not (isinstance(sparsity, Real) and 0.0 <= sparsity < 1.0):
+        raise ValueError(f"sparsity is {sparsity!r}, expected 0 <= sparsity < 1")
 
 
 def _signs(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -292,23 +356,38 @@ def wiring_from_config(config: dict) -> Wiring:
     """The wiring that a config names.
 
     Either the exact form of :meth:`Wiring.config` (with ``synapses``) or a recipe: ``kind`` (ncp,
-    auto_ncp, fully_connected, random), its arguments, and ``seed``.
+    auto_ncp, fully_connected, random), its arguments, and ``seed``. Raises ValueError for a config
+    that describes none.
     """
-    if config.get("kind") not in RECIPES:
-        raise ValueError(f"wiring kind is {config.get('kind')!r}, expected one of {list(RECIPES)}")
-    values = dict(config)
-    kind = values.pop("kind")
+    kind = config.get("kind")
+    if kind not in RECIPES:
+        raise ValueError(f"wiring kind is {kind!r}, expected one of {list(RECIPES)}")
+    values = {key: value for key, value in config.items() if key != "kind"}
     try:
-        if "synapses" not in values:
-            return RECIPES[kind](rng=values.pop("seed"), **values)
-        synapses = values.pop("synapses")
-        units = values["inter"] + values["command"] + values["motor"]
-        full = np.zeros((values["sensory"] + units, units), np.int8)
-        for source, target, sign in synapses:
-            if not (0 <= source < len(full) and 0 <= target < units):
-                raise ValueError(f"synapse {source} -> {target} is outside {full.shape}")
-            full[source, target] = sign
-        sensory = values["sensory"]
-        return Wiring(kind, sensory_adjacency=full[:sensory], adjacency=full[sensory:], **values)
-    except (KeyError, TypeError, IndexError) as error:
+        if "synapses" in values:
+            return _from_synapses(kind, **values)
+        seed = values.pop("seed", None)
+        _check_count("seed", seed, 0)
+        return RECIPES[kind](rng=seed, **values)
+    except TypeError as error:  # a key is missing or unknown
         raise ValueError(f"wiring {kind!r}: {error}") from error
+
+
+def _from_synapses(
+    kind: str, *, sensory: int, inter: int, command: int, motor: int, synapses: list
+) -> Wiring:
+    _check_sizes(sensory, inter, command, motor)
+    units = inter + command + motor
+    full = np.zeros((sensory + units, units), np.int8)
+    allowed = range(sensory + units), range(units), (-1, 1)
+    for synapse in synapses:
+        if np.shape(synapse) != (3,) or not all(v in a for v, a in zip(synapse, allowed)):
+            raise ValueError(
+                f"synapse {synapse!r}, expected [source below {sensory + units}, "
+                f"target below {units}, sign -1 or 1]"
+            )
+        source, target, sign = map(int, synapse)
+        if full[source, target]:
+            raise ValueError(f"synapse {synapse!r}, expected once from {source} to {target}")
+        full[source, target] = sign
+    return Wiring(kind, sensory, inter, command, motor, full[:sensory], full[sensory:])

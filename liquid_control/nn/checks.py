@@ -14,10 +14,11 @@ def above_zero(name: str, value: float) -> float:
     return float(value)
 
 
-def whole(name: str, value: int) -> int:
-    """``value`` if it is a whole number of at least 1."""
-    if not (isinstance(value, Integral) and value >= 1):
-        raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+def whole(name: str, value: int, least: int = 1, most: int | None = None) -> int:
+    """``value`` if it is a whole number in the range."""
+    if not (isinstance(value, Integral) and least <= value and (most is None or value <= most)):
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {value!r}, expected a whole number {allowed}")
     return int(value)
 
 

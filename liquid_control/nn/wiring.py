@@ -13,9 +13,11 @@ connected, random) is one group that is updated at once.
 """
 
 from dataclasses import astuple, dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
+
+from liquid_control.nn.checks import whole
 
 Rng = np.random.Generator | int
 COLORS = {1: "tab:blue", -1: "tab:red"}  # of excitatory and inhibitory synapses
@@ -221,8 +223,8 @@ def ncp(
     Raises ValueError for a number out of range.
     """
     _check_sizes(sensory, inter, command, motor)
-    _check_count("inter", inter, 1)
-    _check_count("command", command, 1)
+    whole("inter", inter, 1)
+    whole("command", command, 1)
     for name, mean, most in (
         ("sensory_fanout", sensory_fanout, inter),
         ("inter_fanout", inter_fanout, command),
@@ -230,7 +232,7 @@ def ncp(
     ):
         if not (isinstance(mean, Real) and 1 <= mean <= most):
             raise ValueError(f"{name} is {mean!r}, expected a number from 1 to {most}")
-    _check_count("recurrent_command_synapses", recurrent_command_synapses, 0, command**2)
+    whole("recurrent_command_synapses", recurrent_command_synapses, 0, command**2)
     rng = np.random.default_rng(rng)
     units = inter + command + motor
     recurrent = np.zeros((command, command), np.int8)
@@ -251,8 +253,8 @@ def auto_ncp(*, sensory: int, units: int, motor: int, sparsity: float = 0.5, rng
 
     Raises ValueError for a number out of range; ``units`` is at least ``motor`` + 3.
     """
-    _check_count("motor", motor, 1)
-    _check_count("units", units, motor + 3)
+    whole("motor", motor, 1)
+    whole("units", units, motor + 3)
     _check_sparsity(sparsity)
     command = max(int(0.4 * (units - motor)), 1)
     inter = units - motor - command
@@ -280,9 +282,9 @@ def random_wiring(*, sensory: int, units: int, motor: int, sparsity: float, rng:
 
     Raises ValueError for a number out of range.
     """
-    _check_count("sensory", sensory, 1)
-    _check_count("units", units, 1)
-    _check_count("motor", motor, 1, units)
+    whole("sensory", sensory, 1)
+    whole("units", units, 1)
+    whole("motor", motor, 1, units)
     _check_sparsity(sparsity)
     rng = np.random.default_rng(rng)
     fanout = max((1.0 - sparsity) * units, 1.0)
@@ -306,17 +308,11 @@ def _lead_to_motors(rng: np.random.Generator, adjacency: np.ndarray, motor: int)
         leads |= found
 
 
-def _check_count(name: str, value: int, least: int, most: int | None = None) -> None:
-    if not (isinstance(value, Integral) and least <= value and (most is None or value <= most)):
-        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is {value!r}, expected a whole number {allowed}")
-
-
 def _check_sizes(sensory: int, inter: int, command: int, motor: int) -> None:
-    _check_count("sensory", sensory, 1)
-    _check_count("inter", inter, 0)
-    _check_count("command", command, 0)
-    _check_count("motor", motor, 1)
+    whole("sensory", sensory, 1)
+    whole("inter", inter, 0)
+    whole("command", command, 0)
+    whole("motor", motor, 1)
 
 
 def _check_sparsity(sparsity: float) -> None:
@@ -367,7 +363,7 @@ def wiring_from_config(config: dict) -> Wiring:
         if "synapses" in values:
             return _from_synapses(kind, **values)
         seed = values.pop("seed", None)
-        _check_count("seed", seed, 0)
+        whole("seed", seed, 0)
         return RECIPES[kind](rng=seed, **values)
     except TypeError as error:  # a key is missing or unknown
         raise ValueError(f"wiring {kind!r}: {error}") from error

@@ -210,8 +210,13 @@ class _Run:
                 f"{self.checkpoint}: of another configuration; give another --out, or start anew "
                 "with --restart"
             )
-        self.trainer.load_state_dict(state["trainer"])
-        self.seconds, self.rows = state["seconds"], state["rows"]
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+            self.seconds, self.rows = state["seconds"], state["rows"]
+        except (KeyError, RuntimeError):
+            raise ConfigError(
+                f"{self.checkpoint}: of another version of liquid_control; start anew with --restart"
+            ) from None
 
     def after_update(self, progress: Progress) -> None:
         now = self._clock()

@@ -164,6 +164,11 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="another configuration"):
         train(other, tmp_path / "out", compiled=False)
     train(other, tmp_path / "out", compiled=False, restart=True)
+    checkpoint = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+    del checkpoint["trainer"]["update"]
+    torch.save(checkpoint, tmp_path / "out" / "checkpoint.pt")
+    with pytest.raises(ConfigError, match="another version"):
+        train(other, tmp_path / "out", compiled=False)
     (tmp_path / "out" / "checkpoint.pt").write_bytes(b"garbage")
     with pytest.raises(ConfigError, match="not a checkpoint"):
         train(other, tmp_path / "out", compiled=False)

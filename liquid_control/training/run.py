@@ -215,7 +215,8 @@ class _Run:
             self.seconds, self.rows = state["seconds"], state["rows"]
         except (KeyError, RuntimeError):
             raise ConfigError(
-                f"{self.checkpoint}: of another version of liquid_control; start anew with --restart"
+                f"{self.checkpoint}: of another version of liquid_control; start anew with "
+                "--restart"
             ) from None
 
     def after_update(self, progress: Progress) -> None:

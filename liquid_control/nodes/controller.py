@@ -181,6 +181,12 @@ class ControllerNode(LifecycleNode):
                 self._inbox.wait(_POLL)
                 continue
             stamp = self._inputs.stamp
+            if last is not None and stamp < last:
+                reason = f"time went back by {(last - stamp) / 1e9:.3f} s"
+                self.get_logger().warning(f"{reason}: stepping anew, from a reset loop")
+                self._diagnostics.follow_clock(reason)
+                self._loop.reset()
+                last = None
             dt = period if last is None else (stamp - last) / 1e9
             if abs(dt - period) < 1e-9:  # stamps are whole ns, the period need not be
                 dt = period
@@ -192,6 +198,8 @@ class ControllerNode(LifecycleNode):
         inputs = self._inputs
         step = self._loop.step(frame, inputs.setpoint, tick.dt)
         self._publish(step, tick)
+        for clock in step.clocks:
+            self.get_logger().warning(f"{clock}: followed, from a reset policy")
         step_time = time.perf_counter() - start
         switched = self._diagnostics.record(inputs.stamp or 0, frame, step, tick, step_time)
         if switched:

@@ -202,3 +202,30 @@ def test_simulator_refuses_an_unknown_world_with_status_2():
     assert len(errors) == 1
     assert "no such file: no_such_world" in errors[0]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_simulator_can_be_started_again_with_the_controller_left_running(
+    lockstep, policy, tmp_path
+):
+    """Its clock begins at 0 again: the second flight goes as well as the first."""
+    common = {"lockstep": lockstep, "vehicle": "crazyflie"}
+    errors = []
+    with Session(tmp_path) as session:
+        controller = session.start(
+            "controller", {**common, "policy": str(policy), "autostart": True}
+        )
+        for _ in range(2):
+            simulator = session.start(
+                "simulator", {**common, "world": "hover_calm", "duration": 4.0, "progress": True}
+            )
+            lines = simulator.process.communicate(timeout=60)[0].decode().splitlines()
+            assert simulator.process.returncode == 0, simulator.last_words()
+            errors.append(json.loads(lines[-1])["error"])
+        words = controller.log.read_text()
+    assert max(errors) < 0.1
+    if lockstep:
+        assert errors[0] == errors[1]
+        assert "time went back by 3.990 s: stepping anew" in words
+    else:
+        assert "imu: clock moved by -" in words

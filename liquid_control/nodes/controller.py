@@ -24,7 +24,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from liquid_control.config import ConfigError, load_vehicle
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.control.supervisor import Mode
-from liquid_control.controllers import make_controller
+from liquid_control.controllers import make_controller, set_gains
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
 from liquid_control.nodes.inbox import Inbox
@@ -226,6 +226,7 @@ class ControllerNode(LifecycleNode):
     def _set_parameters(self, parameters: ControllerParameters) -> None:
         self._config = parameters
         if self._loop is not None:
+            set_gains(self._config.policy, self._loop.policy, parameters)
             self._loop.set_parameters(parameters)
 
     def _make_diagnostics(self) -> LoopDiagnostics:

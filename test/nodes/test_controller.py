@@ -193,6 +193,21 @@ def test_parameter_is_set_and_a_bad_one_refused_over_the_service(start, feeder):
     assert "50" in refused.reason
 
 
+def test_gains_of_a_geometric_policy_can_be_tuned_in_flight(start, feeder):
+    start()
+    thrusts = []
+    for k, gain in enumerate((100, 0)):  # integers, as people type them
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter("backup.position_gain", value=gain).to_parameter_msg()]
+        )
+        service = "controller/set_parameters_atomically"
+        assert feeder.ask(SetParametersAtomically, service, request).result.successful
+        feeder.send(k, pos=(0.0, 0.0, 0.95))
+        thrusts.append(feeder.answer(k)[1].twist.linear.z)
+    assert thrusts[0] == pytest.approx(GRAVITY + 5.0, abs=0.1)
+    assert thrusts[1] == pytest.approx(GRAVITY, abs=0.1)
+
+
 def test_setpoint_that_can_not_be_flown_to_leaves_nothing_behind(start, feeder):
     start()
     for k in range(6):

@@ -128,9 +128,9 @@ class ControllerNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the policy."""
-        self._loop = None
         for publisher in (self._command, self._silent, self._neurons, self._step_row):
             self.destroy_publisher(publisher)
+        self._loop = None
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -242,7 +242,16 @@ class ControllerNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         state = ACTIVE if self._worker is not None else INACTIVE
-        self._diagnostics_publisher.publish(self._diagnostics.to_msg(state))
+        self._diagnostics_publisher.publish(
+            self._diagnostics.to_msg(state, self._other_commanders())
+        )
+
+    def _other_commanders(self) -> str:
+        """Who else publishes commands, in words; "" if nobody."""
+        topic = self.resolve_topic_name(interface.COMMAND.name)
+        own = self._loop is not None  # the publisher lives as long as the loop
+        others = self.count_publishers(topic) - own
+        return f"{others} other publisher(s) on {topic}" if others > 0 else ""
 
 
 def main(args: Sequence[str] | None = None) -> int:

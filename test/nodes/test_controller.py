@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParametersAtomically
@@ -255,6 +256,23 @@ def test_message_that_the_last_flight_left_is_not_part_of_the_next(start, feeder
     for k in range(3):
         feeder.send(k)
         assert feeder.answer(k)[0] is interface.COMMAND
+
+
+def test_another_publisher_of_commands_is_an_error(start, feeder, spinning):
+    start()
+    feeder.send(0)
+    feeder.answer(0)
+    wait_until(lambda: feeder.status()[0] == "policy")
+    other = spinning(lambda context: Node("other", context=context))
+    publisher = other.create_publisher(
+        interface.COMMAND.type, interface.COMMAND.name, interface.newest_qos()
+    )
+    text, _ = wait_until(lambda: feeder.status() if "publisher" in feeder.status()[0] else None)
+    assert text == "1 other publisher(s) on /cmd/rates_thrust; policy"
+    assert feeder.heard[interface.DIAGNOSTICS][-1].status[0].level == DiagnosticStatus.ERROR
+    other.destroy_publisher(publisher)
+    wait_until(lambda: feeder.status()[0] == "policy")
+    assert feeder.heard[interface.DIAGNOSTICS][-1].status[0].level == DiagnosticStatus.OK
 
 
 def test_lifecycle_without_autostart(start, feeder):

@@ -229,3 +229,33 @@ def test_simulator_can_be_started_again_with_the_controller_left_running(
         assert "time went back by 3.990 s: stepping anew" in words
     else:
         assert "imu: clock moved by -" in words
+
+
+def test_flight_keeps_away_from_the_domain_of_a_vehicle(policy, tmp_path, monkeypatch, spinning):
+    """ROS_DOMAIN_ID is that of the machine's own vehicle: a flight must not be heard there."""
+    from rclpy.node import Node
+
+    from liquid_control.nodes import interface
+
+    monkeypatch.setenv("ROS_STATIC_PEERS", "127.0.0.1")
+    vehicle = spinning(lambda context: Node("vehicle", context=context))  # in the exported domain
+    heard = []
+    for topic in (interface.COMMAND, interface.DIAGNOSTICS, interface.IMU):
+        qos = interface.event_qos()
+        vehicle.create_subscription(topic.type, topic.name, heard.append, qos)
+    log, _ = fly_ros("hover_calm", str(policy), duration=1.0, out_dir=tmp_path)
+    assert set(log.mode) == {"policy"}
+    assert heard == []
+
+
+def test_two_sessions_never_share_a_domain(tmp_path, monkeypatch):
+    """Not even before their nodes have opened a port."""
+    from liquid_control import session
+
+    monkeypatch.setattr(session, "_DOMAINS", range(90, 93))
+    with Session(tmp_path / "a") as a, Session(tmp_path / "b") as b, Session(tmp_path / "c") as c:
+        assert {a.domain, b.domain, c.domain} == {90, 91, 92}
+        with pytest.raises(FlightFailed, match="no free ROS domain among 90 to 92"):
+            Session(tmp_path / "d")
+    with Session(tmp_path / "e") as e:  # what the others leave is free again
+        assert e.domain in range(90, 93)

@@ -180,15 +180,21 @@ def fly_ros(
 
     Raises:
         ConfigError: for a world that can't be read, or missing packages.
-        FlightFailed: if a node dies or the flight does not begin.
+        FlightFailed: if a node dies or the flight does not begin, or was not recorded whole.
     """
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise missing_packages("sim,ros,report", missing)
     with tempfile.TemporaryDirectory() as nowhere:
         folder = Path(nowhere if out_dir is None else out_dir)
-        recording = _fly(world, policy, seed, duration, real_time, folder, on_progress)
-        return read_flight(recording), None if out_dir is None else recording
+        recording, flown = _fly(world, policy, seed, duration, real_time, folder, on_progress)
+        log = read_flight(recording)
+        if len(log.time) < round(flown * log.control_rate):
+            raise FlightFailed(
+                f"the recorder ended early: {recording} holds {len(log.time) / log.control_rate:g} "
+                f"of the {flown:g} s flown"
+            )
+        return log, None if out_dir is None else recording
 
 
 def _fly(
@@ -199,7 +205,8 @@ def _fly(
     real_time: bool,
     out_dir: Path,
     on_progress: OnProgress,
-) -> Path:
+) -> tuple[Path, float]:
+    """The recording, and the simulated seconds that were flown."""
     recording = out_dir / "flight.mcap"
     scenario = load_world(world)
     lockstep = not real_time
@@ -231,7 +238,7 @@ def _fly(
         session.stop("recorder", patience=_STOP_TIMEOUT)  # it has heard the end of the flight
         session.stop("controller")
         session.check("recorder", "controller", well=(0,))
-    return recording
+    return recording, progress.newest["time"]
 
 
 class _Progress:

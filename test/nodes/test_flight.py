@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 
@@ -259,3 +260,30 @@ def test_two_sessions_never_share_a_domain(tmp_path, monkeypatch):
             Session(tmp_path / "d")
     with Session(tmp_path / "e") as e:  # what the others leave is free again
         assert e.domain in range(90, 93)
+
+
+def test_recorder_that_ends_early_is_one_clear_error(policy, tmp_path, monkeypatch):
+    """It leaves a whole file, and status 0: only the length tells."""
+    recorders = []
+    start = Session.start
+
+    def started(session, name, parameters):
+        node = start(session, name, parameters)
+        if name == "recorder":
+            recorders.append(node)
+        return node
+
+    def interrupt(time, duration, error):
+        if time > 1.0 and recorders:
+            recorders.pop().process.send_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Session, "start", started)
+    with pytest.raises(FlightFailed, match=r"the recorder ended early: .* of the 4 s flown"):
+        fly_ros(
+            "hover_calm",
+            str(policy),
+            duration=4.0,
+            real_time=True,
+            out_dir=tmp_path,
+            on_progress=interrupt,
+        )

@@ -141,6 +141,9 @@ class SimulatorParameters(StrictModel):
     answer_timeout: float = _parameter(
         10.0, "lockstep: then the controller is given up and the world flies on", "s", gt=0, le=600
     )
+    start_timeout: float = _parameter(
+        120.0, "wait so long for a controller and recorders, then fail", "s", gt=0, le=86400
+    )
     subscribers: int = _parameter(
         1, "begin when each topic has as many: controller, recorders", ge=0, le=100
     )

@@ -287,3 +287,12 @@ def test_recorder_that_ends_early_is_one_clear_error(policy, tmp_path, monkeypat
             out_dir=tmp_path,
             on_progress=interrupt,
         )
+
+
+def test_simulator_does_not_wait_for_ever(tmp_path):
+    with Session(tmp_path) as session:
+        simulator = session.start("simulator", {"world": "hover_calm", "start_timeout": 1.0})
+        assert simulator.process.wait(60) == 1
+        assert "no flight: waited 1 s for an active controller, imu/data (0 of 1)" in (
+            simulator.last_words()
+        )

@@ -2,10 +2,17 @@
 
     ros2 launch liquid_control simulation.launch.py world:=hover_gusts seed:=3 record:=true
 
-Ends when the flight is over.
+The controller flies the vehicle of the world, at the rate of the world. Ends when the flight is
+over, or when the controller has ended.
 """
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetLaunchConfiguration,
+)
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
@@ -15,6 +22,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
 from liquid_control.config import share_dir
+from liquid_control.sim.scenario import load_world
 
 ARGUMENTS = {
     "world": ("hover_gusts", "world file, or the name of a shipped one"),
@@ -24,6 +32,15 @@ ARGUMENTS = {
     "record": ("false", "true: write all topics to an MCAP file"),
     "path": ("flight.mcap", "the file that is recorded"),
 }
+
+
+def read_world(context):
+    """Vehicle and rate of the world, before any process starts: a bad world leaves none behind."""
+    world = load_world(LaunchConfiguration("world").perform(context))
+    return [
+        SetLaunchConfiguration("vehicle", world.vehicle),
+        SetLaunchConfiguration("control_rate", str(world.control_rate)),
+    ]
 
 
 def generate_launch_description():
@@ -56,6 +73,8 @@ def generate_launch_description():
         str(share_dir() / "config" / "controller.yaml"),
         {"autostart": True},
         parameter("policy", str),
+        parameter("vehicle", str),
+        parameter("control_rate", float),
         lockstep,
     )
     simulator = node(
@@ -65,16 +84,23 @@ def generate_launch_description():
         lockstep,
         {"subscribers": ParameterValue(subscribers, value_type=int)},
     )
-    over = OnProcessExit(target_action=simulator, on_exit=[EmitEvent(event=Shutdown())])
+
+    def end_with(action, reason):
+        end = EmitEvent(event=Shutdown(reason=reason))
+        return RegisterEventHandler(OnProcessExit(target_action=action, on_exit=[end]))
+
     return LaunchDescription(
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, (default, description) in ARGUMENTS.items()
             ),
+            OpaqueFunction(function=read_world),
+            # Before the processes: one that can't start ends at once.
+            end_with(controller, "the controller has ended"),
+            end_with(simulator, "the flight is over"),
             recorder,
             controller,
             simulator,
-            RegisterEventHandler(over),
         ]
     )

@@ -29,3 +29,9 @@ def make_controller(
         return GeometricController(load_yaml(path, BackupParameters)), None
     policy = load_policy(path)
     return policy, policy.metadata
+
+
+def set_gains(name: str, controller: Controller, parameters: ControllerParameters) -> None:
+    """Give the controller of this name the gains of new ``parameters``, if it was made of them."""
+    if name == GEOMETRIC:
+        controller.gains = parameters.backup

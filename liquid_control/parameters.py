@@ -36,6 +36,16 @@ class InputGateParameters(StrictModel):
     max_quat_error: float = _parameter(
         0.01, "largest deviation of the quaternion norm from 1", "", gt=0.0, le=0.1
     )
+    max_stamp_jump: float = _parameter(
+        0.5,
+        "how far a stamp may run ahead of the time that passed",
+        "s",
+        gt=0,
+        le=60,
+    )
+    new_clock_samples: int = _parameter(
+        5, "refused stamps in a row that, if they agree, are a new clock", ge=2, le=1000
+    )
 
 
 class OutputGateParameters(StrictModel):
@@ -130,6 +140,9 @@ class SimulatorParameters(StrictModel):
     lockstep: bool = _parameter(True, "wait for the command of each step; else in real time")
     answer_timeout: float = _parameter(
         10.0, "lockstep: then the controller is given up and the world flies on", "s", gt=0, le=600
+    )
+    start_timeout: float = _parameter(
+        120.0, "wait so long for a controller and recorders, then fail", "s", gt=0, le=86400
     )
     subscribers: int = _parameter(
         1, "begin when each topic has as many: controller, recorders", ge=0, le=100

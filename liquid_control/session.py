@@ -35,6 +35,12 @@ _POLL = 0.02  # s
 # Domains whose ports stay below the ephemeral ones; the rule is in the RTPS specification, 9.6.1
 _DOMAINS = range(1, 102)
 _PORT_BASE, _DOMAIN_GAIN = 7400, 250
+_CLAIM_PORT = 249  # of a domain's ports; would be that of its 120th participant
+# What can lead the nodes of a flight to others, in spite of a domain of their own
+_LEADS_ELSEWHERE = (
+    *("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT"),
+    *("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"),
+)
 
 
 class FlightFailed(ConfigError):
@@ -43,15 +49,26 @@ class FlightFailed(ConfigError):
 
 def free_domain() -> int:
     """A ROS_DOMAIN_ID that nobody on this machine uses, picked at random."""
+    domain, claim = _claim_domain()
+    claim.close()
+    return domain
+
+
+def _claim_domain() -> tuple[int, socket.socket]:
+    """A free domain, and what keeps it from being found free again until it is closed."""
     for _ in range(200):
         domain = secrets.choice(_DOMAINS)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", _PORT_BASE + _DOMAIN_GAIN * domain))
-            except OSError:
-                continue
-            return domain
-    raise FlightFailed("no free ROS_DOMAIN_ID; set one")
+        port = _PORT_BASE + _DOMAIN_GAIN * domain
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind(("", port + _CLAIM_PORT))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("", port))
+        except OSError:
+            claim.close()
+            continue
+        return domain, claim
+    raise FlightFailed(f"no free ROS domain among {_DOMAINS.start} to {_DOMAINS.stop - 1}")
 
 
 @dataclass
@@ -69,16 +86,22 @@ class RunningNode:
 
 
 class Session:
-    """The processes of one flight; on leaving the block all have ended."""
+    """The processes of one flight; on leaving the block all have ended.
+
+    They are alone in a ROS domain of their own, `domain`, whatever the environment says: a
+    simulated flight must not reach a vehicle, nor another flight.
+    """
 
     def __init__(self, log_dir: Path):
         self._log_dir = log_dir
         log_dir.mkdir(parents=True, exist_ok=True)
         self.nodes: dict[str, RunningNode] = {}
-        self._environment = os.environ | {
+        self.domain, self._claim = _claim_domain()
+        inherited = {k: v for k, v in os.environ.items() if k not in _LEADS_ELSEWHERE}
+        self._environment = inherited | {
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-            "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID") or str(free_domain()),
+            "ROS_DOMAIN_ID": str(self.domain),
             "ROS_LOG_DIR": str(log_dir),
             # One thread each: three nodes share the machine, and their arrays are tiny.
             "OMP_NUM_THREADS": "1",
@@ -133,6 +156,7 @@ class Session:
     def __exit__(self, *_) -> None:
         for name in reversed(tuple(self.nodes)):
             self.stop(name)
+        self._claim.close()
 
 
 def fly_ros(
@@ -156,15 +180,21 @@ def fly_ros(
 
     Raises:
         ConfigError: for a world that can't be read, or missing packages.
-        FlightFailed: if a node dies or the flight does not begin.
+        FlightFailed: if a node dies or the flight does not begin, or was not recorded whole.
     """
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise missing_packages("sim,ros,report", missing)
     with tempfile.TemporaryDirectory() as nowhere:
         folder = Path(nowhere if out_dir is None else out_dir)
-        recording = _fly(world, policy, seed, duration, real_time, folder, on_progress)
-        return read_flight(recording), None if out_dir is None else recording
+        recording, flown = _fly(world, policy, seed, duration, real_time, folder, on_progress)
+        log = read_flight(recording)
+        if len(log.time) < round(flown * log.control_rate):
+            raise FlightFailed(
+                f"the recorder ended early: {recording} holds {len(log.time) / log.control_rate:g} "
+                f"of the {flown:g} s flown"
+            )
+        return log, None if out_dir is None else recording
 
 
 def _fly(
@@ -175,7 +205,8 @@ def _fly(
     real_time: bool,
     out_dir: Path,
     on_progress: OnProgress,
-) -> Path:
+) -> tuple[Path, float]:
+    """The recording, and the simulated seconds that were flown."""
     recording = out_dir / "flight.mcap"
     scenario = load_world(world)
     lockstep = not real_time
@@ -207,7 +238,7 @@ def _fly(
         session.stop("recorder", patience=_STOP_TIMEOUT)  # it has heard the end of the flight
         session.stop("controller")
         session.check("recorder", "controller", well=(0,))
-    return recording
+    return recording, progress.newest["time"]
 
 
 class _Progress:

@@ -151,6 +151,11 @@ def test_launch_file_describes_a_flight():
     pytest.importorskip("launch_ros")
     import importlib.util
 
+    from launch.events.process import ProcessExited
+
+    from launch import LaunchContext
+    from liquid_control.sim.scenario import load_world
+
     spec = importlib.util.spec_from_file_location("sim", ROOT / "launch/simulation.launch.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -159,3 +164,18 @@ def test_launch_file_describes_a_flight():
     assert names >= {"world", "policy", "seed", "lockstep", "record"}
     executables = {e.node_executable for e in entities if hasattr(e, "node_executable")}
     assert executables == NODES
+
+    context = LaunchContext()
+    context.launch_configurations["world"] = "motor_fault"
+    for action in module.read_world(context):
+        action.execute(context)
+    world = load_world("motor_fault")
+    assert context.launch_configurations["vehicle"] == world.vehicle
+    assert float(context.launch_configurations["control_rate"]) == world.control_rate
+
+    (controller,) = (e for e in entities if getattr(e, "node_executable", "") == "controller")
+    ended = ProcessExited(
+        action=controller, name="controller", cmd=[], cwd=None, env=None, pid=1, returncode=2
+    )
+    handlers = [e.event_handler for e in entities if hasattr(e, "event_handler")]
+    assert any(handler.matches(ended) for handler in handlers)

@@ -12,12 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from liquid_control.control.stamps import SensorClock
 from liquid_control.frames import integrate_components, rotate_components
 from liquid_control.parameters import InputGateParameters
-from liquid_control.structs import GRAVITY, OdometrySample, SensorFrame
+from liquid_control.structs import GRAVITY, OdometrySample, SensorFrame, Setpoint
 
 _HISTORY = 64  # control steps
 _TIME_RESOLUTION = 1e-6  # s
+_LONGEST_RECKONING = 1.0  # s that one step is dead-reckoned over
+
+# What no vehicle of this project measures or is asked for: larger lengths are faults of the sender.
+_MAX_POS = 1e4  # m from the origin of the world frame
+_MAX_VEL = 1e3  # m/s
+_MAX_ANG_VEL = 1e3  # rad/s
+_MAX_FORCE = 1e4  # m/s²
+_MAX_SETPOINT_VEL = 100.0  # m/s
+_MAX_SETPOINT_ACC = 100.0  # m/s²
 
 Floats = Sequence[float]  # plain: on three numbers they take a fraction of NumPy's time
 
@@ -38,19 +48,37 @@ class Estimate:
 class _Imu(NamedTuple):
     """An accepted `ImuSample` as plain floats."""
 
-    stamp: int  # ns
     ang_vel_body: Floats
     specific_force_body: Floats
 
 
-def _finite(*vectors: Floats) -> bool:
-    return math.isfinite(sum(map(sum, vectors)))
+def _excess(*checks: tuple[str, Floats, float, str]) -> str:
+    """The first vector (name, components, limit, unit) that is not finite or too long; or ""."""
+    for name, vector, limit, unit in checks:
+        length = math.hypot(*vector)
+        if not length <= limit:  # NaN is not, either
+            if not all(map(math.isfinite, vector)):
+                return "not finite"
+            return f"{name} of {length:.3g} {unit}, limit {limit:g} {unit}"
+    return ""
+
+
+def setpoint_fault(setpoint: Setpoint) -> str:
+    """Why a setpoint can't be flown to; "" if it can."""
+    if not math.isfinite(setpoint.yaw):
+        return "not finite"
+    return _excess(
+        ("position", setpoint.pos_world.tolist(), _MAX_POS, "m"),
+        ("velocity", setpoint.vel_world.tolist(), _MAX_SETPOINT_VEL, "m/s"),
+        ("acceleration", setpoint.acc_world.tolist(), _MAX_SETPOINT_ACC, "m/s^2"),
+    )
 
 
 class InputGate:
     """Accepts samples that are finite, in order and normalised; keeps the last good one.
 
-    A sample that fails is dropped and named in `faults`; the age of the good one goes on.
+    A sample that fails is dropped and named in `faults`; the age of the good one goes on. What is
+    given out is finite, always. `clocks` names the sensors whose clock was found to have moved.
     """
 
     def __init__(self, parameters: InputGateParameters):
@@ -61,16 +89,21 @@ class InputGate:
         """Forget all measurements."""
         self._imu: _Imu | None = None
         self._odometry: OdometrySample | None = None
-        self._imu_age = self._odometry_age = math.inf
+        self._imu_clock, self._odometry_clock = SensorClock(), SensorClock()
         self._pos = self._quat = self._vel_body = ()
         # (dt, sample) of the newest steps since odometry came, to bring late ones up to now
         self._history: deque[tuple[float, _Imu]] = deque(maxlen=_HISTORY)
         self.faults: tuple[str, ...] = ()
+        self.clocks: tuple[str, ...] = ()
 
     def update(self, frame: SensorFrame, dt: float) -> Estimate | None:
         """Take a frame, ``dt`` seconds after the one before; ``None`` until both sensors came."""
         faults: list[str] = []
-        self._take_imu(frame, dt, faults)
+        self.clocks = ()
+        self._imu_clock.pass_time(dt)
+        self._odometry_clock.pass_time(dt)
+        dt = min(dt, _LONGEST_RECKONING)
+        self._take_imu(frame, faults)
         if self._imu is not None and self._odometry is not None:
             self._history.append((dt, self._imu))
         self._take_odometry(frame, dt, faults)
@@ -83,53 +116,64 @@ class InputGate:
             self._vel_body,
             self._imu.ang_vel_body,
             self._imu.specific_force_body,
-            self._imu_age,
-            self._odometry_age,
+            self._imu_clock.age,
+            self._odometry_clock.age,
         )
 
-    def _take_imu(self, frame: SensorFrame, dt: float, faults: list[str]) -> None:
-        sample, last = frame.imu, self._imu
-        self._imu_age += dt
+    def _take_imu(self, frame: SensorFrame, faults: list[str]) -> None:
+        sample = frame.imu
         if sample is None:
             return
         ang_vel, force = sample.ang_vel_body.tolist(), sample.specific_force_body.tolist()
-        if not _finite(ang_vel, force):
-            faults.append("imu: not finite")
-        elif last is not None and sample.stamp < last.stamp:
-            faults.append(f"imu: stamp goes back by {(last.stamp - sample.stamp) * 1e-9:.3f} s")
+        fault = _excess(
+            ("body rate", ang_vel, _MAX_ANG_VEL, "rad/s"),
+            ("specific force", force, _MAX_FORCE, "m/s^2"),
+        ) or self._check_stamp("imu", self._imu_clock, sample.stamp, frame.imu_age)
+        if fault:
+            faults.append(f"imu: {fault}")
         else:
-            self._imu, self._imu_age = _Imu(sample.stamp, ang_vel, force), frame.imu_age
+            self._imu = _Imu(ang_vel, force)
 
     def _take_odometry(self, frame: SensorFrame, dt: float, faults: list[str]) -> None:
         sample, last = frame.odometry, self._odometry
-        self._odometry_age += dt
-        if sample is not None and sample is not last and self._accept(sample, last, faults):
-            self._odometry, self._odometry_age = sample, frame.odometry_age
+        if sample is not None and sample is not last and self._accept(sample, frame, faults):
+            self._odometry = sample
             self._catch_up(frame.odometry_age)
         elif self._imu is not None and last is not None:
             self._dead_reckon(dt, self._imu)
+            if _excess(("", self._pos, _MAX_POS, ""), ("", self._vel_body, _MAX_VEL, "")):
+                self._odometry = None  # reckoned for too long, on too bad an IMU
 
-    def _accept(
-        self, sample: OdometrySample, last: OdometrySample | None, faults: list[str]
-    ) -> bool:
+    def _accept(self, sample: OdometrySample, frame: SensorFrame, faults: list[str]) -> bool:
         """Take the pose and velocity of a sample that is newer and has no fault."""
+        if sample.stamp == self._odometry_clock.stamp:
+            return False
         pos, quat = sample.pos_world.tolist(), sample.quat_world_body.tolist()
         vel = sample.vel_body.tolist()
-        if not _finite(pos, quat, vel, sample.ang_vel_body.tolist()):
-            faults.append("odometry: not finite")
-            return False
         norm = math.hypot(*quat)
-        if abs(norm - 1) > self.parameters.max_quat_error:
-            faults.append(f"odometry: quaternion of norm {norm:.3f}, expected 1")
-            return False
-        if last is not None and sample.stamp < last.stamp:
-            late = (last.stamp - sample.stamp) * 1e-9
-            faults.append(f"odometry: stamp goes back by {late:.3f} s")
-            return False
-        if last is not None and sample.stamp == last.stamp:
+        fault = _excess(
+            ("position", pos, _MAX_POS, "m"),
+            ("velocity", vel, _MAX_VEL, "m/s"),
+            ("body rate", sample.ang_vel_body.tolist(), _MAX_ANG_VEL, "rad/s"),
+        )
+        if not fault and not abs(norm - 1) <= self.parameters.max_quat_error:
+            fault = f"quaternion of norm {norm:.3f}, expected 1"
+        fault = fault or self._check_stamp(
+            "odometry", self._odometry_clock, sample.stamp, frame.odometry_age
+        )
+        if fault:
+            faults.append(f"odometry: {fault}")
             return False
         self._pos, self._quat, self._vel_body = pos, [q / norm for q in quat], vel
         return True
+
+    def _check_stamp(self, sensor: str, clock: SensorClock, stamp: int, age: float) -> str:
+        """Why a sample can't be taken; the steps before it count no more where its clock moved."""
+        fault = clock.take(stamp, age, self.parameters)
+        if clock.moved:
+            self.clocks += (f"{sensor}: clock moved by {clock.moved:+.3f} s",)
+            self._history.clear()
+        return fault
 
     def _catch_up(self, age: float) -> None:
         """Dead-reckon over the last ``age`` seconds."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from liquid_control.config import ConfigError, VehicleConfig
-from liquid_control.control.gate import Estimate, InputGate
+from liquid_control.control.gate import Estimate, InputGate, setpoint_fault
 from liquid_control.control.geometric import GeometricController
 from liquid_control.control.observation import (
     OBSERVATION_LAYOUT,
@@ -24,6 +24,7 @@ from liquid_control.control.observation import (
     within_reach,
 )
 from liquid_control.control.supervisor import Mode, Supervisor
+from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, Command, Layout, SensorFrame, Setpoint
 
@@ -66,6 +67,16 @@ def _indices(layout: Layout) -> np.ndarray:
     return np.array([components.index(name) for name in layout.component_names])
 
 
+def _all_finite(command: np.ndarray) -> bool:
+    return all(map(math.isfinite, command.tolist()))
+
+
+def _place(estimate: Estimate) -> Setpoint:
+    """Stay here, at this heading."""
+    yaw = yaw_from_quat(estimate.quat_world_body)
+    return Setpoint(np.array(estimate.pos_world), yaw=float(yaw))
+
+
 @dataclass(frozen=True, slots=True)
 class LoopStep:
     """What one step of the loop did."""
@@ -73,7 +84,8 @@ class LoopStep:
     command: Command | None  # as sent; None: send nothing
     mode: Mode
     reason: str  # why the mode is not POLICY; "" if it is
-    faults: tuple[str, ...]  # measurements that the input gate refused
+    faults: tuple[str, ...]  # measurements and setpoints that were refused
+    clocks: tuple[str, ...]  # sensors whose clock was found to have moved, and is followed
     observation: np.ndarray | None  # (25,) OBSERVATION_LAYOUT
     policy_time: float  # s that the policy took; NaN where it did not run
 
@@ -123,14 +135,30 @@ class ControlLoop:
         self.policy.reset()
         self._previous = _HOVER
         self._mode = Mode.SILENT
+        self._setpoint: Setpoint | None = None  # the newest that can be flown to
 
-    def step(self, frame: SensorFrame, setpoint: Setpoint, dt: float) -> LoopStep:
-        """One control step, ``dt`` measured seconds after the one before."""
+    def step(self, frame: SensorFrame, setpoint: Setpoint | None, dt: float) -> LoopStep:
+        """One control step, ``dt`` measured seconds after the one before.
+
+        A setpoint that can't be flown to is refused and the one before holds; without any, the
+        vehicle holds the place where it was first seen.
+        """
+        if not 0.0 <= dt < math.inf:
+            self._mode = Mode.SILENT
+            reason = f"step of {dt} s, expected 0 or more"
+            return LoopStep(None, Mode.SILENT, reason, (), (), None, math.nan)
         estimate = self._gate.update(frame, dt)
+        if self._gate.clocks:
+            self.policy.reset()
+            self._backup.reset()
+            self._setpoint = None
+        faults = self._gate.faults + self._take_setpoint(setpoint)
         observation = None
         cos_tilt = 1.0
         if estimate is not None:
-            observation = self._observe(estimate, setpoint)
+            if self._setpoint is None:
+                self._setpoint = _place(estimate)
+            observation = self._observe(estimate, self._setpoint)
             cos_tilt = float(observation[_COS_TILT])
         mode, reason = self._supervisor.choose(estimate, cos_tilt, dt)
         policy_time = math.nan
@@ -148,9 +176,23 @@ class ControlLoop:
             if self._mode is not mode:
                 self._backup.reset()
             wanted = self._step_backup(observation, estimate, mode, dt)
+            if not _all_finite(wanted):
+                self._backup.reset()
+                reason = f"the backup commands {wanted}, expected finite values; {reason}"
+                mode = Mode.SILENT
         self._mode = mode
         command = None if mode is Mode.SILENT else self._limit(wanted, dt)
-        return LoopStep(command, mode, reason, self._gate.faults, observation, policy_time)
+        return LoopStep(command, mode, reason, faults, self._gate.clocks, observation, policy_time)
+
+    def _take_setpoint(self, setpoint: Setpoint | None) -> tuple[str, ...]:
+        """Take a setpoint, or say why not."""
+        if setpoint is None or setpoint is self._setpoint:
+            return ()
+        fault = setpoint_fault(setpoint)
+        if fault:
+            return (f"setpoint: {fault}",)
+        self._setpoint = setpoint
+        return ()
 
     def _observe(self, estimate: Estimate, setpoint: Setpoint) -> np.ndarray:
         situation = Situation(
@@ -174,7 +216,7 @@ class ControlLoop:
             wanted = self.policy.step(observation[self._pick], dt)
         except Exception as error:  # whatever a policy raises, the vehicle must fly on
             return None, f"policy failed: {error}"
-        if not all(map(math.isfinite, wanted.tolist())):
+        if not _all_finite(wanted):
             return None, f"policy commands {wanted}, expected finite values"
         return wanted, ""
 
@@ -185,8 +227,11 @@ class ControlLoop:
             observation = observation.copy()
             observation[_POS] = 0.0
             observation[_ACC] = 0.0
-            sink = self.parameters.backup.descend_speed * observation[_UP]
-            observation[_VEL] = -sink - estimate.vel_body
+            speed = self.parameters.backup.descend_speed
+            observation[_VEL] = [
+                -(speed * up) - v
+                for up, v in zip(observation[_UP].tolist(), estimate.vel_body, strict=True)
+            ]
         return self._backup.step(observation, dt)
 
     def _limit(self, wanted: np.ndarray, dt: float) -> Command:

@@ -6,6 +6,7 @@
 | policy failed, envelope left, step too long; until `recovery_time` has passed without | BACKUP |
 | odometry too old: level and descend on the IMU | DESCEND |
 | IMU too old, or no measurement yet: send nothing, the autopilot's own failsafe acts | SILENT |
+| the loop: the backup gives no finite command, or a step has no length in time | SILENT |
 """
 
 from __future__ import annotations

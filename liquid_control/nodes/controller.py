@@ -24,7 +24,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from liquid_control.config import ConfigError, load_vehicle
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.control.supervisor import Mode
-from liquid_control.controllers import make_controller
+from liquid_control.controllers import make_controller, set_gains
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
 from liquid_control.nodes.inbox import Inbox
@@ -128,9 +128,9 @@ class ControllerNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the policy."""
-        self._loop = None
         for publisher in (self._command, self._silent, self._neurons, self._step_row):
             self.destroy_publisher(publisher)
+        self._loop = None
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -181,6 +181,12 @@ class ControllerNode(LifecycleNode):
                 self._inbox.wait(_POLL)
                 continue
             stamp = self._inputs.stamp
+            if last is not None and stamp < last:
+                reason = f"time went back by {(last - stamp) / 1e9:.3f} s"
+                self.get_logger().warning(f"{reason}: stepping anew, from a reset loop")
+                self._diagnostics.follow_clock(reason)
+                self._loop.reset()
+                last = None
             dt = period if last is None else (stamp - last) / 1e9
             if abs(dt - period) < 1e-9:  # stamps are whole ns, the period need not be
                 dt = period
@@ -192,6 +198,8 @@ class ControllerNode(LifecycleNode):
         inputs = self._inputs
         step = self._loop.step(frame, inputs.setpoint, tick.dt)
         self._publish(step, tick)
+        for clock in step.clocks:
+            self.get_logger().warning(f"{clock}: followed, from a reset policy")
         step_time = time.perf_counter() - start
         switched = self._diagnostics.record(inputs.stamp or 0, frame, step, tick, step_time)
         if switched:
@@ -218,6 +226,7 @@ class ControllerNode(LifecycleNode):
     def _set_parameters(self, parameters: ControllerParameters) -> None:
         self._config = parameters
         if self._loop is not None:
+            set_gains(self._config.policy, self._loop.policy, parameters)
             self._loop.set_parameters(parameters)
 
     def _make_diagnostics(self) -> LoopDiagnostics:
@@ -233,7 +242,16 @@ class ControllerNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         state = ACTIVE if self._worker is not None else INACTIVE
-        self._diagnostics_publisher.publish(self._diagnostics.to_msg(state))
+        self._diagnostics_publisher.publish(
+            self._diagnostics.to_msg(state, self._other_commanders())
+        )
+
+    def _other_commanders(self) -> str:
+        """Who else publishes commands, in words; "" if nobody."""
+        topic = self.resolve_topic_name(interface.COMMAND.name)
+        own = self._loop is not None  # the publisher lives as long as the loop
+        others = self.count_publishers(topic) - own
+        return f"{others} other publisher(s) on {topic}" if others > 0 else ""
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,10 +1,13 @@
 """Messages to structs and back: the one place where a message's fields are read or written.
 
 Both sides hold float64, so every conversion is exact, except the yaw of a setpoint, which travels
-as a quaternion (rounding of 1e-15 rad). A message in another frame is refused with `ValueError`.
+as a quaternion (rounding of 1e-15 rad). A message in another frame is refused with `ValueError`,
+and so is a setpoint that can't be flown to.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -23,11 +26,13 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
+from liquid_control.control.gate import setpoint_fault
 from liquid_control.frames import quat_from_yaw, yaw_from_quat
 from liquid_control.structs import Command, ImuSample, OdometrySample, Setpoint
 
 WORLD_FRAME = "odom"
 BODY_FRAME = "base_link"
+_MAX_QUAT_ERROR = 0.1  # of the norm of a setpoint's quaternion, which people type in
 
 
 def stamp_to_msg(stamp: int) -> Time:
@@ -57,6 +62,14 @@ def _quat(msg: Quaternion) -> np.ndarray:
 def _quat_to_msg(quat: np.ndarray) -> Quaternion:
     x, y, z, w = map(float, quat)
     return Quaternion(x=x, y=y, z=z, w=w)
+
+
+def _yaw(what: str, msg: Quaternion) -> float:
+    quat = _quat(msg)
+    norm = math.hypot(*quat.tolist())
+    if not abs(norm - 1) <= _MAX_QUAT_ERROR:
+        raise ValueError(f"{what}: quaternion of norm {norm:.3g}, expected 1")
+    return float(yaw_from_quat(quat / norm))
 
 
 def _check_frame(what: str, frame: str, expected: str) -> None:
@@ -118,9 +131,10 @@ def odometry_to_msg(sample: OdometrySample) -> Odometry:
 
 def setpoint_from_pose(msg: PoseStamped, world_frame: str = WORLD_FRAME) -> Setpoint:
     """Hold this position and heading."""
-    _check_frame("setpoint/pose", msg.header.frame_id, world_frame)
-    yaw = float(yaw_from_quat(_quat(msg.pose.orientation)))
-    return _finite_setpoint("setpoint/pose", Setpoint(_vector(msg.pose.position), yaw=yaw))
+    what = "setpoint/pose"
+    _check_frame(what, msg.header.frame_id, world_frame)
+    yaw = _yaw(what, msg.pose.orientation)
+    return _checked_setpoint(what, Setpoint(_vector(msg.pose.position), yaw=yaw))
 
 
 def setpoint_from_trajectory(
@@ -138,15 +152,15 @@ def setpoint_from_trajectory(
         pos_world=_vector(transform.translation),
         vel_world=_vector(point.velocities[0].linear) if point.velocities else zero,
         acc_world=_vector(point.accelerations[0].linear) if point.accelerations else zero,
-        yaw=float(yaw_from_quat(_quat(transform.rotation))),
+        yaw=_yaw(what, transform.rotation),
     )
-    return _finite_setpoint(what, setpoint)
+    return _checked_setpoint(what, setpoint)
 
 
-def _finite_setpoint(what: str, setpoint: Setpoint) -> Setpoint:
-    values = [*setpoint.pos_world, *setpoint.vel_world, *setpoint.acc_world, setpoint.yaw]
-    if not np.isfinite(values).all():
-        raise ValueError(f"{what}: not finite")
+def _checked_setpoint(what: str, setpoint: Setpoint) -> Setpoint:
+    fault = setpoint_fault(setpoint)
+    if fault:
+        raise ValueError(f"{what}: {fault}")
     return setpoint
 
 

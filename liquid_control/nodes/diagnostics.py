@@ -66,6 +66,16 @@ class _Moment:
     frame: SensorFrame
 
 
+def _moment_values(moment: _Moment) -> dict[str, object]:
+    step, frame = moment.step, moment.frame
+    return {
+        "mode": step.mode.value,
+        "reason": step.reason,
+        "imu_age_ms": f"{frame.imu_age * 1e3:.1f}",
+        "odometry_age_ms": f"{frame.odometry_age * 1e3:.1f}",
+    }
+
+
 class LoopDiagnostics:
     """Counts and times the steps of a control loop; written by its thread, read by another."""
 
@@ -76,6 +86,7 @@ class LoopDiagnostics:
         self._policy_times: deque[float] = deque(maxlen=window)
         self._lateness: deque[float] = deque(maxlen=window)
         self._refused: dict[str, int] = {}
+        self._new_clocks, self._last_clock = 0, ""
         self._moment: _Moment | None = None
         self.steps = self.late = self.silent = 0
 
@@ -86,12 +97,19 @@ class LoopDiagnostics:
             self._refused[kind] = self._refused.get(kind, 0) + 1
             self._last_refused = reason
 
+    def follow_clock(self, reason: str) -> None:
+        """Count a clock that was found to have moved, and is followed."""
+        with self._lock:
+            self._new_clocks, self._last_clock = self._new_clocks + 1, reason
+
     def record(
         self, stamp: int, frame: SensorFrame, step: LoopStep, tick: Tick, step_time: float
     ) -> bool:
         """Take in one step of ``step_time`` s; True if its mode is not that of the step before."""
         for fault in step.faults:
             self.refuse(fault)
+        for clock in step.clocks:
+            self.follow_clock(clock)
         with self._lock:
             switched = self._moment is None or self._moment.step.mode is not step.mode
             self._moment = _Moment(stamp, step, frame)
@@ -104,8 +122,13 @@ class LoopDiagnostics:
                 self._policy_times.append(step.policy_time)
         return switched
 
-    def to_msg(self, state: str) -> DiagnosticArray:
-        """The newest state, with percentiles over the last steps."""
+    def to_msg(self, state: str, conflict: str = "") -> DiagnosticArray:
+        """The newest state, with percentiles over the last steps.
+
+        Args:
+            state: ACTIVE or INACTIVE.
+            conflict: what makes it an error, whatever the loop does; "" if nothing.
+        """
         with self._lock:
             moment = self._moment
             values: dict[str, object] = {"state": state, **self._fixed}
@@ -121,16 +144,14 @@ class LoopDiagnostics:
             values |= {f"refused {kind}": count for kind, count in self._refused.items()}
             if self._refused:
                 values["last refused"] = self._last_refused
-        if moment is None:
-            return status_to_msg(
-                0, self._name, DiagnosticStatus.STALE, f"{state}, no step yet", values
-            )
-        step, frame = moment.step, moment.frame
-        values |= {
-            "mode": step.mode.value,
-            "reason": step.reason,
-            "imu_age_ms": f"{frame.imu_age * 1e3:.1f}",
-            "odometry_age_ms": f"{frame.odometry_age * 1e3:.1f}",
-        }
-        message = f"{step.mode.value}: {step.reason}" if step.reason else step.mode.value
-        return status_to_msg(moment.stamp, self._name, _LEVEL[step.mode], message, values)
+            if self._new_clocks:
+                values |= {"new clocks": self._new_clocks, "last new clock": self._last_clock}
+        stamp, level, message = 0, DiagnosticStatus.STALE, f"{state}, no step yet"
+        if moment is not None:
+            step = moment.step
+            values |= _moment_values(moment)
+            stamp, level = moment.stamp, _LEVEL[step.mode]
+            message = f"{step.mode.value}: {step.reason}" if step.reason else step.mode.value
+        if conflict:
+            level, message = DiagnosticStatus.ERROR, f"{conflict}; {message}"
+        return status_to_msg(stamp, self._name, level, message, values)

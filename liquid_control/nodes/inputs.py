@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from liquid_control.frames import yaw_from_quat
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.inbox import Inbox, Reader, take_newest
 from liquid_control.parameters import ControllerParameters
@@ -18,10 +15,13 @@ from liquid_control.structs import ImuSample, OdometrySample, SensorFrame, Setpo
 class Inputs:
     """Subscriptions of a controller; used by its control thread alone.
 
-    Until a setpoint comes, the vehicle holds the place where odometry first saw it.
-
     Args:
         refuse: told why a message was not used.
+
+    Attributes:
+        setpoint: where the vehicle should be; ``None`` until one has come.
+        stamp: ns, what a command answers: the newest IMU sample in real time, the step in
+            lockstep; ``None`` before the first.
     """
 
     def __init__(
@@ -44,16 +44,9 @@ class Inputs:
         self._odometry: OdometrySample | None = None
         # s of the steady clock, in real time
         self._imu_arrival = self._odometry_arrival = 0.0
-        self._setpoint: Setpoint | None = None
+        self.setpoint: Setpoint | None = None
         self._step_messages: list[Any] = [None, None, None]
-        # ns, what a command answers: the newest IMU sample in real time, the step in lockstep;
-        # None before the first
         self.stamp: int | None = None
-
-    @property
-    def setpoint(self) -> Setpoint:
-        """Where the vehicle should be."""
-        return Setpoint(np.zeros(3)) if self._setpoint is None else self._setpoint
 
     # Real time
 
@@ -83,7 +76,7 @@ class Inputs:
 
         The simulator sends one message a step on each topic, and nothing is lost, so the n-th
         message of each topic belongs to the n-th step, whose time the setpoint carries. A sensor
-        may repeat an older sample.
+        may repeat an older sample. A time that goes back is that of a simulator started again.
         """
         messages = self._step_messages
         readers = (self._imu_reader, self._trajectory_reader, self._odometry_reader)
@@ -93,9 +86,14 @@ class Inputs:
         if any(message is None for message in messages):
             return None
         imu, trajectory, odometry = messages
-        measured, now = (conversions.stamp_from_msg(m.header.stamp) for m in (imu, trajectory))
-        if measured > now:  # the simulator went on alone, and a queue ran over
-            messages[1] = None
+        measured, now, seen = (conversions.stamp_from_msg(m.header.stamp) for m in messages)
+        if self.stamp is not None and now < self.stamp:  # begun anew: drop what the last run left
+            if measured > now or seen > now:
+                messages[0] = None if measured > now else imu
+                messages[2] = None if seen > now else odometry
+                return None
+        elif 0 < measured - now <= self._parameters.input_gate.max_stamp_jump * 1e9:
+            messages[1] = None  # the simulator went on alone, and a queue ran over
             return None
         messages[:] = [None, None, None]
         self.stamp = now
@@ -122,12 +120,9 @@ class Inputs:
         self._odometry = conversions.odometry_from_msg(
             message, parameters.world_frame, parameters.body_frame
         )
-        if self._setpoint is None:
-            yaw = float(yaw_from_quat(self._odometry.quat_world_body))
-            self._setpoint = Setpoint(self._odometry.pos_world, yaw=yaw)
 
     def _set_trajectory(self, message: Any) -> None:
-        self._setpoint = conversions.setpoint_from_trajectory(message, self._parameters.world_frame)
+        self.setpoint = conversions.setpoint_from_trajectory(message, self._parameters.world_frame)
 
     def _set_pose(self, message: Any) -> None:
-        self._setpoint = conversions.setpoint_from_pose(message, self._parameters.world_frame)
+        self.setpoint = conversions.setpoint_from_pose(message, self._parameters.world_frame)

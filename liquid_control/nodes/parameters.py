@@ -53,6 +53,11 @@ def _descriptor(row: Parameter) -> ParameterDescriptor:
     return descriptor
 
 
+def _is_whole(row: Parameter, value: Any) -> bool:
+    """Whether ROS would refuse the value for its type, though it is a number as good as any."""
+    return row.type is float and type(value) is int
+
+
 def declare_parameters(node: Node, model: type[Model]) -> Model:
     """Declare every parameter of the table and give their validated values.
 
@@ -63,7 +68,11 @@ def declare_parameters(node: Node, model: type[Model]) -> Model:
         ConfigError: for an unknown name, a wrong type, a value out of range.
     """
     rows = {row.name: row for row in parameter_table(model)}
-    given = [name for name in node.get_parameters_by_prefix("") if not name.startswith(_BUILT_IN)]
+    given = {
+        name: parameter.value
+        for name, parameter in node.get_parameters_by_prefix("").items()
+        if not name.startswith(_BUILT_IN)
+    }
     unknown = sorted(set(given) - set(rows))
     if unknown:
         raise ConfigError(
@@ -72,8 +81,10 @@ def declare_parameters(node: Node, model: type[Model]) -> Model:
     for name in given:
         node.undeclare_parameter(name)
     for row in rows.values():
+        whole = _is_whole(row, given.get(row.name))
+        value = float(given[row.name]) if whole else row.default
         try:
-            node.declare_parameter(row.name, row.default, _descriptor(row))
+            node.declare_parameter(row.name, value, _descriptor(row), ignore_override=whole)
         except ParameterException as error:
             kind = f"{row.type.__name__} {row.range}".strip()
             raise ConfigError(f"parameter {row.name}: {error}; expected {kind}") from None
@@ -83,8 +94,17 @@ def declare_parameters(node: Node, model: type[Model]) -> Model:
 
 def on_parameters(node: Node, model: type[Model], apply: Callable[[Model], None]) -> None:
     """Check every later change as a whole: a bad value is refused with the reason and nothing
-    changes; a good one is handed to ``apply`` as a new model."""
-    names = [row.name for row in parameter_table(model)]
+    changes; a good one is handed to ``apply`` as a new model. ``20`` is taken for ``20.0``."""
+    rows = {row.name: row for row in parameter_table(model)}
+    names = list(rows)
+
+    def converted(changes: list[RosParameter]) -> list[RosParameter]:
+        return [
+            RosParameter(p.name, value=float(p.value))
+            if p.name in rows and _is_whole(rows[p.name], p.value)
+            else p
+            for p in changes
+        ]
 
     def validated(changes: list[RosParameter]) -> Model | None:
         new = {p.name: p.value for p in changes if p.name in names}
@@ -109,6 +129,7 @@ def on_parameters(node: Node, model: type[Model], apply: Callable[[Model], None]
         if new is not None:
             apply(new)
 
+    node.add_pre_set_parameters_callback(converted)
     node.add_on_set_parameters_callback(check)
     node.add_post_set_parameters_callback(changed)
 

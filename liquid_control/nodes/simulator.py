@@ -2,7 +2,8 @@
 
 In lockstep it waits for the answer to each step (see `interface`); in real time it steps at the
 world's control rate and takes the newest command there is. It begins once a controller listens,
-and ends with the world's duration or a crash; the exit status is 0 only without a crash.
+and ends with the world's duration or a crash, or where none listens within `start_timeout`; the
+exit status is 0 only after a flight without a crash.
 """
 
 from __future__ import annotations
@@ -95,22 +96,31 @@ class SimulatorNode(Node):
     # The thread of the world
 
     def _work(self) -> None:
-        self._wait_for_listeners()
-        self._fly()
+        if self._wait_for_listeners():
+            self._fly()
 
-    def _wait_for_listeners(self) -> None:
-        report_at = time.monotonic() + _REPORT_PERIOD
+    def _wait_for_listeners(self) -> bool:
+        """Whether all are there that the flight needs."""
+        start = time.monotonic()
+        report_at = start + _REPORT_PERIOD
         while not self._stopped.is_set():
             counts = {t.name: p.get_subscription_count() for t, p in self._senders.items()}
             needed = {t.name: self._config.subscribers for t in interface.FOR_CONTROLLER}
             missing = [f"{n} ({counts[n]} of {m})" for n, m in needed.items() if counts[n] < m]
             if not missing and self._heard.is_set():
-                return
-            if time.monotonic() > report_at:
+                return True
+            wanted = "an active controller" if not self._heard.is_set() else "subscribers"
+            wanted = ", ".join([wanted, *missing])
+            now, timeout = time.monotonic(), self._config.start_timeout
+            if now > start + timeout:
+                self.get_logger().error(f"no flight: waited {timeout:g} s for {wanted}")
+                self._finish.set(1)
+                return False
+            if now > report_at:
                 report_at += _REPORT_PERIOD
-                wanted = "an active controller" if not self._heard.is_set() else "subscribers"
-                self.get_logger().info(f"waiting for {', '.join([wanted, *missing])}")
+                self.get_logger().info(f"waiting for {wanted}")
             self._stopped.wait(0.01)
+        return False
 
     def _fly(self) -> None:
         world = self._world

@@ -96,3 +96,121 @@ def test_late_odometry_is_brought_up_to_now():
             np.testing.assert_allclose(estimate.pos_world, pos, atol=2e-3)
             np.testing.assert_allclose(estimate.quat_world_body, quat, atol=1e-6)
             np.testing.assert_allclose(estimate.vel_body, [speed, 0, 0], atol=2e-2)
+
+
+@pytest.mark.parametrize("huge", [1e5, 1e308])
+def test_measurements_beyond_reason_are_dropped_and_named(gate, huge):
+    gate.update(SensorFrame(imu(0), odometry(0)), DT)
+    bad = SensorFrame(imu(1, rate=(huge, 0, 0)), odometry(1, vel=(0, huge, 0)))
+    estimate = gate.update(bad, DT)
+    assert gate.faults == (
+        f"imu: body rate of {huge:.3g} rad/s, limit 1000 rad/s",
+        f"odometry: velocity of {huge:.3g} m/s, limit 1000 m/s",
+    )
+    np.testing.assert_allclose(estimate.pos_world, [0, 0, 1])
+
+
+def test_estimate_that_was_reckoned_to_nonsense_is_given_up(gate):
+    gate.update(SensorFrame(imu(0), odometry(0, vel=(1.0, 0.0, 0.0))), DT)
+    spun = [
+        gate.update(SensorFrame(imu(k, force=(9e3, 0, 0), rate=(0, 0, 900.0)), None), 1.0)
+        for k in range(1, 400)
+    ]
+    assert spun[-1] is None
+    assert gate.update(SensorFrame(imu(400), odometry(400)), DT) is not None
+
+
+# Stamps. A control step is 10 ms.
+
+STEP = 10_000_000  # ns
+
+
+def feed(gate, imu_stamp, odometry_stamp):
+    """A step with samples of these stamps that have just come; gives what was refused."""
+    gate.update(SensorFrame(imu(imu_stamp), odometry(odometry_stamp)), DT)
+    return gate.faults
+
+
+@pytest.mark.parametrize("jump", [1.0, 1e6, -1.0, -1e6])
+@pytest.mark.parametrize("sensor", [0, 1])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_stamps_far_off_are_refused_and_the_next_good_one_is_taken(gate, jump, sensor, samples):
+    start = 2_000_000 * 1_000_000_000
+    for k in range(10 + samples):
+        stamps = [start + k * STEP] * 2
+        off = 5 <= k < 5 + samples
+        if off:
+            stamps[sensor] += round(jump * 1e9)
+        faults = feed(gate, *stamps)
+        assert len(faults) == off
+        if off:
+            assert ("imu: ", "odometry: ")[sensor] in faults[0]
+            assert ("goes ahead" if jump > 0 else "goes back") in faults[0]
+    assert gate.clocks == ()
+
+
+def test_stamp_ahead_of_the_clock_of_the_ages_is_refused(gate):
+    """In lockstep the age is against the clock of the stamps: no sample is from the future."""
+    gate.update(SensorFrame.at(0, imu(0), odometry(0)), DT)
+    gate.update(SensorFrame.at(STEP, imu(STEP + 1_000_000), odometry(STEP)), DT)
+    assert gate.faults == ("imu: -0.001 s old, expected 0 or more",)
+
+
+@pytest.mark.parametrize("shift", [-3600.0, -0.2, 7.0, 1e6])
+def test_clock_that_was_set_is_followed_after_some_samples_that_agree(gate, shift):
+    start = 4_000 * 1_000_000_000
+    for k in range(5):
+        assert feed(gate, start + k * STEP, start + k * STEP) == ()
+    moved = start + round(shift * 1e9)
+    needed = gate.parameters.new_clock_samples
+    for k in range(5, 5 + needed - 1):
+        assert len(feed(gate, moved + k * STEP, moved + k * STEP)) == 2
+        assert gate.clocks == ()
+    k = 5 + needed - 1
+    assert feed(gate, moved + k * STEP, moved + k * STEP) == ()
+    assert gate.clocks == (
+        f"imu: clock moved by {shift:+.3f} s",
+        f"odometry: clock moved by {shift:+.3f} s",
+    )
+    assert feed(gate, moved + (k + 1) * STEP, moved + (k + 1) * STEP) == ()
+    assert gate.clocks == ()
+
+
+def test_refused_stamps_that_do_not_agree_are_never_a_clock(gate):
+    rng = np.random.default_rng(3)
+    feed(gate, 0, 0)
+    for k in range(1, 200):
+        stray = round(rng.uniform(1e3, 1e6) * 1e9)
+        assert len(feed(gate, stray, k * STEP)) == 1
+        assert gate.clocks == ()
+    assert feed(gate, 200 * STEP, 200 * STEP) == ()
+
+
+def test_stuck_or_repeated_stamps_are_never_a_clock(gate):
+    feed(gate, 10**12, 10**12)
+    for _ in range(50):
+        feed(gate, 5, 5)
+        assert gate.clocks == ()
+
+
+def test_samples_that_became_late_are_not_a_new_clock(gate):
+    """A delay of 0.3 s begins: older stamps come, and their age says that they are late."""
+    for k in range(100):
+        now = k * STEP
+        late = now if k < 50 else now - 30 * STEP
+        gate.update(SensorFrame.at(now, imu(now), odometry(late)), DT)
+        assert gate.clocks == ()
+        assert bool(gate.faults) == (50 <= k < 79)
+
+
+def test_sensor_that_was_away_is_taken_at_once(gate):
+    feed(gate, 0, 0)
+    for _ in range(500):
+        gate.update(SensorFrame(None, None), DT)
+    assert feed(gate, 501 * STEP, 501 * STEP) == ()
+
+
+def test_first_stamp_from_the_future_does_not_shut_the_good_ones_out(gate):
+    feed(gate, 10**15, 10**15)
+    refused = [bool(feed(gate, k * STEP, k * STEP)) for k in range(10)]
+    assert refused == [True] * 4 + [False] * 6

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liquid_control.config import ConfigError, load_vehicle
 from liquid_control.control.geometric import GeometricController
@@ -50,7 +52,7 @@ def make(policy=None, **parameters):
 
 
 def frame(k, pos=(0.0, 0.0, 1.0), rate=(0.0, 0.0, 0.0), quat=(0.0, 0.0, 0.0, 1.0), **ages):
-    stamp = k * 10_000_000
+    stamp = round(k * 10_000_000)
     return SensorFrame(
         ImuSample(stamp, np.array(rate), np.array([0.0, 0.0, GRAVITY])),
         OdometrySample(stamp, np.array(pos), np.array(quat), np.zeros(3), np.array(rate)),
@@ -187,3 +189,181 @@ def test_geometric_control_pushes_towards_the_setpoint():
     assert abs(yaw) < 1e-9
     observation[OBSERVATION_LAYOUT["heading"]] = [np.cos(0.5), np.sin(0.5), 0]
     assert controller.step(observation, DT)[3] > 1.0  # wanted heading lies to the left
+
+
+# What was refused leaves nothing behind.
+
+
+def assert_within_limits(loop, command):
+    limits = zip(loop._low, (command.thrust, *command.ang_vel_body), loop._high, strict=True)
+    assert all(low <= value <= high for low, value, high in limits)  # NaN is not
+
+
+def fly_well(loop, k, steps, setpoint=HERE):
+    """Good steps from ``k`` on; gives the last."""
+    for i in range(k, k + steps):
+        step = loop.step(frame(i), setpoint, DT)
+        if step.command is not None:
+            assert_within_limits(loop, step.command)
+    return step
+
+
+@pytest.mark.parametrize("policy", ["scripted", "geometric"])
+def test_first_odometry_that_is_not_finite_leaves_no_setpoint(policy):
+    """Until a setpoint comes, the vehicle holds the place where it was first seen well."""
+    policy = ScriptedPolicy() if policy == "scripted" else GeometricController(BackupParameters())
+    loop = make(policy)
+    bad = loop.step(frame(0, pos=(np.nan, 0.0, 1.0)), None, DT)
+    assert bad.command is None
+    step = fly_well(loop, 1, 5, setpoint=None)
+    assert step.mode is Mode.POLICY
+    away = loop.step(frame(6, pos=(0.5, 0.0, 1.0)), None, DT)
+    np.testing.assert_allclose(away.observation[OBSERVATION_LAYOUT["pos_error"]], [-0.5, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "fault"),
+    [
+        (Setpoint(np.array([0, 0, np.nan])), "not finite"),
+        (Setpoint(np.zeros(3), yaw=np.inf), "not finite"),
+        (Setpoint(np.array([0, 2e4, 0])), "position of 2e+04 m, limit 10000 m"),
+        (Setpoint(np.zeros(3), vel_world=np.array([1e308, 0, 0])), "velocity of 1e+308 m/s"),
+        (Setpoint(np.zeros(3), acc_world=np.array([0, 0, 150.0])), "acceleration of 150 m/s^2"),
+    ],
+)
+def test_setpoint_that_can_not_be_flown_to_is_refused_and_the_last_one_holds(setpoint, fault):
+    loop = make(GeometricController(BackupParameters()))
+    before = loop.step(frame(0), HERE, DT)
+    step = loop.step(frame(1), setpoint, DT)
+    assert step.mode is Mode.POLICY
+    assert len(step.faults) == 1
+    assert step.faults[0].startswith("setpoint: ")
+    assert fault in step.faults[0]
+    np.testing.assert_array_equal(step.observation[:3], before.observation[:3])
+    assert fly_well(loop, 2, 3).faults == ()
+
+
+def test_backup_that_is_not_finite_is_reset_and_the_step_is_silent(monkeypatch):
+    loop = make(ScriptedPolicy((np.nan, 0, 0, 0)))
+    assert loop.step(frame(0), HERE, DT).mode is Mode.BACKUP
+    loop._backup._memory[:] = np.nan
+    step = loop.step(frame(1), HERE, DT)
+    assert step.command is None
+    assert step.mode is Mode.SILENT
+    assert "the backup commands" in step.reason
+    step = loop.step(frame(2), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert_within_limits(loop, step.command)
+
+
+@pytest.mark.parametrize("dt", [np.nan, np.inf, -0.01])
+def test_step_of_no_length_is_silent_and_passes(dt):
+    loop = make()
+    fly_well(loop, 0, 3)
+    step = loop.step(frame(3), HERE, dt)
+    assert step.command is None
+    assert "step of" in step.reason
+    assert fly_well(loop, 4, 1).mode is Mode.POLICY
+
+
+def test_new_clock_resets_policy_and_place_and_is_named():
+    policy = ScriptedPolicy()
+    loop = make(policy)
+    fly_well(loop, 1000, 10, setpoint=None)
+    resets = policy.resets
+    steps = [loop.step(frame(k, pos=(3.0, 0, 1)), None, DT) for k in range(20)]
+    (named,) = [step.clocks for step in steps if step.clocks]
+    assert named == ("imu: clock moved by -10.100 s", "odometry: clock moved by -10.100 s")
+    assert policy.resets > resets
+    assert steps[-1].mode is Mode.POLICY
+    np.testing.assert_allclose(steps[-1].observation[:3], 0, atol=1e-9)
+
+
+BAD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e30, 1e9, 1e4, -1e3, 300.0, 1.0, 0.0)
+numbers = st.sampled_from(BAD) | st.floats()
+
+
+def vectors(size):
+    return st.lists(numbers, min_size=size, max_size=size).map(np.array)
+
+
+@st.composite
+def bad_steps(draw):
+    """A frame, a setpoint and a dt, of which anything may be nonsense but the order of stamps."""
+    good = st.none()  # stands for: as in health
+    pick = {
+        "rate": draw(good | vectors(3)),
+        "force": draw(good | vectors(3)),
+        "pos": draw(good | vectors(3)),
+        "quat": draw(good | vectors(4)),
+        "vel": draw(good | vectors(3)),
+        "age": draw(st.just(0.0) | st.just(0.0) | numbers),
+        "dt": draw(st.just(DT) | st.just(DT) | numbers),
+        "missing": draw(st.sampled_from(["", "", "imu", "odometry"])),
+    }
+    setpoint = draw(
+        st.none()
+        | st.just(HERE)
+        | st.builds(Setpoint, vectors(3), vectors(3), vectors(3), yaw=numbers)
+    )
+    return pick, setpoint
+
+
+def bad_frame(k, pick):
+    def value(name, healthy):
+        return np.array(healthy) if pick[name] is None else pick[name]
+
+    stamp, rate = k * 10_000_000, value("rate", (0.0, 0.0, 0.0))
+    imu = ImuSample(stamp, rate, value("force", (0.0, 0.0, GRAVITY)))
+    odometry = OdometrySample(
+        stamp,
+        value("pos", (0.0, 0.0, 1.0)),
+        value("quat", (0.0, 0.0, 0.0, 1.0)),
+        value("vel", (0.0, 0.0, 0.0)),
+        rate,
+    )
+    return SensorFrame(
+        None if pick["missing"] == "imu" else imu,
+        None if pick["missing"] == "odometry" else odometry,
+        pick["age"],
+        pick["age"],
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.integers(0, 3),
+    st.lists(bad_steps(), min_size=1, max_size=12),
+    st.sampled_from(["scripted", "geometric"]),
+    st.sampled_from([{}, {"integral_gain": 200.0, "observer_gain": 100.0}]),
+)
+def test_whatever_comes_commands_are_finite_and_within_limits_and_the_policy_returns(
+    before, steps, policy, gains
+):
+    gains = BackupParameters(**gains)
+    policy = ScriptedPolicy() if policy == "scripted" else GeometricController(gains)
+    recovery = 0.2
+    loop = make(policy, backup=gains, envelope={"recovery_time": recovery})
+    if before:
+        fly_well(loop, 0, before)
+    for k, (pick, setpoint) in enumerate(steps, start=before):
+        step = loop.step(bad_frame(k, pick), setpoint, pick["dt"])
+        assert (step.command is None) == (step.mode is Mode.SILENT)
+        if step.command is not None:
+            assert_within_limits(loop, step.command)
+        assert np.isfinite(loop._previous).all()
+    step = fly_well(loop, before + len(steps), round(recovery / DT) + 1)
+    assert step.mode is Mode.POLICY
+    assert step.faults == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(-(2**31), 2**31), st.integers(0, 5)), max_size=30))
+def test_whatever_the_stamps_the_policy_returns(stamps):
+    """Stamps in ms, each of which lasts some steps; then time goes on as it should."""
+    loop = make()
+    for stamp, repeats in stamps:
+        for _ in range(repeats + 1):
+            loop.step(frame(stamp / 10), HERE, DT)
+    steps = [loop.step(frame(k), HERE, DT) for k in range(20)]
+    assert [step.mode for step in steps[-15:]] == [Mode.POLICY] * 15

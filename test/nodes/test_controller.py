@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParametersAtomically
@@ -38,15 +39,20 @@ class Feeder(Node):
         for topic, messages in self.heard.items():
             self.create_subscription(topic.type, topic.name, messages.append, interface.event_qos())
 
-    def send(self, k, force=REST, pos=(0.0, 0.0, 1.0), frame=None):
+    def send(self, k, force=REST, pos=(0.0, 0.0, 1.0), frame=None, imu_late=0, vel=(0.0, 0, 0)):
+        """Step ``k``; ``imu_late`` ns is taken from the IMU's stamp, ``vel`` is the setpoint's."""
         stamp = k * PERIOD
-        imu = conversions.imu_to_msg(ImuSample(stamp, np.zeros(3), np.asarray(force, float)))
+        imu = conversions.imu_to_msg(
+            ImuSample(stamp - imu_late, np.zeros(3), np.asarray(force, float))
+        )
         odometry = conversions.odometry_to_msg(
             OdometrySample(stamp, np.asarray(pos, float), LEVEL, np.zeros(3), np.zeros(3))
         )
         if frame is not None:
             odometry.header.frame_id = frame
-        setpoint = conversions.setpoint_to_msg(Setpoint(np.array([0.0, 0, 1])), stamp)
+        setpoint = conversions.setpoint_to_msg(
+            Setpoint(np.array([0.0, 0, 1]), np.array(vel)), stamp
+        )
         for topic, message in zip(interface.FOR_CONTROLLER, (imu, odometry, setpoint)):
             self.senders[topic].publish(message)
 
@@ -93,7 +99,7 @@ def feeder(spinning):
 def start(spinning, feeder):
     """Start a controller, geometric, in lockstep, and wait until both sides hear each other."""
 
-    def run(autostart=True):
+    def run(*arguments, autostart=True):
         node = spinning(
             lambda context: ControllerNode(Finish(), context=context),
             *(
@@ -103,6 +109,7 @@ def start(spinning, feeder):
                 "lockstep:=true",
                 "-p",
                 f"autostart:={str(autostart).lower()}",
+                *arguments,
             ),
         )
         node.start()
@@ -185,6 +192,87 @@ def test_parameter_is_set_and_a_bad_one_refused_over_the_service(start, feeder):
     refused = set_parameter(500.0)
     assert not refused.successful
     assert "50" in refused.reason
+
+
+def test_gains_of_a_geometric_policy_can_be_tuned_in_flight(start, feeder):
+    start()
+    thrusts = []
+    for k, gain in enumerate((100, 0)):  # integers, as people type them
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter("backup.position_gain", value=gain).to_parameter_msg()]
+        )
+        service = "controller/set_parameters_atomically"
+        assert feeder.ask(SetParametersAtomically, service, request).result.successful
+        feeder.send(k, pos=(0.0, 0.0, 0.95))
+        thrusts.append(feeder.answer(k)[1].twist.linear.z)
+    assert thrusts[0] == pytest.approx(GRAVITY + 5.0, abs=0.1)
+    assert thrusts[1] == pytest.approx(GRAVITY, abs=0.1)
+
+
+def test_setpoint_that_can_not_be_flown_to_leaves_nothing_behind(start, feeder):
+    start()
+    for k in range(6):
+        feeder.send(k, vel=(1e308, 0, 0) if k in (1, 2) else (0.0, 0, 0))
+        topic, message = feeder.answer(k)
+        assert topic is interface.COMMAND
+        assert conversions.command_from_msg(message).thrust == pytest.approx(GRAVITY)  # finite
+    _, values = wait_until(
+        lambda: feeder.status() if "last refused" in feeder.status()[1] else None
+    )
+    assert "setpoint/trajectory: velocity of 1e+308 m/s" in values["last refused"]
+
+
+def test_imu_stamp_from_the_future_is_refused_in_lockstep_too(start, feeder):
+    start()
+    for k in range(5):
+        feeder.send(k, imu_late=-(10**15) if k == 2 else 0)
+        assert feeder.answer(k)[0] is interface.COMMAND
+
+
+def test_time_that_goes_back_is_a_new_flight(start, feeder):
+    """A simulator that is started again, with the controller left running."""
+    start()
+    answers = []
+    for run in range(2):
+        feeder.heard[interface.COMMAND].clear()
+        for k in range(10):
+            feeder.send(k, pos=(0.1 * k, 0.0, 1.0))
+            assert feeder.answer(k)[0] is interface.COMMAND
+        answers.append([m.twist for m in feeder.heard[interface.COMMAND]])
+        assert len(answers[run]) == 10
+    assert answers[0] == answers[1]
+    _, values = wait_until(lambda: feeder.status() if "new clocks" in feeder.status()[1] else None)
+    assert (values["new clocks"], values["last new clock"]) == ("1", "time went back by 0.090 s")
+
+
+def test_message_that_the_last_flight_left_is_not_part_of_the_next(start, feeder):
+    start()
+    for k in range(3):
+        feeder.send(k)
+        feeder.answer(k)
+    imu = conversions.imu_to_msg(ImuSample(3 * PERIOD, np.zeros(3), REST))
+    feeder.senders[interface.IMU].publish(imu)
+    feeder.heard[interface.COMMAND].clear()
+    for k in range(3):
+        feeder.send(k)
+        assert feeder.answer(k)[0] is interface.COMMAND
+
+
+def test_another_publisher_of_commands_is_an_error(start, feeder, spinning):
+    start()
+    feeder.send(0)
+    feeder.answer(0)
+    wait_until(lambda: feeder.status()[0] == "policy")
+    other = spinning(lambda context: Node("other", context=context))
+    publisher = other.create_publisher(
+        interface.COMMAND.type, interface.COMMAND.name, interface.newest_qos()
+    )
+    text, _ = wait_until(lambda: feeder.status() if "publisher" in feeder.status()[0] else None)
+    assert text == "1 other publisher(s) on /cmd/rates_thrust; policy"
+    assert feeder.heard[interface.DIAGNOSTICS][-1].status[0].level == DiagnosticStatus.ERROR
+    other.destroy_publisher(publisher)
+    wait_until(lambda: feeder.status()[0] == "policy")
+    assert feeder.heard[interface.DIAGNOSTICS][-1].status[0].level == DiagnosticStatus.OK
 
 
 def test_lifecycle_without_autostart(start, feeder):

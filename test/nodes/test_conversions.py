@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy")
 
+from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu
@@ -52,7 +53,13 @@ def test_command_is_exact(stamp, thrust, rates):
     assert_same(conversions.command_from_msg(message), command)
 
 
-@given(arrays(3), arrays(3), arrays(3), st.floats(-np.pi, np.pi))
+def vectors(limit):
+    """No longer than ``limit``."""
+    part = st.floats(-limit / 2, limit / 2)
+    return st.lists(part, min_size=3, max_size=3).map(np.array)
+
+
+@given(vectors(1e4), vectors(100.0), vectors(100.0), st.floats(-np.pi, np.pi))
 def test_setpoint_is_exact_but_for_the_rounding_of_yaw(pos, vel, acc, yaw):
     setpoint = Setpoint(pos, vel, acc, yaw)
     back = conversions.setpoint_from_trajectory(
@@ -89,6 +96,39 @@ def test_setpoint_that_is_not_finite_is_refused():
     message = conversions.setpoint_to_msg(Setpoint(np.array([0, np.nan, 0])), 0)
     with pytest.raises(ValueError, match="not finite"):
         conversions.setpoint_from_trajectory(message)
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "reason"),
+    [
+        (Setpoint(np.array([2e4, 0, 0])), "position of 2e.04 m, limit 10000 m"),
+        (Setpoint(np.zeros(3), np.array([1e308, 0, 0])), "velocity of 1e.308 m/s, limit 100 m/s"),
+        (Setpoint(np.zeros(3), np.zeros(3), np.array([0, 0, -101.0])), "acceleration of 101"),
+    ],
+)
+def test_setpoint_out_of_reach_is_refused(setpoint, reason):
+    with pytest.raises(ValueError, match=f"setpoint/trajectory: {reason}"):
+        conversions.setpoint_from_trajectory(conversions.setpoint_to_msg(setpoint, 0))
+
+
+@pytest.mark.parametrize("size", [0.0, 0.5, 2.0, np.nan, 1e308])
+def test_quaternion_of_a_setpoint_that_is_no_attitude_is_refused(size):
+    pose = PoseStamped()
+    pose.header.frame_id = "odom"
+    pose.pose.orientation.w = size
+    with pytest.raises(ValueError, match=r"setpoint/pose: quaternion of norm .*expected 1"):
+        conversions.setpoint_from_pose(pose)
+    message = conversions.setpoint_to_msg(Setpoint(np.zeros(3)), 0)
+    message.points[0].transforms[0].rotation.w = size
+    with pytest.raises(ValueError, match=r"setpoint/trajectory: quaternion of norm"):
+        conversions.setpoint_from_trajectory(message)
+
+
+def test_quaternion_of_a_setpoint_is_normalised():
+    pose = PoseStamped()
+    pose.header.frame_id = "odom"
+    pose.pose.orientation.z = pose.pose.orientation.w = 0.7
+    assert conversions.setpoint_from_pose(pose).yaw == pytest.approx(np.pi / 2, abs=1e-12)
 
 
 def test_trajectory_without_points_is_refused():

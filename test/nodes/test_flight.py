@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 
@@ -202,3 +203,96 @@ def test_simulator_refuses_an_unknown_world_with_status_2():
     assert len(errors) == 1
     assert "no such file: no_such_world" in errors[0]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_simulator_can_be_started_again_with_the_controller_left_running(
+    lockstep, policy, tmp_path
+):
+    """Its clock begins at 0 again: the second flight goes as well as the first."""
+    common = {"lockstep": lockstep, "vehicle": "crazyflie"}
+    errors = []
+    with Session(tmp_path) as session:
+        controller = session.start(
+            "controller", {**common, "policy": str(policy), "autostart": True}
+        )
+        for _ in range(2):
+            simulator = session.start(
+                "simulator", {**common, "world": "hover_calm", "duration": 4.0, "progress": True}
+            )
+            lines = simulator.process.communicate(timeout=60)[0].decode().splitlines()
+            assert simulator.process.returncode == 0, simulator.last_words()
+            errors.append(json.loads(lines[-1])["error"])
+        words = controller.log.read_text()
+    assert max(errors) < 0.1
+    if lockstep:
+        assert errors[0] == errors[1]
+        assert "time went back by 3.990 s: stepping anew" in words
+    else:
+        assert "imu: clock moved by -" in words
+
+
+def test_flight_keeps_away_from_the_domain_of_a_vehicle(policy, tmp_path, monkeypatch, spinning):
+    """ROS_DOMAIN_ID is that of the machine's own vehicle: a flight must not be heard there."""
+    from rclpy.node import Node
+
+    from liquid_control.nodes import interface
+
+    monkeypatch.setenv("ROS_STATIC_PEERS", "127.0.0.1")
+    vehicle = spinning(lambda context: Node("vehicle", context=context))  # in the exported domain
+    heard = []
+    for topic in (interface.COMMAND, interface.DIAGNOSTICS, interface.IMU):
+        qos = interface.event_qos()
+        vehicle.create_subscription(topic.type, topic.name, heard.append, qos)
+    log, _ = fly_ros("hover_calm", str(policy), duration=1.0, out_dir=tmp_path)
+    assert set(log.mode) == {"policy"}
+    assert heard == []
+
+
+def test_two_sessions_never_share_a_domain(tmp_path, monkeypatch):
+    """Not even before their nodes have opened a port."""
+    from liquid_control import session
+
+    monkeypatch.setattr(session, "_DOMAINS", range(90, 93))
+    with Session(tmp_path / "a") as a, Session(tmp_path / "b") as b, Session(tmp_path / "c") as c:
+        assert {a.domain, b.domain, c.domain} == {90, 91, 92}
+        with pytest.raises(FlightFailed, match="no free ROS domain among 90 to 92"):
+            Session(tmp_path / "d")
+    with Session(tmp_path / "e") as e:  # what the others leave is free again
+        assert e.domain in range(90, 93)
+
+
+def test_recorder_that_ends_early_is_one_clear_error(policy, tmp_path, monkeypatch):
+    """It leaves a whole file, and status 0: only the length tells."""
+    recorders = []
+    start = Session.start
+
+    def started(session, name, parameters):
+        node = start(session, name, parameters)
+        if name == "recorder":
+            recorders.append(node)
+        return node
+
+    def interrupt(time, duration, error):
+        if time > 1.0 and recorders:
+            recorders.pop().process.send_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Session, "start", started)
+    with pytest.raises(FlightFailed, match=r"the recorder ended early: .* of the 4 s flown"):
+        fly_ros(
+            "hover_calm",
+            str(policy),
+            duration=4.0,
+            real_time=True,
+            out_dir=tmp_path,
+            on_progress=interrupt,
+        )
+
+
+def test_simulator_does_not_wait_for_ever(tmp_path):
+    with Session(tmp_path) as session:
+        simulator = session.start("simulator", {"world": "hover_calm", "start_timeout": 1.0})
+        assert simulator.process.wait(60) == 1
+        assert "no flight: waited 1 s for an active controller, imu/data (0 of 1)" in (
+            simulator.last_words()
+        )

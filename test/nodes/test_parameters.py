@@ -74,6 +74,21 @@ def test_parameters_come_from_arguments_and_describe_themselves(declare):
 
 
 @pytest.mark.ros
+def test_whole_number_is_taken_for_a_float(declare):
+    """As ``ros2 param set /controller backup.position_gain 20`` and a YAML file send it."""
+    node, parameters, applied = declare("-p", "control_rate:=200", "-p", "backup.tilt_gain:=9")
+    assert (parameters.control_rate, parameters.backup.tilt_gain) == (200.0, 9.0)
+    assert set_one(node, "backup.position_gain", 20).successful
+    (new,) = applied
+    assert new.backup.position_gain == 20.0
+    assert type(node.get_parameter("backup.position_gain").value) is float
+    assert not set_one(node, "backup.position_gain", 200).successful
+    assert not set_one(node, "backup.position_gain", True).successful
+    assert not set_one(node, "input_gate.new_clock_samples", 5.0).successful
+    assert len(applied) == 1
+
+
+@pytest.mark.ros
 def test_good_value_is_applied_as_a_whole_model(declare):
     node, parameters, applied = declare()
     assert set_one(node, "envelope.recovery_time", 2.5).successful
@@ -107,7 +122,9 @@ def test_bad_value_is_refused_with_a_reason_and_nothing_changes(declare, name, v
     ("argument", "message"),
     [
         ("backup.max_tlit:=0.5", "unknown parameter backup.max_tlit"),
-        ("control_rate:=100", "control_rate.*DOUBLE"),
+        ("control_rate:=fast", "control_rate.*DOUBLE"),
+        ("control_rate:=5", "control_rate.*5"),
+        ("lockstep:=1", "lockstep.*BOOL"),
         ("control_rate:=5000.0", "control_rate.*5000"),
         ("backup.max_tilt:=0.05", "greater than 0.05"),
     ],

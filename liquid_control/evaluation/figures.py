@@ -193,11 +193,8 @@ def neurons(log: FlightLog, layers: Sequence[tuple[str, Sequence[int]]]) -> go.F
 
 
 def percent(activity: np.ndarray) -> np.ndarray:
-    """`neuron_activity` as int8 percent: an eighth of the page for the same picture.
-
-    Steps without a record (NaN) become 0.
-    """
-    return np.round(100 * np.nan_to_num(activity)).astype(np.int8)
+    """`neuron_activity` as int8 percent: an eighth of the page for the same picture."""
+    return np.round(100 * activity).astype(np.int8)
 
 
 def latency(log: FlightLog) -> go.Figure:

@@ -108,13 +108,14 @@ def tilt(log: FlightLog) -> np.ndarray:
 def neuron_activity(log: FlightLog) -> np.ndarray:
     """How far each neuron is from its median, ``(N, M)`` in [-1, 1] of its usual largest.
 
-    Neurons that hardly move in this flight stay near zero.
+    Neurons that hardly move in this flight stay near zero, and steps without a record (NaN) are 0.
     """
-    if not log.neurons.size:
+    if not np.isfinite(log.neurons).any():
         return np.zeros(log.neurons.shape)
-    deviation = log.neurons - np.median(log.neurons, axis=0)
-    largest = np.percentile(np.abs(deviation), 99, axis=0)
-    return np.clip(deviation / np.maximum(largest, max(0.05 * largest.max(), 1e-9)), -1, 1)
+    deviation = log.neurons - np.nanmedian(log.neurons, axis=0)
+    largest = np.nanpercentile(np.abs(deviation), 99, axis=0)
+    usual = np.maximum(largest, max(0.05 * largest.max(), 1e-9))
+    return np.nan_to_num(np.clip(deviation / usual, -1, 1))
 
 
 def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:

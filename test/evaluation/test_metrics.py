@@ -119,3 +119,12 @@ def test_neuron_activity_is_the_deviation_from_rest(log):
     assert np.abs(activity[:, 1]).max() < 0.001  # hardly moves
     assert np.allclose(activity[:, 2], -wave, atol=0.01)
     assert np.abs(activity).max() <= 1
+
+
+def test_neuron_activity_is_that_of_the_steps_with_a_record(log):
+    neurons = log.neurons.copy()
+    neurons[:10] = np.nan
+    activity = neuron_activity(dataclasses.replace(log, neurons=neurons))
+    assert (activity[:10] == 0).all()
+    np.testing.assert_allclose(activity[10:], neuron_activity(log)[10:], atol=0.1)
+    assert np.abs(activity[10:]).max() == 1.0

@@ -6,7 +6,6 @@ import pytest
 
 from liquid_control.config import ConfigError, load_vehicle
 from liquid_control.evaluation.circuit import circuit_svg
-from liquid_control.evaluation.figures import percent
 from liquid_control.evaluation.metrics import flight_metrics, judge
 from liquid_control.evaluation.report import write_report
 from liquid_control.evaluation.video import write_video
@@ -82,8 +81,3 @@ def test_a_real_browser_draws_every_plot_without_errors(report, browse):
     assert "<canvas" in dom  # the 3-D path
     assert "color-mix" in dom  # the replay coloured the circuit
     assert "failed" not in re.findall(r'class="plot[^"]*"', dom)
-
-
-def test_steps_without_a_record_are_drawn_as_no_activity():
-    activity = np.array([[np.nan, -1.0], [0.504, 1.0]])
-    np.testing.assert_array_equal(percent(activity), [[0, -100], [50, 100]])

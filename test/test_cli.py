@@ -55,7 +55,7 @@ def test_the_same_seed_is_the_same_flight(capsys):
         ),
         (["train", "hover_liquid", "--out", "x", "--set", "los.yaw=1"], "los: unknown key"),
         (["train", "hover_liquid", "--out", "x", "--seeds", "0"], "--seeds 0"),
-        (["policy", "config/vehicle/crazyflie.yaml"], "graph check failed"),
+        (["policy", "config/vehicle/crazyflie.yaml"], "digest check failed: no policy"),
         (["worlds", "check", "atlantis"], "atlantis"),
         (["evaluate", "sunshine", "--out", "x"], "sunshine"),
     ],
@@ -93,7 +93,7 @@ def test_a_damaged_policy_does_not_fly(tmp_path, capsys):
     path = tmp_path / "policy.onnx"
     path.write_bytes(data[: len(data) // 2])
     assert main(["fly", "--no-ros", "--policy", str(path)]) == BAD_INPUT
-    assert f"{path}: graph check failed" in capsys.readouterr().err
+    assert f"{path}: digest check failed" in capsys.readouterr().err
 
 
 def test_the_shipped_worlds_are_good(capsys):

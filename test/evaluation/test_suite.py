@@ -75,13 +75,25 @@ def test_quick_form_and_choices(tmp_path):
     path = _write(tmp_path)
     quick = load_suite(path, quick=True)
     assert (quick.flights, {cell.condition for cell in quick.cells}) == (2, {"calm"})
-    chosen = load_suite(path, flights=9, conditions=["late"], policies={"twin": ["geometric"]})
-    assert (len(chosen.cells), len(chosen.seeds)) == (2, 9)
+    chosen = load_suite(path, flights=9, conditions=["late"], policies={"third": ["geometric"]})
+    assert (len(chosen.cells), len(chosen.seeds)) == (4, 9)
     alone = load_suite(path, only=["twin"])
     assert {cell.policy for cell in alone.cells} == {"twin"}
     assert alone.config.baselines == ()
     with pytest.raises(ConfigError, match=r"unknown policy \['nobody'\]"):
         load_suite(path, only=["nobody"])
+    with pytest.raises(ConfigError, match=r"--policy twin: .* has a policy of that name"):
+        load_suite(path, policies={"twin": ["geometric"]})
+    for flights in (0, -2):
+        with pytest.raises(ConfigError, match=rf"--flights {flights}: expected a whole number"):
+            load_suite(path, flights=flights)
+
+
+def test_every_policy_is_loaded_before_the_first_flight(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no policy")
+    with pytest.raises(ConfigError, match=r"broken\.onnx: digest check failed"):
+        load_suite(_write(tmp_path), policies={"broken": [str(broken)]})
 
 
 def test_a_suite_extends_another_with_its_own_policies(tmp_path):
@@ -114,6 +126,8 @@ def test_a_suite_extends_another_with_its_own_policies(tmp_path):
             r"loop_ticks: expected .* \[3, 1\]",
         ),
         ({"changes": {"duration": -1}}, "condition calm: duration"),
+        ({"after": 1.5}, r"after: expected less than the 1\.5 s of condition calm, got 1\.5"),
+        ({"first_seed": -1}, "first_seed: .* got -1"),
         ({"changes": {"durration": 1}}, "condition calm: durration: unknown key"),
     ],
 )

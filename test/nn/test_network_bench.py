@@ -106,7 +106,7 @@ def test_sequences_show_what_is_incomplete(suite, tmp_path):
         ({"only_tasks": ["chess"]}, "--task chess"),
         ({"only_networks": ["vae"]}, "--network vae"),
         ({"seeds": 0}, "--seeds 0"),
-        ({"jobs": 0}, "jobs is 0"),
+        ({"jobs": 0}, "--jobs 0"),
     ],
 )
 def test_bad_choices_are_refused(suite, tmp_path, arguments, message):

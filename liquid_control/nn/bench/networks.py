@@ -30,6 +30,7 @@ from liquid_control.nn.policy import Policy
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.wiring import auto_ncp
 from liquid_control.nn.zoo import matching_units
+from liquid_control.preflight import output_folder, require_packages
 from liquid_control.runtime.policy import OnnxPolicy
 from liquid_control.structs import Layout, Slot
 
@@ -55,8 +56,12 @@ class Sizes(StrictModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default=CONFIG)
-    parser.add_argument("--out", type=Path, help="folder for the table (Markdown) and the plot")
+    parser.add_argument("--config", default=CONFIG, help="sizes; default: %(default)s")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the table (Markdown) and the plot; default: nothing is kept",
+    )
     parser.add_argument("--quick", action="store_true", help="few repeats, no scaling")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -64,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """The command ``liquid-control bench networks``."""
     sizes = load_yaml(find_file(options.config, "config/benchmarks"), Sizes)
+    require_packages("ncps")
+    if options.out is not None:
+        require_packages("matplotlib")
+        output_folder(options.out)
     command = _command(options)
     result = bench_networks(sizes, options.out, quick=options.quick, command=command)
     text = json.dumps(result, allow_nan=False) if options.json else markdown(result, sizes, command)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from liquid_control.cli import main
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite import load_suite
@@ -313,6 +314,18 @@ def test_training_logs_beside_artifacts_become_learning_curves(tmp_path, log):
     assert "Error over training time" in text
     assert f"{summary.records('trained')[0]['weights']}</td>" in text
     assert write_results(summary, tmp_path)[-1].name == "training.png"
+
+
+def test_what_an_earlier_evaluation_left_is_removed(tmp_path):
+    suite, out = _write(tmp_path), tmp_path / "out"
+    out.mkdir()
+    for name in ("worst.mp4", "training.png", "notes.md"):
+        (out / name).write_text("earlier")
+    command = ["evaluate", str(suite), "--quick", "--no-film", "--json", "--out", str(out)]
+    assert main(command) == 0
+    assert {path.name for path in out.iterdir()} == {
+        *("flights.jsonl", "report.html", "results.json", "results.csv", "results.md", "notes.md")
+    }
 
 
 def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):

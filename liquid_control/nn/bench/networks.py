@@ -69,10 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """The command ``liquid-control bench networks``."""
     sizes = load_yaml(find_file(options.config, "config/benchmarks"), Sizes)
-    require_packages("ncps")
-    if options.out is not None:
-        require_packages("matplotlib")
-        output_folder(options.out)
     command = _command(options)
     result = bench_networks(sizes, options.out, quick=options.quick, command=command)
     text = json.dumps(result, allow_nan=False) if options.json else markdown(result, sizes, command)
@@ -102,6 +98,10 @@ def bench_networks(
     the CfC are the network that ncps computes (mode "default"), on a really sparse wiring; nn.LSTM
     has as many stored parameters as that CfC (``..._lstm_active``: as many as it has synapses).
     """
+    require_packages("ncps")
+    if out is not None:
+        require_packages("matplotlib")
+        output_folder(out)
     with one_thread():
         result = {"load_average": os.getloadavg()[0], "cores": os.cpu_count()}
         result |= _step_times(sizes, sizes.step_calls // (10 if quick else 1))

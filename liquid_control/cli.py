@@ -293,7 +293,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     from liquid_control.evaluation.suite_report import write_suite_report
     from liquid_control.evaluation.suite_results import write_results
     from liquid_control.evaluation.summary import Summary
+    from liquid_control.evaluation.video import require_encoder
 
+    if not options.no_film:
+        require_encoder()
     suite = load_suite(
         options.suite,
         quick=options.quick,

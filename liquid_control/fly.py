@@ -77,8 +77,7 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
     loop = ControlLoop(controller, vehicle, parameters)
     duration = _duration(request, scenario)
     if request.out is not None:
-        film = ("PIL", "imageio_ffmpeg") if request.video else ()
-        require_packages("matplotlib", "plotly", *film)
+        _require_writers(request.video)
         output_folder(request.out)
     files: list[Path] = []
     if request.ros:
@@ -102,6 +101,14 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
         logs = [request.out / name for name in _NODE_LOGS] if request.ros else []
         remove_stale(request.out, _FILES + _NODE_LOGS, [*files, *logs])
     return FlightResult(log, metrics, checks, tuple(files))
+
+
+def _require_writers(film: bool) -> None:
+    require_packages("matplotlib", "plotly", *(("PIL", "imageio_ffmpeg") if film else ()))
+    if film:
+        from liquid_control.evaluation.video import require_encoder
+
+        require_encoder()
 
 
 def _duration(request: FlightRequest, scenario: WorldConfig) -> float:

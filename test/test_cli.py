@@ -276,6 +276,19 @@ def test_a_package_that_the_end_needs_is_asked_for_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", [["fly", "--no-ros", "--video"], ["evaluate", "storm"]])
+def test_a_film_without_an_encoder_is_refused_before_the_work(
+    command, monkeypatch, tmp_path, capsys
+):
+    def find():
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", find)
+    assert main([*command, "--out", str(tmp_path / "out")]) == BAD_INPUT
+    assert capsys.readouterr().err.startswith("liquid-control: a film needs ffmpeg")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_package_of_the_plain_install_needs_no_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rich", None)
     monkeypatch.setitem(sys.modules, "rich.box", None)

@@ -1,6 +1,7 @@
 """``liquid-control``: fly, train, evaluate, check worlds, run benchmarks.
 
-Exit status: 0 done, 1 the flight failed, 2 bad input (one line on stderr says which).
+Exit status: 0 done, 1 the flight failed, 2 bad input or a file that can't be written (one line on
+stderr says which), 130 interrupted, 141 nobody reads the output any more.
 Packages are imported by the command that needs them, so that flying needs no torch.
 """
 
@@ -9,48 +10,66 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from liquid_control.config import ConfigError, missing_packages
+from liquid_control.preflight import (
+    EXTRAS,
+    check_whole,
+    output_folder,
+    remove_stale,
+    require_packages,
+)
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, INTERRUPTED, UNREAD = 1, 2, 130, 141
 
-# package: the extra of setup.py that brings it
-_EXTRAS = {
-    **dict.fromkeys(("pybullet",), "sim"),
-    **dict.fromkeys(("rclpy",), "ros"),
-    **dict.fromkeys(("torch", "onnx", "onnxscript", "networkx"), "train"),
-    **dict.fromkeys(("matplotlib", "plotly", "imageio_ffmpeg", "mcap", "mcap_ros2"), "report"),
-    **dict.fromkeys(("ncps", "rotorpy", "torchdiffeq", "gymnasium", "sklearn"), "test"),
-}
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="liquid-control", description=__doc__.split("\n")[0])
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end; that, too, is to nobody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    except (ConfigError, OSError) as error:
+        return _say(error, BAD_INPUT)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in EXTRAS:
+            raise
+        return _say(missing_packages(EXTRAS[package], [package]), BAD_INPUT)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = _Parser(prog="liquid-control", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_fly, _add_train, _add_evaluate, _add_bench, _add_policy, _add_worlds):
         add(commands)
-    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     options.typed = shlex.join([parser.prog, *arguments])
-    try:
-        return options.run(options)
-    except ConfigError as error:
-        print(f"liquid-control: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in _EXTRAS:
-            raise
-        print(f"liquid-control: {missing_packages(_EXTRAS[package], [package])}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("liquid-control: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return options.run(options)
+
+
+def _say(message: object, status: int) -> int:
+    print(f"liquid-control: {message}", file=sys.stderr)
+    return status
 
 
 def console() -> None:
@@ -64,29 +83,35 @@ def _add_fly(commands) -> None:
     parser = commands.add_parser(
         "fly", help="fly a policy in a world, over ROS 2 topics or without ROS"
     )
-    parser.add_argument("--world", default="demo", help="world file, or name of a shipped one")
+    parser.add_argument(
+        "--world", default="demo", help="world file, or name of a shipped one; default: %(default)s"
+    )
     parser.add_argument(
         "--policy",
         default=ControllerParameters().policy,
-        help="policy file, name of a shipped one, or 'geometric' for the backup controller",
+        help="policy file, name of a shipped one, or 'geometric' for the backup controller; "
+        "default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of wind, noise and start")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of wind, noise and start; default: %(default)s"
+    )
     parser.add_argument("--duration", type=float, help="simulated seconds; default: the world's")
     parser.add_argument("--no-ros", action="store_true", help="one process, no ROS 2")
     parser.add_argument("--real-time", action="store_true", help="pace by the clock")
     parser.add_argument("--video", action="store_true", help="film the flight (needs --out)")
-    parser.add_argument("--out", type=Path, help="folder for report, recording and film")
+    parser.add_argument(
+        "--out", type=Path, help="folder for report, recording and film; default: none is kept"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_fly)
 
 
 def _fly(options: argparse.Namespace) -> int:
     from liquid_control.fly import FlightRequest, fly
+    from liquid_control.session import FlightFailed
 
     if options.video and options.out is None:
         raise ConfigError("--video needs --out DIR")
-    if options.duration is not None and not options.duration > 0:
-        raise ConfigError(f"--duration {options.duration:g}: expected seconds above 0")
     request = FlightRequest(
         world=options.world,
         policy=options.policy,
@@ -97,15 +122,18 @@ def _fly(options: argparse.Namespace) -> int:
         video=options.video,
         out=options.out,
     )
-    if options.json:
-        result = fly(request)
-        print(json.dumps(result.to_dict(), allow_nan=False))
-    else:
-        from liquid_control.display import flight_progress, show_flight
+    try:
+        if options.json:
+            result = fly(request)
+            print(json.dumps(result.to_dict(), allow_nan=False))
+        else:
+            from liquid_control.display import flight_progress, show_flight
 
-        with flight_progress() as on_progress:
-            result = fly(request, on_progress)
-        show_flight(result)
+            with flight_progress() as on_progress:
+                result = fly(request, on_progress)
+            show_flight(result)
+    except FlightFailed as error:
+        return _say(error, FAILED)
     return 0 if result.passed else FAILED
 
 
@@ -138,7 +166,7 @@ def _add_train(commands) -> None:
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine; default: 1")
     parser.add_argument("--ray", metavar="ADDRESS", help="use a Ray cluster, e.g. auto")
 
 
@@ -169,19 +197,15 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _training_runs(options: argparse.Namespace) -> list:
-    """The runs, in order; all files are read before the first run starts."""
+    """The runs, in order; all are checked before the first one starts."""
     from liquid_control.config import find_file
-    from liquid_control.training.config import load_training
-    from liquid_control.training.run import TrainingJob
+    from liquid_control.training.run import TrainingJob, check_job
 
     changes = dict(_assignment("--set", text) for text in options.set)
-    if options.seeds is not None and options.seeds < 1:
-        raise ConfigError(f"--seeds {options.seeds}: expected a whole number above 0")
+    check_whole("--seeds", options.seeds)
     # absolute: a worker on another machine has a folder of its own
     files = [find_file(config, "config/training").absolute() for config in options.config]
     folder = options.out.absolute()
-    for file in files:
-        load_training(file, changes)
     settings = {
         "device": options.device,
         "compiled": False if options.no_compile else None,
@@ -189,15 +213,21 @@ def _training_runs(options: argparse.Namespace) -> list:
     }
     if options.seeds is None:
         folders = [folder / file.stem for file in files] if len(files) > 1 else [folder]
-        return [
+        runs = [
             TrainingJob(file, out, changes, **settings)
             for file, out in zip(files, folders, strict=True)
         ]
-    return [
-        TrainingJob(file, folder / file.stem / str(seed), {**changes, "seed": seed}, **settings)
-        for seed in range(1, options.seeds + 1)
-        for file in files
-    ]
+    else:
+        runs = [
+            TrainingJob(file, folder / file.stem / str(seed), {**changes, "seed": seed}, **settings)
+            for seed in range(1, options.seeds + 1)
+            for file in files
+        ]
+    for run in runs:
+        check_job(run)
+    for run in runs:
+        output_folder(run.out)
+    return runs
 
 
 def _assignment(flag: str, text: str) -> tuple[str, object]:
@@ -257,17 +287,21 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    require_packages("matplotlib", "plotly", "PIL", "imageio_ffmpeg")
     from liquid_control.evaluation.suite import load_suite
     from liquid_control.evaluation.suite_flights import run_suite
     from liquid_control.evaluation.suite_report import write_suite_report
     from liquid_control.evaluation.suite_results import write_results
     from liquid_control.evaluation.summary import Summary
+    from liquid_control.evaluation.video import require_encoder
 
+    if not options.no_film:
+        require_encoder()
     suite = load_suite(
         options.suite,
         quick=options.quick,
         flights=options.flights,
-        policies=dict(map(_named_files, options.policy)),
+        policies=_named_files(options.policy),
         conditions=options.condition,
         only=options.only,
     )
@@ -282,6 +316,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     summary = Summary(suite, rows, options.typed)
     files = write_results(summary, options.out)
     files.append(write_suite_report(summary, options.out, film=not options.no_film))
+    film = [] if options.no_film else [options.out / "worst.mp4"]
+    remove_stale(options.out, ("training.png", "worst.mp4"), [*files, *film])
     if options.json:
         print(files[0].read_text(encoding="utf-8"), end="")
     else:
@@ -291,11 +327,16 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _named_files(text: str) -> tuple[str, list[str]]:
-    name, _, files = text.partition("=")
-    if not name or not files:
-        raise ConfigError(f"--policy {text}: expected NAME=FILE[,FILE...]")
-    return name, files.split(",")
+def _named_files(texts: Sequence[str]) -> dict[str, list[str]]:
+    named: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, files = text.partition("=")
+        if not name or not files:
+            raise ConfigError(f"--policy {text}: expected NAME=FILE[,FILE...]")
+        if name in named:
+            raise ConfigError(f"--policy {text}: {name} was given before")
+        named[name] = files.split(",")
+    return named
 
 
 # name: module with add_arguments and run
@@ -315,7 +356,7 @@ def _add_bench(commands) -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     bench = importlib.import_module(_BENCHES[options.name])
-    parser = argparse.ArgumentParser(prog=f"liquid-control bench {options.name}")
+    parser = _Parser(prog=f"liquid-control bench {options.name}")
     bench.add_arguments(parser)
     return bench.run(parser.parse_args(options.options))
 

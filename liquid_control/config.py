@@ -10,7 +10,7 @@ names the file, the key, the value and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -70,20 +70,50 @@ def find_file(name: str | Path, folder: str) -> Path:
     raise ConfigError(f"no such file: {name!s}; expected a path or one of {', '.join(known)}")
 
 
-def error_details(error: ValidationError) -> list[tuple[str, str]]:
-    """Each mistake as (dotted key, reason with the value)."""
-    return [_describe(e) for e in error.errors()]
+def error_details(error: ValidationError, data: Any) -> list[tuple[str, str]]:
+    """Each mistake in ``data`` as (dotted key, reason with the value); no key for the whole."""
+    reasons: dict[str, list[str]] = {}
+    for mistake in error.errors():
+        good_items = mistake.get("ctx", {}).get("actual_length")
+        if mistake["type"] == "too_short" and len(mistake["input"]) > good_items:
+            continue  # the bad items are named themselves
+        key, reason = _describe(mistake, data)
+        reasons.setdefault(key, []).append(reason)
+    return [(key, ", or ".join(dict.fromkeys(parts))) for key, parts in reasons.items()]
 
 
-def _describe(error: dict[str, Any]) -> tuple[str, str]:
-    key = ".".join(str(part) for part in error["loc"]) or "(top level)"
-    if error["type"] == "extra_forbidden":
+def _describe(mistake: Mapping[str, Any], data: Any) -> tuple[str, str]:
+    kind, loc, context = mistake["type"], mistake["loc"], mistake.get("ctx", {})
+    if kind == "missing":
+        return _key(loc[:-1], data, loc[-1]), "missing key"
+    if kind == "union_tag_not_found":
+        return _key(loc, data, context["discriminator"].strip("'")), "missing key"
+    if kind == "union_tag_invalid":
+        key = _key(loc, data, context["discriminator"].strip("'"))
+        return key, f"expected one of {context['expected_tags']}, got {context['tag']!r}"
+    key = _key(loc, data)
+    if kind == "extra_forbidden":
         return key, "unknown key"
-    if error["type"] == "missing":
-        return key, "missing key"
-    value = repr(error["input"])
-    value = value if len(value) <= 80 else value[:77] + "..."
-    return key, f"{error['msg']}, got {value}"
+    reason = "expected a mapping" if kind == "model_type" else mistake["msg"]
+    reason, value = reason.removeprefix("Value error, "), mistake["input"]
+    if kind == "value_error" and (isinstance(value, dict) or ", got " in reason):
+        return key, reason  # it names the value itself
+    text = repr(value)
+    return key, f"{reason}, got {text if len(text) <= 80 else text[:77] + '...'}"
+
+
+def _key(loc: Iterable[str | int], data: Any, *last: str | int) -> str:
+    """The dotted key of a place, without the names that pydantic gives the forms of a union."""
+    keys: list[str | int] = []
+    for part in loc:
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(part, int):
+            data = data[part] if isinstance(data, list) else data
+        else:
+            continue
+        keys.append(part)
+    return ".".join(map(str, (*keys, *last)))
 
 
 def parse(data: Any, model: type[Config], source: str | Path) -> Config:
@@ -91,7 +121,7 @@ def parse(data: Any, model: type[Config], source: str | Path) -> Config:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        details = "; ".join(f"{key}: {reason}" for key, reason in error_details(error))
+        details = "; ".join(": ".join(filter(None, d)) for d in error_details(error, data))
         raise ConfigError(f"{source}: {details}") from None
 
 
@@ -185,6 +215,8 @@ def quantity(unit: str):
     return BeforeValidator(unwrap)
 
 
+MAX_SEED = 2**31 - 1  # fits a ROS parameter and every generator
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Triple = tuple[float, float, float]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -298,4 +330,5 @@ def load_vehicle(name: str | Path) -> VehicleConfig:
 
 def missing_packages(extra: str, packages: Iterable[str]) -> ConfigError:
     """The error for an optional part whose packages are not installed."""
-    return ConfigError(f"this needs {', '.join(packages)}: pip install 'liquid_control[{extra}]'")
+    package = f"'liquid_control[{extra}]'" if extra else "liquid_control"
+    return ConfigError(f"this needs {', '.join(packages)}: pip install {package}")

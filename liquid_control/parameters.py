@@ -14,7 +14,7 @@ from typing import Any
 import annotated_types
 from pydantic import BaseModel, Field
 
-from liquid_control.config import StrictModel
+from liquid_control.config import MAX_SEED, StrictModel
 
 
 def _parameter(
@@ -135,7 +135,7 @@ class SimulatorParameters(StrictModel):
 
     world: str = _parameter("hover_gusts", "world file, or the name of a shipped one")
     vehicle: str = _parameter("", "vehicle file, or the name of a shipped one; empty: the world's")
-    seed: int = _parameter(0, "of wind, sensors and start", ge=0, le=2**31 - 1)
+    seed: int = _parameter(0, "of wind, sensors and start", ge=0, le=MAX_SEED)
     duration: float = _parameter(0.0, "length of the flight; 0: the world's", "s", ge=0, le=1e5)
     lockstep: bool = _parameter(True, "wait for the command of each step; else in real time")
     answer_timeout: float = _parameter(

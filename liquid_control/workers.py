@@ -6,7 +6,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from liquid_control.config import ConfigError, missing_packages
+from liquid_control.config import missing_packages
+from liquid_control.preflight import check_whole
 
 
 @contextmanager
@@ -23,8 +24,7 @@ def worker_pool(
 
     Function, tasks and results travel by pickle.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs is {jobs}, expected at least 1")
+    check_whole("--jobs", jobs)
     if not tasks or (jobs == 1 and ray_address is None):
         yield map
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
-BASE = {"structs", "frames", "config", "parameters"}
+BASE = {"structs", "frames", "config", "parameters", "preflight"}
 FLYING = BASE | {"control", "runtime"}
 # What a module of each package may import from the project, at any depth of the code.
 MAY_IMPORT = {
@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "frames": BASE,
     "config": BASE,
     "parameters": BASE,
+    "preflight": BASE,
     "workers": BASE,
     "control": BASE | {"control"},
     "runtime": BASE | {"runtime"},
@@ -33,6 +34,7 @@ MAY_LOAD = {
     "frames": (),
     "config": (),
     "parameters": (),
+    "preflight": (),
     "workers": (),
     "control": (),
     "runtime": (),

@@ -1,13 +1,17 @@
 """What users install: the package by colcon and by pip, with the share data found in both."""
 
+import ast
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from liquid_control.preflight import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 NODES = {"controller", "recorder", "simulator"}
@@ -144,6 +148,41 @@ def test_every_ros_package_that_is_imported_is_declared():
     for name in imported:
         assert f"<exec_depend>{name}</exec_depend>" in declared, name
         assert f'"ros-{name.replace("_", "-")}"' in setup, name
+
+
+def test_every_other_package_that_is_imported_is_declared(monkeypatch):
+    """In setup.py, where a plain install or the extra that the error names brings it."""
+    setup = {}
+    monkeypatch.setattr("setuptools.setup", lambda **arguments: setup.update(arguments))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    requirements = {"": setup["install_requires"], **setup["extras_require"]}
+    names = {  # where pip's name is another than that of the import
+        "yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "rclpy": "ros-kilted-rclpy",
+        "mcap_ros2": "mcap-ros2-support", "imageio_ffmpeg": "imageio-ffmpeg",
+        "mpl_toolkits": "matplotlib", "annotated_types": "pydantic", "llvmlite": "numba",
+    }  # fmt: skip
+    base = dict.fromkeys(("numpy", "yaml", "pydantic", "annotated_types"), "")
+    parts = {"mpl_toolkits": EXTRAS["matplotlib"], "llvmlite": EXTRAS["numba"]}
+    extras = {**base, **EXTRAS, **parts}
+    # PyFlyt is timed where somebody has it; torch's exporter imports onnxscript
+    assert _imported() - {"PyFlyt"} == set(extras) - {"onnxscript"}
+    for package in extras:
+        wanted = [re.split(r"[>=\[]", text)[0] for text in requirements[extras[package]]]
+        assert names.get(package, package) in wanted, package
+
+
+def _imported() -> set[str]:
+    """Top-level packages that the project imports anywhere, but for those of ROS messages."""
+    found = set()
+    for path in (ROOT / "liquid_control").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module.split(".")[0])
+    ros = {name for name in found if name.endswith(("_msgs", "_interfaces"))}
+    return found - ros - set(sys.stdlib_module_names) - {"liquid_control"}
 
 
 def test_launch_file_describes_a_flight():

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from liquid_control.evaluation.metrics import neuron_activity, position_error
+from liquid_control.evaluation.metrics import flight_box, neuron_activity, position_error
 from liquid_control.structs import COMMAND_LAYOUT, FlightLog
 
 # Told apart with every common colour blindness, on white and on dark (after Okabe and Ito 2008).
@@ -97,14 +97,22 @@ def trajectory(log: FlightLog) -> go.Figure:
             hoverinfo="name",
             marker=dict(size=5, symbol=symbol, color=GREY),
         )
-    axis = {f"{a}axis": dict(title=f"{n}, m") for a, n in zip("xyz", ("east", "north", "up"))}
+    middle, sides = flight_box(log)
+    names = zip("xyz", ("east", "north", "up"), middle, 1.1 * sides / 2)
+    axis = {f"{a}axis": dict(title=f"{n}, m", range=[m - h, m + h]) for a, n, m, h in names}
+    ratio = dict(zip("xyz", sides / np.cbrt(sides.prod())))
+    away = max(1.0, 0.8 * ratio["z"])  # further, the taller the box is for its width
     figure.update_layout(
         height=350,
         margin=dict(l=0, r=0, t=24, b=0),
         scene=dict(
             **axis,
-            aspectmode="data",
-            camera=dict(eye=dict(x=1.4, y=-1.55, z=0.8), center=dict(x=0, y=0, z=-0.16)),
+            aspectmode="manual",
+            aspectratio=ratio,
+            camera=dict(
+                eye=dict(x=1.4 * away, y=-1.55 * away, z=0.8 * away),
+                center=dict(x=0, y=0, z=-0.16),
+            ),
         ),
         legend=dict(orientation="h", x=0, y=1, yanchor="bottom"),
     )

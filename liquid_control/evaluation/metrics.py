@@ -21,6 +21,7 @@ STEP_SIZE = 0.1  # m, a setpoint that moves so far between two rows has jumped
 STEP_HOLD = 0.5  # s
 UPRIGHT_TILT = np.deg2rad(30)  # rad
 UPRIGHT_HOLD = 0.5  # s
+LEAST_SIDE = 0.4  # of the box around a path, as a share of its longest side
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,13 @@ LIMITABLE = tuple(f.name for f in fields(FlightMetrics) if f.type in ("float | N
 def position_error(log: FlightLog) -> np.ndarray:
     """Distance to the setpoint ``(N,)`` in m."""
     return np.linalg.norm(log.setpoint_pos_world - log.pos_world, axis=1)
+
+
+def flight_box(log: FlightLog) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and sides ``(3,)`` in m of a box around the path that is no needle."""
+    low, high = log.pos_world.min(axis=0), log.pos_world.max(axis=0)
+    sides = high - low
+    return (low + high) / 2, np.maximum(sides, max(LEAST_SIDE * sides.max(), 1e-3))
 
 
 def tilt(log: FlightLog) -> np.ndarray:

@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import missing_packages
-from liquid_control.evaluation.metrics import flight_metrics, neuron_activity, position_error
+from liquid_control.evaluation.metrics import (
+    flight_box,
+    flight_metrics,
+    neuron_activity,
+    position_error,
+)
 from liquid_control.structs import FlightLog
 
 try:
@@ -25,6 +30,7 @@ _WIND, _SETPOINT = "#7fb8f0", "#9aa8bb"
 _ERROR = LinearSegmentedColormap.from_list("error", ["#40d2be", "#ffd166", "#ff6e50"])
 _ACTIVITY = LinearSegmentedColormap.from_list("activity", ["#5aa0ff", "#1b2638", "#ffaa50"])
 _WIND_ARROWS = 48
+_TALLEST = 0.62  # of the diagonal of the path's box, what fits with the labels below it
 
 
 def write_picture(
@@ -78,9 +84,7 @@ def _draw_path(axes, log: FlightLog) -> None:
     pos, error = log.pos_world, position_error(log)
     axes.set_facecolor(_GROUND)
     axes.plot(*log.setpoint_pos_world.T, color=_SETPOINT, lw=1, ls=(0, (4, 3)), alpha=0.8)
-    low, high = pos.min(axis=0), pos.max(axis=0)
-    extent = np.maximum(high - low, 0.25 * (high - low).max())
-    middle = (high + low) / 2
+    middle, extent = flight_box(log)
     arrows = np.linspace(0, len(pos) - 1, _WIND_ARROWS).astype(int)
     wind = log.wind_world[arrows]
     # The strongest wind is drawn as a quarter of the path's extent.
@@ -93,11 +97,12 @@ def _draw_path(axes, log: FlightLog) -> None:
     line.set_array(error[:-1])
     line.set_clim(0, max(np.percentile(error, 99), 1e-6))
     axes.add_collection3d(line)
-    floor = min(low[2], middle[2] - extent[2] / 2)
+    floor = middle[2] - extent[2] / 2
     axes.plot(pos[:, 0], pos[:, 1], floor, color="black", alpha=0.35, lw=1.5)
     for k, set_limits in enumerate((axes.set_xlim, axes.set_ylim, axes.set_zlim)):
         set_limits(middle[k] - extent[k] / 2, middle[k] + extent[k] / 2)
-    axes.set_box_aspect(extent, zoom=1.08)
+    height = extent[2] / np.linalg.norm(extent)
+    axes.set_box_aspect(extent, zoom=1.08 * min(1.0, _TALLEST / height))
     axes.view_init(elev=24, azim=-58)
     for axis, name in zip((axes.xaxis, axes.yaxis, axes.zaxis), ("east", "north", "up")):
         axis.set_pane_color((0, 0, 0, 0))

@@ -64,7 +64,7 @@ class _Recording:
             from mcap.reader import make_reader
             from mcap_ros2.decoder import DecoderFactory
         except ModuleNotFoundError:
-            raise missing_packages("report", ["mcap-ros2-support"]) from None
+            raise missing_packages("ros", ["mcap-ros2-support"]) from None
         names = (*_READ, POLICY_US)
         self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
         self._modes: dict[int, str] = {}

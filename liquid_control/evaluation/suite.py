@@ -21,6 +21,7 @@ from liquid_control.config import (
     ConfigError,
     NonNegativeFloat,
     PositiveFloat,
+    Seed,
     StrictModel,
     VehicleConfig,
     find_file,
@@ -30,10 +31,12 @@ from liquid_control.config import (
     read_extended,
     read_yaml,
 )
-from liquid_control.controllers import GEOMETRIC
+from liquid_control.control.loop import ControlLoop
+from liquid_control.controllers import GEOMETRIC, make_controller
 from liquid_control.evaluation.metrics import COMPARED, RATES, FlightMetrics
 from liquid_control.evaluation.provenance import package_version
 from liquid_control.parameters import ControllerParameters
+from liquid_control.preflight import check_whole
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 from liquid_control.sim.scenario import WorldConfig
 
@@ -82,7 +85,7 @@ class SuiteConfig(StrictModel):
     """
 
     description: str
-    first_seed: int
+    first_seed: Seed
     flights: PositiveInt
     after: PositiveFloat  # s; error statistics are over later times
     quick: QuickConfig
@@ -147,18 +150,24 @@ def load_suite(
 
     A file may extend another; its policies, limits and short form replace those of the other.
 
+    Every policy is loaded once, so that a broken one is known before the first flight.
+
     Args:
         quick: its short form.
         flights, conditions: in place of the suite's own.
-        policies: added to the suite's, or in place of those of the same name.
+        policies: added to the suite's.
         only: the policies to fly; the others are left out, also as baselines.
 
     Raises:
         ConfigError: for a broken file, and for an unknown policy, world, condition or metric.
     """
+    check_whole("--flights", flights)
     path = find_file(name, "config/suites")
     data = read_extended(path, "config/suites", whole=("policies", "limits", "quick"))
     config = parse(data, SuiteConfig, path)
+    for policy in policies or ():
+        if policy in config.policies:
+            raise ConfigError(f"--policy {policy}: {path} has a policy of that name")
     if policies:
         added = {key: tuple(files) for key, files in policies.items()}
         config = config.model_copy(update={"policies": {**config.policies, **added}})
@@ -175,6 +184,8 @@ def load_suite(
         for k, artifact in enumerate(_artifacts(policy, files))
         for setting in settings
     )
+    for cell in {cell.artifact: cell for cell in cells}.values():
+        _check_artifact(cell)
     return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
 
 
@@ -210,6 +221,12 @@ def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
     return found
 
 
+def _check_artifact(cell: Cell) -> None:
+    parameters = ControllerParameters()
+    controller, _ = make_controller(cell.artifact, parameters)
+    ControlLoop(controller, cell.setting.vehicle, parameters)
+
+
 def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     condition = config.conditions[name]
     world = read_yaml(find_file(condition.world, "sim_worlds"))
@@ -217,6 +234,11 @@ def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
         world = merge(world, changes, read=_read_sensor)
     names = {"name": name, "description": condition.description}
     scenario = parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
+    if config.after >= scenario.duration:
+        raise ConfigError(
+            f"{path}: after: expected less than the {scenario.duration:g} s of condition {name}, "
+            f"got {config.after:g}"
+        )
     vehicle = load_vehicle(scenario.vehicle)
     return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
 

@@ -22,6 +22,7 @@ from liquid_control.controllers import make_controller
 from liquid_control.evaluation.metrics import flight_metrics, position_error
 from liquid_control.evaluation.suite import ROW_METRICS, Cell, Suite
 from liquid_control.parameters import ControllerParameters
+from liquid_control.preflight import output_folder
 from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.kernel import vehicle_wrench
@@ -114,8 +115,7 @@ def run_suite(
 
     An interruption keeps the rows that were written.
     """
-    path = Path(out) / ROWS_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = output_folder(Path(out)) / ROWS_FILE
     rows = _read_rows(path)
     wanted = {(cell.key, seed) for cell in suite.cells for seed in suite.seeds}
     blocks = _missing_blocks(suite, rows)

@@ -36,6 +36,16 @@ _ENCODING = {
 }
 
 
+def require_encoder() -> None:
+    """`ConfigError` unless there is an ffmpeg; some builds of imageio-ffmpeg bring none."""
+    try:
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        raise ConfigError(
+            "a film needs ffmpeg: install it, or pip install imageio-ffmpeg"
+        ) from None
+
+
 def write_video(
     path: str | Path,
     log: FlightLog,

@@ -5,10 +5,11 @@ The graph is one control step with the batch dimension free:
     observation (B, n) SI, dt (B, 1) s, state (B, m)  ->  command (B, c) SI, next_state (B, m)
 
 All inputs and outputs are float32; normalisation and action scaling are inside the graph. The
-metadata property `liquid_control` holds `PolicyMetadata` as JSON and `liquid_control_sha256` its
-digest. The metadata carries golden pairs: a short sequence of inputs with the outputs that the
-trained network gave. Loading re-runs them, so an edited weight or a runtime that computes
-something else is refused before anything flies. Nothing is unpickled.
+metadata property `liquid_control` holds `PolicyMetadata` as JSON, `liquid_control_file_sha256` the
+digest of every other byte of the file, which is checked before anything is parsed. The metadata
+carries golden pairs: a short sequence of inputs with the outputs that the trained network gave.
+Loading re-runs them, so a runtime that computes something else is refused before anything flies.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from pydantic import Field, ValidationError
 from liquid_control.config import ConfigError, PositiveFloat, StrictModel, missing_packages
 from liquid_control.structs import Layout, Slot
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = "liquid_control"
-DIGEST_KEY = "liquid_control_sha256"
+DIGEST_KEY = "liquid_control_file_sha256"
+_DIGEST_SIZE = 64  # hexadecimal digits
+_DIGEST_MARK = DIGEST_KEY.encode() + bytes([0x12, _DIGEST_SIZE])  # protobuf: its value follows
 GOLDEN_TOLERANCE = 1e-4  # largest absolute error of a golden output
 MAX_BYTES = 64 * 2**20  # a policy is kilobytes; what is larger is not one
 INPUTS = ("observation", "dt", "state")
@@ -110,8 +113,20 @@ class Artifact:
         return np.zeros((1, len(self.metadata.state_names)), np.float32)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def seal(data: bytes) -> bytes:
+    """An ONNX file with its digest set, which is of all bytes but its own digits."""
+    before, _, after = _split_digest(data)
+    return before + _digest(before, after) + after
+
+
+def _split_digest(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """What stands before the digest, the digest, and what stands after it."""
+    start = data.index(_DIGEST_MARK) + len(_DIGEST_MARK)
+    return data[:start], data[start : start + _DIGEST_SIZE], data[start + _DIGEST_SIZE :]
+
+
+def _digest(before: bytes, after: bytes) -> bytes:
+    return hashlib.sha256(before + after).hexdigest().encode()
 
 
 def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> Artifact:
@@ -124,12 +139,12 @@ def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> 
     except ModuleNotFoundError:
         raise missing_packages("train", ["onnx"]) from None
     model = onnx.load_from_string(graph)
-    text = metadata.model_dump_json()
-    onnx.helper.set_model_props(model, {METADATA_KEY: text, DIGEST_KEY: _digest(text)})
+    properties = {METADATA_KEY: metadata.model_dump_json(), DIGEST_KEY: "0" * _DIGEST_SIZE}
+    onnx.helper.set_model_props(model, properties)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(model.SerializeToString(deterministic=True))
+    partial.write_bytes(seal(model.SerializeToString(deterministic=True)))
     try:
         load_artifact(partial)
     except ConfigError:
@@ -140,7 +155,7 @@ def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> 
 
 
 def load_artifact(path: str | Path) -> Artifact:
-    """Read and check a policy: size, graph, digest, schema, finiteness, golden pairs.
+    """Read and check a policy: size, digest, graph, schema, finiteness, golden pairs.
 
     Raises:
         ConfigError: which names the file, the check that failed and what was expected.
@@ -151,36 +166,48 @@ def load_artifact(path: str | Path) -> Artifact:
     size = path.stat().st_size
     if not 0 < size <= MAX_BYTES:
         raise ConfigError(f"{path}: size check failed: {size} bytes, expected 1 to {MAX_BYTES}")
-    session = _open_session(path)
-    metadata = _read_metadata(path, session)
-    artifact = Artifact(path, metadata, session)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    _check_digest(path, data)
+    session, properties = _open_session(path, data)
+    artifact = Artifact(path, _read_metadata(path, properties), session)
     _check_shapes(artifact)
     _check_golden(artifact)
     return artifact
 
 
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
+def _check_digest(path: Path, data: bytes) -> None:
+    if _DIGEST_MARK not in data:
+        raise ConfigError(
+            f"{path}: digest check failed: no policy, or cut short, or of an earlier release: "
+            f"expected {DIGEST_KEY} in it"
+        )
+    before, digest, after = _split_digest(data)
+    if digest != _digest(before, after):
+        raise ConfigError(f"{path}: digest check failed: the file was edited or damaged")
+
+
+def _open_session(path: Path, data: bytes) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+    """The graph, ready to run, and the file's properties."""
     options = onnxruntime.SessionOptions()
     # One thread: the graph is tiny, and a thread pool only adds latency and jitter.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return session, session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime raises bare RuntimeErrors of its own kinds
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{path}: graph check failed: not a whole ONNX file: {reason}") from None
 
 
-def _read_metadata(path: Path, session: onnxruntime.InferenceSession) -> PolicyMetadata:
-    properties = session.get_modelmeta().custom_metadata_map
+def _read_metadata(path: Path, properties: dict[str, str]) -> PolicyMetadata:
     text = properties.get(METADATA_KEY)
     if text is None:
         raise ConfigError(f"{path}: schema check failed: an ONNX file without {METADATA_KEY} data")
-    if properties.get(DIGEST_KEY) != _digest(text):
-        raise ConfigError(f"{path}: digest check failed: the metadata was edited or damaged")
     try:
         metadata = PolicyMetadata.model_validate_json(text)
     except ValidationError as error:

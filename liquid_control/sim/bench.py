@@ -22,13 +22,8 @@ from typing import Any
 import numpy as np
 import pybullet
 
-from liquid_control.config import (
-    ConfigError,
-    find_file,
-    load_vehicle,
-    load_yaml,
-    missing_packages,
-)
+from liquid_control.config import find_file, load_vehicle, load_yaml
+from liquid_control.preflight import output_folder, require_packages
 from liquid_control.sim.camera import Camera
 from liquid_control.sim.compiled import kernel_kind
 from liquid_control.sim.scenario import CameraConfig, load_world
@@ -43,15 +38,19 @@ BATCH = 4096
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
+    parser.epilog = "rotorpy (extra test) and PyFlyt (in no extra) are timed where installed."
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument("--out", type=Path, help="folder for sim.json and cost.png")
+    parser.add_argument(
+        "--out", type=Path, help="folder for sim.json and cost.png; default: nothing is kept"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer turns, no plot: about 1 minute")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and show; returns the exit status."""
-    if options.out is not None and find_spec("matplotlib") is None:
-        raise missing_packages("report", ["matplotlib"])
+    if options.out is not None:
+        require_packages("matplotlib")
+        output_folder(options.out)
     turns = 9 if options.quick else 31
     result: dict[str, Any] = {
         "processor": platform.processor() or platform.machine(),
@@ -83,11 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _save(folder: Path, result: dict[str, Any], cost: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "sim.json").write_text(json.dumps({**result, "cost": cost}, indent=2) + "\n")
-    except OSError as error:
-        raise ConfigError(f"--out {folder}: {error}") from None
+    (folder / "sim.json").write_text(json.dumps({**result, "cost": cost}, indent=2) + "\n")
     if cost:
         from liquid_control.sim.figures import cost_figure
 

@@ -19,13 +19,14 @@ import numpy as np
 import pybullet
 
 from liquid_control.frames import quat_from_yaw, quat_integrate, rotate_components
+from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import (
     AppearanceConfig,
     CameraConfig,
     ObstacleConfig,
     TextureConfig,
 )
-from liquid_control.sim.wind_sources import Vector, draw
+from liquid_control.sim.wind_sources import Vector
 
 NEAR, FAR = 0.05, 60.0  # m, clipping planes
 BACKGROUND = 0.999999  # depth buffer where nothing was drawn; a polygon at 59 m has 0.99999

@@ -36,16 +36,20 @@ def check_worlds(paths: Iterable[str | Path]) -> list[Problem]:
 
 def _check(path: Path) -> list[Problem]:
     try:
-        config = WorldConfig.model_validate(read_yaml(path))
+        data = read_yaml(path)
+        config = WorldConfig.model_validate(data)
         # the autopilot's mixer is only made, and so only checked, with the vehicle
         RateLoopParams.from_vehicle(load_vehicle(config.vehicle))
     except ValidationError as error:
-        return [Problem(str(path), key, reason) for key, reason in error_details(error)]
+        return [Problem(str(path), key, reason) for key, reason in error_details(error, data)]
     except ConfigError as error:
         return [Problem(str(path), "", str(error).removeprefix(f"{path}: "))]
     problems = []
     if config.name != path.stem:
         problems.append(Problem(str(path), "name", f"expected {path.stem!r}, got {config.name!r}"))
+    if config.success.settle_time >= config.duration:
+        reason = f"expected less than the duration, got {config.success.settle_time:g}"
+        problems.append(Problem(str(path), "success.settle_time", reason))
     length = sum(segment.duration for segment in config.task)
     if abs(length - config.duration) > 1e-9:
         reason = f"expected the {length:g} s that the task's segments last, got {config.duration:g}"

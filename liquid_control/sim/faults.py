@@ -14,11 +14,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import StrictModel
 from liquid_control.sim.params import QuadrotorParams
-from liquid_control.sim.wind_sources import Source, Vector
+from liquid_control.sim.quantities import Lag, Time, Velocity
+from liquid_control.sim.wind_sources import Source
 from liquid_control.structs import ImuSample, OdometrySample
 
+Bias = Annotated[float, Field(ge=-1000, le=1000)]
 Sample = ImuSample | OdometrySample
 QUANTITIES = {
     "imu": ("ang_vel_body", "specific_force_body"),
@@ -27,8 +29,8 @@ QUANTITIES = {
 
 
 class _Fault(StrictModel):
-    at: NonNegativeFloat  # s
-    until: PositiveFloat | None = None  # s
+    at: Time  # s
+    until: Time | None = None  # s
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -58,7 +60,7 @@ class MassFault(_Fault):
     """The mass is ``factor`` times what it was: a load picked up or dropped, at the centre."""
 
     kind: Literal["mass"]
-    factor: PositiveFloat
+    factor: Annotated[float, Field(ge=0.01, le=100)]
 
     def apply(self, params: QuadrotorParams) -> QuadrotorParams:
         return params._replace(mass=params.mass * self.factor)
@@ -68,7 +70,7 @@ class GustFault(_Fault):
     """A gust of a given velocity, there at once."""
 
     kind: Literal["gust"]
-    velocity: Vector  # m/s, world
+    velocity: Velocity  # m/s, world
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         still = (0.0, 0.0, 0.0)
@@ -87,7 +89,7 @@ class DelayFault(_Fault):
 
     kind: Literal["sensor_delay"]
     sensor: Literal["imu", "odometry"]
-    seconds: PositiveFloat  # s
+    seconds: Annotated[Lag, Field(gt=0)]  # s
 
 
 class BiasFault(_Fault):
@@ -96,7 +98,7 @@ class BiasFault(_Fault):
     kind: Literal["sensor_bias"]
     sensor: Literal["imu", "odometry"]
     quantity: Literal["ang_vel_body", "specific_force_body", "pos_world", "vel_body"]
-    offset: Vector  # in the unit of the quantity
+    offset: tuple[Bias, Bias, Bias]  # in the unit of the quantity
 
     @model_validator(mode="after")
     def _measured(self):

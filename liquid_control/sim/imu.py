@@ -16,8 +16,9 @@ import math
 
 import numpy as np
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import PositiveFloat, StrictModel
 from liquid_control.frames import Array, rotate_components
+from liquid_control.sim.quantities import Noise, Position
 from liquid_control.structs import GRAVITY
 
 NOISE_BLOCK = 256  # samples of noise drawn at once
@@ -29,21 +30,21 @@ class ImuConfig(StrictModel):
 
     source: str
     update_rate: PositiveFloat  # Hz
-    accelerometer_noise_density: NonNegativeFloat  # m/s²/√Hz
-    accelerometer_random_walk: NonNegativeFloat  # m/s³/√Hz
-    gyroscope_noise_density: NonNegativeFloat  # rad/s/√Hz
-    gyroscope_random_walk: NonNegativeFloat  # rad/s²/√Hz
-    accelerometer_bias_instability: NonNegativeFloat  # m/s²
-    gyroscope_bias_instability: NonNegativeFloat  # rad/s
+    accelerometer_noise_density: Noise  # m/s²/√Hz
+    accelerometer_random_walk: Noise  # m/s³/√Hz
+    gyroscope_noise_density: Noise  # rad/s/√Hz
+    gyroscope_random_walk: Noise  # rad/s²/√Hz
+    accelerometer_bias_instability: Noise  # m/s²
+    gyroscope_bias_instability: Noise  # rad/s
     bias_correlation_time: PositiveFloat  # s, of the bias instability
-    accelerometer_turn_on_bias: NonNegativeFloat  # m/s², 1 σ over flights
-    gyroscope_turn_on_bias: NonNegativeFloat  # rad/s, 1 σ over flights
-    scale_error: NonNegativeFloat  # 1 σ over flights
-    misalignment: NonNegativeFloat  # rad, 1 σ over flights
+    accelerometer_turn_on_bias: Noise  # m/s², 1 σ over flights
+    gyroscope_turn_on_bias: Noise  # rad/s, 1 σ over flights
+    scale_error: Noise  # 1 σ over flights
+    misalignment: Noise  # rad, 1 σ over flights
     accelerometer_range: PositiveFloat  # m/s²
     gyroscope_range: PositiveFloat  # rad/s
-    lever_arm: tuple[float, float, float]  # m, from the centre of mass, body frame
-    vibration: NonNegativeFloat  # m/s² per (rad/s)² and rotor, amplitude at the rotor's speed
+    lever_arm: Position  # m, from the centre of mass, body frame
+    vibration: Noise  # m/s² per (rad/s)² and rotor, amplitude at the rotor's speed
 
 
 class ImuNoise:

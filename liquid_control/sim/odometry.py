@@ -9,8 +9,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import StrictModel
 from liquid_control.frames import rotate_components
+from liquid_control.sim.quantities import Lag, Noise, Span
 from liquid_control.structs import OdometrySample
 
 NOISE_BLOCK = 256  # samples of noise drawn at once
@@ -20,15 +21,15 @@ class OdometryConfig(StrictModel):
     """Errors of a pose and twist source, 1 σ per axis."""
 
     source: str
-    update_rate: PositiveFloat  # Hz, divides the control rate
-    position_noise: NonNegativeFloat  # m, horizontal
-    altitude_noise: NonNegativeFloat  # m
-    velocity_noise: NonNegativeFloat  # m/s
-    attitude_noise: NonNegativeFloat  # rad
-    ang_vel_noise: NonNegativeFloat  # rad/s
-    drift: NonNegativeFloat  # m, stationary deviation of a slow position error
-    drift_time: PositiveFloat  # s, its correlation time
-    delay: NonNegativeFloat  # s, from stamp to arrival; a whole number of control periods
+    update_rate: Annotated[float, Field(ge=0.01)]  # Hz, divides the control rate
+    position_noise: Noise  # m, horizontal
+    altitude_noise: Noise  # m
+    velocity_noise: Noise  # m/s
+    attitude_noise: Noise  # rad
+    ang_vel_noise: Noise  # rad/s
+    drift: Noise  # m, stationary deviation of a slow position error
+    drift_time: Span  # s, its correlation time
+    delay: Lag  # s, from stamp to arrival; a whole number of control periods
     dropout: Annotated[float, Field(ge=0, lt=1)]  # share of samples that never arrive
 
 

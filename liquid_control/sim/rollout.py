@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.sim.world import World
 from liquid_control.structs import COMMAND_LAYOUT, FlightLog, Setpoint
@@ -38,7 +39,10 @@ def fly(
         on_step: called after each step, for progress.
     """
     period = 1.0 / world.control_rate
-    steps = round((world.duration if duration is None else duration) * world.control_rate)
+    duration = world.duration if duration is None else duration
+    steps = round(duration * world.control_rate)
+    if steps < 1:
+        raise ConfigError(f"a flight of {duration:g} s: expected at least a control period")
     frame = world.reset()
     loop.reset()
     rows: list[tuple] = []

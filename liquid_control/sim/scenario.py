@@ -9,76 +9,107 @@ import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from liquid_control.config import (
-    NonNegativeFloat,
     PositiveFloat,
-    PositiveTriple,
+    Seed,
     StrictModel,
     find_file,
     load_yaml,
-    read_yaml,
 )
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
 from liquid_control.sim.faults import FaultConfig
 from liquid_control.sim.imu import ImuConfig
 from liquid_control.sim.odometry import OdometryConfig
-from liquid_control.sim.task import SegmentConfig, Vector
+from liquid_control.sim.quantities import (
+    MAX_PHYSICS_RATE,
+    Angle,
+    Charge,
+    Coordinate,
+    Heading,
+    Height,
+    Lag,
+    Length,
+    Level,
+    Position,
+    Span,
+    Strength,
+    Tilt,
+    Time,
+    draw,
+)
+from liquid_control.sim.task import SegmentConfig
 from liquid_control.sim.wind_field import WindSourceConfig
-from liquid_control.sim.wind_sources import Draw, draw
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+FocalLength = Annotated[float, Field(gt=0, le=100_000)]  # px
+Pixel = Annotated[float, Field(ge=-10_000, le=10_000)]  # px
 Color = tuple[Share, Share, Share]  # red, green, blue
 
 
-def _read_sensor(value: Any) -> Any:
-    """A sensor written out, or the name of a file in ``sim_worlds/sensors``."""
-    return read_yaml(find_file(value, "sim_worlds/sensors")) if isinstance(value, str) else value
+def _sensor(model: type[StrictModel]) -> BeforeValidator:
+    """Of a sensor written out, or the name of a file in ``sim_worlds/sensors``."""
+
+    def read(value: Any) -> Any:
+        by_name = isinstance(value, str)
+        return load_yaml(find_file(value, "sim_worlds/sensors"), model) if by_name else value
+
+    return BeforeValidator(read, json_schema_input_type=str | model)
 
 
 class StartConfig(StrictModel):
     """Where a flight begins. Spreads are half widths, uniform, picked by the seed."""
 
     place: Literal["ground", "air"]
-    pos: Vector  # m; on the ground its height is ignored
-    pos_spread: NonNegativeFloat  # m per axis
-    vel_spread: NonNegativeFloat  # m/s per axis, in the air
-    tilt_deg: Draw  # about a horizontal axis that the seed picks, in the air
-    yaw_deg: Draw
-    yaw_spread_deg: NonNegativeFloat  # of the vehicle about the task's heading
+    pos: tuple[Coordinate, Coordinate, Height]  # m; on the ground its height is ignored
+    pos_spread: Height  # m per axis
+    vel_spread: Strength  # m/s per axis, in the air
+    tilt_deg: Tilt  # about a horizontal axis that the seed picks, in the air
+    yaw_deg: Heading
+    yaw_spread_deg: Annotated[Angle, Field(ge=0)]  # of the vehicle about the task's heading
+
+    @model_validator(mode="after")
+    def _above_ground(self):
+        height = self.pos[2]
+        if self.place == "air" and height <= self.pos_spread:
+            raise ValueError(
+                f"a start in the air must be higher than pos_spread ({self.pos_spread:g} m), got "
+                f"{height:g} m"
+            )
+        return self
 
 
 class SuccessConfig(StrictModel):
     """What a flight must reach; ``None`` leaves a figure open."""
 
     no_crash: bool
-    settle_time: NonNegativeFloat  # s, errors before don't count
-    max_rmse: PositiveFloat | None  # m
-    max_error: PositiveFloat | None  # m
+    settle_time: Time  # s, errors before don't count
+    max_rmse: Length | None  # m
+    max_error: Length | None  # m
 
 
 class ArenaConfig(StrictModel):
     """Limits whose violation is a crash."""
 
-    max_distance: PositiveFloat  # m from the setpoint
-    max_impact_speed: PositiveFloat  # m/s, touching anything faster is a crash
-    max_ground_tilt_deg: PositiveFloat  # while touching the ground
+    max_distance: Annotated[float, Field(gt=0, le=10_000)]  # m from the setpoint
+    max_impact_speed: Annotated[Strength, Field(gt=0)]  # m/s, touching anything faster is a crash
+    max_ground_tilt_deg: Annotated[float, Field(gt=0, le=180)]  # while touching the ground
 
 
 class PayloadConfig(StrictModel):
     """A point mass fixed under the vehicle."""
 
-    mass: PositiveFloat  # kg
-    below: NonNegativeFloat  # m, under the centre of mass
+    mass: Annotated[float, Field(gt=0, le=1000)]  # kg
+    below: Annotated[Height, Field(le=100)]  # m, under the centre of mass
 
 
 class ObstacleConfig(StrictModel):
     """A fixed upright box (``size`` x, y, z) or cylinder (``size`` diameter, diameter, height)."""
 
     shape: Literal["box", "cylinder"]
-    pos: Vector  # m, centre
-    size: PositiveTriple  # m
-    yaw_deg: float
+    pos: Position  # m, centre
+    size: tuple[Length, Length, Length]  # m
+    yaw_deg: Angle
     color: Color
 
 
@@ -87,16 +118,16 @@ class TextureConfig(StrictModel):
 
     kind: Literal["checker", "noise", "stripes"]  # the seed picks the noise
     contrast: Share  # by how much the darkest cells are darker
-    cell_size: PositiveFloat  # m
+    cell_size: Annotated[float, Field(ge=0.01, le=100)]  # m
 
 
 class AppearanceConfig(StrictModel):
     """How the world looks; what is left open the seed picks."""
 
-    brightness: Draw  # 1 is daylight, 0 is black
-    light_toward_deg: Draw  # heading that the light shines to
-    fog: Draw  # 1/m, extinction; the visibility is about 3.9 / fog
-    noise: NonNegativeFloat  # 1 σ of a pixel, of 255
+    brightness: Level  # 1 is daylight, 0 is black
+    light_toward_deg: Heading  # heading that the light shines to
+    fog: Level  # 1/m, extinction; the visibility is about 3.9 / fog
+    noise: Annotated[float, Field(ge=0, le=255)]  # 1 σ of a pixel, of 255
     occlusion: Share  # share of the width and height that a dark patch hides
     ground: tuple[Color, Color]  # of the ground's tiles
     texture: TextureConfig | None = None
@@ -105,16 +136,16 @@ class AppearanceConfig(StrictModel):
 class CameraConfig(StrictModel):
     """Intrinsics in pixels, mounting pose, timing and appearance."""
 
-    width: PositiveInt
-    height: PositiveInt
-    focal_length: tuple[PositiveFloat, PositiveFloat]  # px, x and y
-    principal_point: tuple[float, float]  # px, from the top left corner
-    pos_body: Vector  # m
-    pitch_deg: float  # positive looks up
+    width: Annotated[int, Field(gt=0, le=4096)]
+    height: Annotated[int, Field(gt=0, le=4096)]
+    focal_length: tuple[FocalLength, FocalLength]  # px, x and y
+    principal_point: tuple[Pixel, Pixel]  # px, from the top left corner
+    pos_body: Position  # m
+    pitch_deg: Angle  # positive looks up
     update_rate: PositiveFloat  # Hz, divides the control rate
-    latency: NonNegativeFloat  # s, from stamp to arrival, rounded up to control periods
-    exposure: NonNegativeFloat  # s; 0 for no motion blur
-    blur_frames: PositiveInt  # drawn per image along the exposure
+    latency: Lag  # s, from stamp to arrival, rounded up to control periods
+    exposure: Lag  # s; 0 for no motion blur
+    blur_frames: Annotated[int, Field(gt=0, le=100)]  # drawn per image along the exposure
     appearance: AppearanceConfig
 
 
@@ -124,28 +155,23 @@ class WorldConfig(StrictModel):
     name: str
     description: str
     vehicle: str
-    vehicle_spread: NonNegativeFloat  # 0 the nominal vehicle, 1 the whole tolerances of its kind
+    vehicle_spread: Share  # 0 the nominal vehicle, 1 the whole tolerances of its kind
     payload: PayloadConfig | None = None
-    battery_charge: Draw | None = None  # share; null for constant voltage
+    battery_charge: Charge | None = None  # share; null for constant voltage
     control_rate: PositiveInt  # Hz
-    physics_rate: Annotated[int, Field(ge=MIN_PHYSICS_RATE)]  # Hz
-    duration: PositiveFloat  # s
+    physics_rate: Annotated[int, Field(ge=MIN_PHYSICS_RATE, le=MAX_PHYSICS_RATE)]  # Hz
+    duration: Span  # s
     start: StartConfig
     task: Annotated[tuple[SegmentConfig, ...], Field(min_length=1)]
     wind: tuple[WindSourceConfig, ...]
-    imu: Annotated[ImuConfig, BeforeValidator(_read_sensor, json_schema_input_type=str | ImuConfig)]
-    odometry: Annotated[
-        OdometryConfig, BeforeValidator(_read_sensor, json_schema_input_type=str | OdometryConfig)
-    ]
-    camera: Annotated[
-        CameraConfig | None,
-        BeforeValidator(_read_sensor, json_schema_input_type=str | CameraConfig | None),
-    ] = None
+    imu: Annotated[ImuConfig, _sensor(ImuConfig)]
+    odometry: Annotated[OdometryConfig, _sensor(OdometryConfig)]
+    camera: Annotated[CameraConfig, _sensor(CameraConfig)] | None = None
     obstacles: tuple[ObstacleConfig, ...] = ()
     faults: tuple[FaultConfig, ...] = ()
     arena: ArenaConfig
     success: SuccessConfig
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
 
     @field_validator("vehicle")
     @classmethod

@@ -14,10 +14,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import StrictModel
+from liquid_control.sim.quantities import Height, Length, Position, Span, Time
 from liquid_control.structs import Setpoint
 
-Vector = tuple[float, float, float]
+Oscillations = Annotated[int, Field(ge=-100, le=100)]
 Path = tuple[np.ndarray, np.ndarray, np.ndarray]  # pos, vel, acc
 _STILL = np.zeros(3)
 _STILL.setflags(write=False)
@@ -43,7 +44,7 @@ class HoverSegment(StrictModel):
     """Stay where the segment before ended."""
 
     kind: Literal["hover"]
-    duration: PositiveFloat  # s
+    duration: Span  # s
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start
@@ -56,8 +57,8 @@ class TakeoffSegment(StrictModel):
     """Straight up by ``height``."""
 
     kind: Literal["takeoff"]
-    height: PositiveFloat  # m
-    duration: PositiveFloat  # s
+    height: Length  # m
+    duration: Span  # s
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start + np.array([0.0, 0.0, self.height])
@@ -74,11 +75,11 @@ class LissajousSegment(StrictModel):
     """
 
     kind: Literal["lissajous"]
-    amplitude: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]  # m
-    frequency: tuple[int, int, int]  # oscillations per loop
-    period: PositiveFloat  # s per loop at full speed
-    loops: Annotated[int, Field(gt=0)]
-    ramp: PositiveFloat  # s
+    amplitude: tuple[Height, Height, Height]  # m
+    frequency: tuple[Oscillations, Oscillations, Oscillations]  # per loop
+    period: Span  # s per loop at full speed
+    loops: Annotated[int, Field(gt=0, le=10_000)]
+    ramp: Span  # s
 
     @property
     def duration(self) -> float:
@@ -116,9 +117,9 @@ class WaypointsSegment(StrictModel):
     """Straight moves from point to point, stopping at each."""
 
     kind: Literal["waypoints"]
-    points: Annotated[tuple[Vector, ...], Field(min_length=1)]  # m, world
-    leg_duration: PositiveFloat  # s
-    pause: NonNegativeFloat  # s at each point
+    points: Annotated[tuple[Position, ...], Field(min_length=1)]  # m, world
+    leg_duration: Span  # s
+    pause: Time  # s at each point
 
     @property
     def duration(self) -> float:
@@ -138,8 +139,8 @@ class StepsSegment(StrictModel):
     """Jumps from point to point, without a path and without feed-forward."""
 
     kind: Literal["steps"]
-    points: Annotated[tuple[Vector, ...], Field(min_length=1)]  # m, world
-    pause: PositiveFloat  # s at each point
+    points: Annotated[tuple[Position, ...], Field(min_length=1)]  # m, world
+    pause: Span  # s at each point
 
     @property
     def duration(self) -> float:

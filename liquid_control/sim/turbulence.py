@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from liquid_control.config import NonNegativeFloat, PositiveFloat, StrictModel
+from liquid_control.config import StrictModel
 from liquid_control.sim import wind
 from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.quantities import Strength, Strengths
 from liquid_control.sim.wind_sources import Flow, Source, Vector
 
 FOOT = 0.3048  # m
@@ -25,6 +26,8 @@ MIN_AIRSPEED = 1.0  # m/s; at rest in still air the frozen field would never pas
 RESOLUTION = 0.05  # change of airspeed or height, as a share, that makes the filters anew
 NOISE_BLOCK = 256  # steps of noise drawn at once
 
+# m; the filters divide by it, and lose their small differences far above
+ScaleLength = Annotated[float, Field(ge=0.1, le=10_000)]
 Standard = Literal["mil_f_8785c", "mil_hdbk_1797b"]
 WIND_AT_20_FT = {"light": 15 * KNOT, "moderate": 30 * KNOT, "severe": 45 * KNOT}
 
@@ -97,8 +100,8 @@ class TurbulenceConfig(StrictModel):
     """Dryden turbulence of a given strength and scale (MIL-F-8785C filters)."""
 
     kind: Literal["turbulence"]
-    sigma: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]  # m/s, axes u, v, w
-    length: tuple[PositiveFloat, PositiveFloat, PositiveFloat]  # m
+    sigma: Strengths  # m/s, axes u, v, w
+    length: tuple[ScaleLength, ScaleLength, ScaleLength]  # m
 
     def scales(self, height: float) -> tuple[Vector, Vector]:
         """Strength and filter lengths of the axes u, v, w at ``height`` m."""
@@ -115,7 +118,7 @@ class DrydenConfig(StrictModel):
     kind: Literal["dryden"]
     standard: Standard
     severity: Literal["light", "moderate", "severe"] | None = None
-    wind_at_20_ft: PositiveFloat | None = Field(default=None)  # m/s
+    wind_at_20_ft: Annotated[Strength, Field(gt=0)] | None = None  # m/s
 
     @model_validator(mode="after")
     def _one_strength(self):
@@ -138,8 +141,8 @@ class OrnsteinUhlenbeckConfig(StrictModel):
     """Three independent first-order Gauss–Markov processes, stationary from the start."""
 
     kind: Literal["ornstein_uhlenbeck"]
-    sigma: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]  # m/s, world axes
-    time_constant: PositiveFloat  # s
+    sigma: Strengths  # m/s, world axes
+    time_constant: Annotated[float, Field(ge=0.001, le=10_000)]  # s
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         sigma = self.sigma

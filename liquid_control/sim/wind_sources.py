@@ -10,35 +10,29 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from liquid_control.config import ConfigError, PositiveFloat, StrictModel, find_file
+from liquid_control.config import ConfigError, StrictModel, find_file
 from liquid_control.sim import wind
+from liquid_control.sim.quantities import (
+    MAX_SPEED,
+    Angle,
+    Elevation,
+    Heading,
+    HoldTime,
+    Length,
+    OutletSpeed,
+    Position,
+    RiseTime,
+    SpeedDraw,
+    StartTime,
+    draw,
+)
 
 Vector = tuple[float, float, float]
-
-
-class Uniform(StrictModel):
-    """A number that the seed picks, uniform between two bounds."""
-
-    uniform: tuple[float, float]
-
-    @model_validator(mode="after")
-    def _check(self):
-        if self.uniform[0] > self.uniform[1]:
-            raise ValueError(f"expected [low, high], got {list(self.uniform)}")
-        return self
-
-
-Draw = float | Uniform
-
-
-def draw(value: Draw, rng: np.random.Generator) -> float:
-    """The number itself, or one picked by ``rng``."""
-    return float(rng.uniform(*value.uniform)) if isinstance(value, Uniform) else value
 
 
 def direction(toward_deg: float, upward_deg: float = 0.0) -> Vector:
@@ -74,8 +68,17 @@ class Source(NamedTuple):
 class ShearConfig(StrictModel):
     """Logarithmic profile over the ground (MIL-F-8785C, 3.7.3.2): ln(z/z0) / ln(z_ref/z0)."""
 
-    roughness: PositiveFloat  # m, z0; the standard has 0.15 ft near terminals, 2 ft elsewhere
-    reference_height: PositiveFloat  # m, where the wind has its nominal speed; 20 ft there
+    roughness: Length  # m, z0; the standard has 0.15 ft near terminals, 2 ft elsewhere
+    reference_height: Length  # m, where the wind has its nominal speed; 20 ft there
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.reference_height <= self.roughness:
+            raise ValueError(
+                f"reference_height must be above roughness ({self.roughness:g} m), got "
+                f"{self.reference_height:g} m"
+            )
+        return self
 
     def share(self, height: float) -> float:
         """Wind at ``height`` m over its nominal speed; zero at the roughness height."""
@@ -87,8 +90,8 @@ class SteadyConfig(StrictModel):
     """Steady wind, with an optional profile over height."""
 
     kind: Literal["steady"]
-    speed: Draw  # m/s
-    toward_deg: Draw
+    speed: SpeedDraw  # m/s
+    toward_deg: Heading
     shear: ShearConfig | None = None
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
@@ -103,13 +106,13 @@ class CosineGustsConfig(StrictModel):
     """1-cosine gusts at times that the seed picks, ``mean_interval`` apart on average."""
 
     kind: Literal["gust_1_cosine"]
-    amplitude: Draw  # m/s
-    toward_deg: Draw
-    upward_deg: Draw
-    rise_time: Draw  # s
-    hold_time: Draw  # s
-    first: Draw  # s, start of the first gust
-    mean_interval: PositiveFloat | None  # s; null for one gust only
+    amplitude: SpeedDraw  # m/s
+    toward_deg: Heading
+    upward_deg: Elevation
+    rise_time: RiseTime  # s
+    hold_time: HoldTime  # s
+    first: StartTime  # s, of the first gust
+    mean_interval: Annotated[float, Field(ge=0.1)] | None  # s; null for one gust only
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         gusts, start = [], draw(self.first, rng)
@@ -137,11 +140,11 @@ class StepGustConfig(StrictModel):
     """A gust that is there at once and gone at once."""
 
     kind: Literal["gust_step"]
-    amplitude: Draw  # m/s
-    toward_deg: Draw
-    upward_deg: Draw
-    start: Draw  # s
-    length: Draw  # s
+    amplitude: SpeedDraw  # m/s
+    toward_deg: Heading
+    upward_deg: Elevation
+    start: StartTime  # s
+    length: HoldTime  # s
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
@@ -205,6 +208,8 @@ def read_series(name: str) -> np.ndarray:
             raise ConfigError(f"{path}: {error}") from None
     if len(table) < 2 or not np.isfinite(table).all() or table[0, 0] != 0:
         raise ConfigError(f"{path}: expected two finite rows or more, from time 0 on")
+    if np.abs(table[:, 1:]).max() > MAX_SPEED:
+        raise ConfigError(f"{path}: expected winds of at most {MAX_SPEED:g} m/s")
     if np.any(np.diff(table[:, 0]) <= 0):
         raise ConfigError(f"{path}: the times must increase")
     return table
@@ -219,11 +224,11 @@ class JetConfig(StrictModel):
     """
 
     kind: Literal["jet"]
-    pos: Vector  # m, outlet
-    toward_deg: float
-    upward_deg: float
-    speed: Draw  # m/s at the outlet
-    diameter: PositiveFloat  # m
+    pos: Position  # m, outlet
+    toward_deg: Angle
+    upward_deg: Angle
+    speed: OutletSpeed  # m/s at the outlet
+    diameter: Annotated[float, Field(ge=0.01, le=100)]  # m
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         ax, ay, az = direction(self.toward_deg, self.upward_deg)

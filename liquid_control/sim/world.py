@@ -24,11 +24,11 @@ from liquid_control.sim.kernel import pack, vehicle_wrench
 from liquid_control.sim.odometry import Odometry
 from liquid_control.sim.params import QuadrotorParams, RateLoopParams
 from liquid_control.sim.quadrotor import QuadrotorState
+from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import WorldConfig, draw_start
 from liquid_control.sim.task import Task
 from liquid_control.sim.variation import draw_params, with_payload
 from liquid_control.sim.wind_field import Wind
-from liquid_control.sim.wind_sources import draw
 from liquid_control.structs import GRAVITY, Command, ImuSample, SensorFrame, Setpoint
 
 NANOSECONDS = 1_000_000_000

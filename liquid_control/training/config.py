@@ -12,6 +12,7 @@ from liquid_control.config import (
     ConfigError,
     NonNegativeFloat,
     PositiveFloat,
+    Seed,
     StrictModel,
     find_file,
     merge,
@@ -131,7 +132,7 @@ class TrainingConfig(StrictModel):
 
     method: str
     vehicle: str
-    seed: int
+    seed: Seed
     control_rate: PositiveFloat  # Hz, nominal
     observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units
     network: dict[str, Any]  # as nn.zoo.build_cell takes it; sensory and motor sizes are filled in
@@ -178,7 +179,7 @@ class CandidatesConfig(StrictModel):
     candidates: int = Field(gt=0)
     ranges: dict[str, PositiveRange]  # of each gain; units as in parameters.BackupParameters
     spread: PositiveFloat  # standard deviation of the logarithms around the best
-    first_seed: int  # of the flights in each world
+    first_seed: Seed  # of the flights in each world
     flights: int = Field(gt=0)  # a world
     duration: PositiveFloat  # s, of a flight
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,17 @@ def _with_sizes(network: dict[str, Any], inputs: int, outputs: int) -> dict[str,
     return {**network, "input_size": inputs, "output_size": outputs}
 
 
+# what Python says of an argument that is a key of the configuration here
+_UNKNOWN_KEY = re.compile(r"\S+ got an unexpected keyword argument '(\w+)'")
+_MISSING_KEY = re.compile(r"\S+ missing \d+ required keyword-only arguments?: ")
+
+
+def _of_the_network(error: Exception) -> ValueError:
+    """An error in the words of the configuration."""
+    text = _UNKNOWN_KEY.sub(r"\1: unknown key", str(error))
+    return ValueError(f"network: {_MISSING_KEY.sub('missing key ', text)}")
+
+
 def make_policy(config: TrainingConfig) -> Policy | Expert:
     """A fresh policy of the configured network, sized by the observation and the vehicle.
 
@@ -62,9 +74,15 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
     if config.network.get("kind") == "geometric":
         if layout != OBSERVATION_LAYOUT:
             raise ValueError(f"a geometric controller observes {OBSERVATION_LAYOUT.names}")
-        return Expert(**{key: value for key, value in config.network.items() if key != "kind"})
+        try:
+            return Expert(**{key: value for key, value in config.network.items() if key != "kind"})
+        except TypeError as error:
+            raise _of_the_network(error) from None
     network = _with_sizes(config.network, layout.size, COMMAND_LAYOUT.size)
-    cell = build_cell(network, torch.Generator().manual_seed(config.seed))
+    try:
+        cell = build_cell(network, torch.Generator().manual_seed(config.seed))
+    except ValueError as error:
+        raise _of_the_network(error) from None
     scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
     offset, command_scale = command_scaling(load_vehicle(config.vehicle))
     return Policy(

@@ -7,11 +7,13 @@ where a CPU trains, so that other work on the machine does not count, and wall t
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,12 +28,13 @@ import yaml
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.nn.export import export_policy
+from liquid_control.preflight import output_folder
 from liquid_control.structs import COMMAND_LAYOUT
 from liquid_control.training.config import EarlyStopConfig, TrainingConfig, load_training
 from liquid_control.training.expert import Expert
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.imitation import ImitationTrainer
-from liquid_control.training.policy import Progress
+from liquid_control.training.policy import Progress, make_policy
 from liquid_control.training.search import SearchTrainer
 from liquid_control.workers import worker_pool
 
@@ -62,7 +65,7 @@ def train(
     Returns the result: ``out/policy.onnx``, or ``out/gains.yaml`` where an expert is tuned.
 
     Args:
-        device: of the tensors; CUDA if torch sees one, else the CPU.
+        device: of the tensors, ``cpu`` or ``cuda``; CUDA if torch sees one, else the CPU.
         compiled: see `GradientTrainer`.
         restart: drop a checkpoint that is there.
         changes: of the configuration, see `load_training`.
@@ -71,14 +74,12 @@ def train(
         ConfigError: for a bad configuration, and for a checkpoint of another configuration.
     """
     config = load_training(config_file, changes)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    out, device = output_folder(Path(out)), _device(device)
     try:
         trainer = TRAINERS[config.method](config, device=device, compiled=compiled)
     except ValueError as error:
         raise ConfigError(f"{config_file}: {error}") from None
-    clock = time.process_time if device == "cpu" else time.monotonic
+    clock = time.process_time if device.startswith("cpu") else time.monotonic
     run = _Run(config, trainer, out, clock, restart)
     if on_start is not None:
         on_start(trainer)
@@ -106,6 +107,32 @@ class TrainingJob:
     device: str | None = None
     compiled: bool | None = None
     restart: bool = False
+
+
+def check_job(job: TrainingJob) -> None:
+    """`ConfigError` for what would end a run at its start, so that none of several has begun."""
+    config = load_training(job.config_file, job.changes)
+    _device(job.device)
+    try:
+        make_policy(config)
+    except ValueError as error:
+        raise ConfigError(f"{job.config_file}: {error}") from None
+
+
+def _device(name: str | None) -> str:
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        known = torch.device(name).type in ("cpu", "cuda")
+    except RuntimeError:
+        known = False
+    if not known:
+        raise ConfigError(f"--device {name}: expected cpu or cuda")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):  # the latter from a torch that is built without CUDA
+        raise ConfigError(f"--device {name}: torch sees no such device here") from None
+    return name
 
 
 def train_all(
@@ -200,12 +227,15 @@ class _Run:
 
     def _resume(self) -> None:
         try:
-            state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch raises errors of many kinds for a damaged file
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what a damaged file seems to be
+                state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+            of_config = state["config"]
+        except Exception:  # torch raises errors of many kinds, and of many lines
             raise ConfigError(
-                f"{self.checkpoint}: not a checkpoint ({error}); start anew with --restart"
+                f"{self.checkpoint}: damaged, or not a checkpoint; start anew with --restart"
             ) from None
-        if state["config"] != self.config.model_dump_json():
+        if of_config != self.config.model_dump_json():
             raise ConfigError(
                 f"{self.checkpoint}: of another configuration; give another --out, or start anew "
                 "with --restart"
@@ -243,7 +273,9 @@ class _Run:
             "rows": self.rows,
         }
         partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
+        buffer = io.BytesIO()  # a full disk is then an OSError, not one of torch's own
+        torch.save(state, buffer)
+        partial.write_bytes(buffer.getbuffer())
         os.replace(partial, self.checkpoint)
         partial = self.log.with_suffix(".partial")
         partial.write_text("".join(json.dumps(row) + "\n" for row in self.rows))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from liquid_control.cli import main
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite import load_suite
@@ -75,13 +76,25 @@ def test_quick_form_and_choices(tmp_path):
     path = _write(tmp_path)
     quick = load_suite(path, quick=True)
     assert (quick.flights, {cell.condition for cell in quick.cells}) == (2, {"calm"})
-    chosen = load_suite(path, flights=9, conditions=["late"], policies={"twin": ["geometric"]})
-    assert (len(chosen.cells), len(chosen.seeds)) == (2, 9)
+    chosen = load_suite(path, flights=9, conditions=["late"], policies={"third": ["geometric"]})
+    assert (len(chosen.cells), len(chosen.seeds)) == (4, 9)
     alone = load_suite(path, only=["twin"])
     assert {cell.policy for cell in alone.cells} == {"twin"}
     assert alone.config.baselines == ()
     with pytest.raises(ConfigError, match=r"unknown policy \['nobody'\]"):
         load_suite(path, only=["nobody"])
+    with pytest.raises(ConfigError, match=r"--policy twin: .* has a policy of that name"):
+        load_suite(path, policies={"twin": ["geometric"]})
+    for flights in (0, -2):
+        with pytest.raises(ConfigError, match=rf"--flights {flights}: expected a whole number"):
+            load_suite(path, flights=flights)
+
+
+def test_every_policy_is_loaded_before_the_first_flight(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no policy")
+    with pytest.raises(ConfigError, match=r"broken\.onnx: digest check failed"):
+        load_suite(_write(tmp_path), policies={"broken": [str(broken)]})
 
 
 def test_a_suite_extends_another_with_its_own_policies(tmp_path):
@@ -114,6 +127,8 @@ def test_a_suite_extends_another_with_its_own_policies(tmp_path):
             r"loop_ticks: expected .* \[3, 1\]",
         ),
         ({"changes": {"duration": -1}}, "condition calm: duration"),
+        ({"after": 1.5}, r"after: expected less than the 1\.5 s of condition calm, got 1\.5"),
+        ({"first_seed": -1}, "first_seed: .* got -1"),
         ({"changes": {"durration": 1}}, "condition calm: durration: unknown key"),
     ],
 )
@@ -299,6 +314,18 @@ def test_training_logs_beside_artifacts_become_learning_curves(tmp_path, log):
     assert "Error over training time" in text
     assert f"{summary.records('trained')[0]['weights']}</td>" in text
     assert write_results(summary, tmp_path)[-1].name == "training.png"
+
+
+def test_what_an_earlier_evaluation_left_is_removed(tmp_path):
+    suite, out = _write(tmp_path), tmp_path / "out"
+    out.mkdir()
+    for name in ("worst.mp4", "training.png", "notes.md"):
+        (out / name).write_text("earlier")
+    command = ["evaluate", str(suite), "--quick", "--no-film", "--json", "--out", str(out)]
+    assert main(command) == 0
+    assert {path.name for path in out.iterdir()} == {
+        *("flights.jsonl", "report.html", "results.json", "results.csv", "results.md", "notes.md")
+    }
 
 
 def test_an_interrupted_command_keeps_its_rows_and_resumes(tmp_path):

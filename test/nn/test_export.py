@@ -14,7 +14,7 @@ from liquid_control.nn.cfc import CfC
 from liquid_control.nn.export import export_policy, policy_graph
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.wiring import auto_ncp, fully_connected, random_wiring
-from liquid_control.runtime.artifact import OUTPUTS, load_artifact
+from liquid_control.runtime.artifact import OUTPUTS, load_artifact, seal
 from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
 
 PERIOD = 0.01
@@ -170,7 +170,7 @@ def test_an_edited_weight_is_refused(tmp_path):
     values = onnx.numpy_helper.to_array(weight).copy()
     values[np.nonzero(values)] += 0.05
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    onnx.save(model, path)
+    path.write_bytes(seal(model.SerializeToString()))
     with pytest.raises(ConfigError, match="golden check failed"):
         load_artifact(path)
 

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from liquid_control.config import ConfigError, load_yaml
-from liquid_control.nn.bench import expressivity, networks, sequences, tasks, training
+from liquid_control.nn.bench import expressivity, networks, sequences, studies, tasks, training
 
 CLOSED = {"kind": "cfc", "mode": "closed", "wiring": {"kind": "fully_connected"}}
 STUDY = {
@@ -106,7 +106,7 @@ def test_sequences_show_what_is_incomplete(suite, tmp_path):
         ({"only_tasks": ["chess"]}, "--task chess"),
         ({"only_networks": ["vae"]}, "--network vae"),
         ({"seeds": 0}, "--seeds 0"),
-        ({"jobs": 0}, "jobs is 0"),
+        ({"jobs": 0}, "--jobs 0"),
     ],
 )
 def test_bad_choices_are_refused(suite, tmp_path, arguments, message):
@@ -119,6 +119,27 @@ def test_shipped_suite_trains_every_network_of_a_task_alike():
     assert suite.seeds >= 5
     for name, task in suite.tasks.items():
         assert len({network.units for network in task.networks.values()}) == 1, name
+
+
+def test_points_in_the_same_place_are_both_seen(tmp_path):
+    from matplotlib.image import imread
+
+    row = {"unfolds": 1, "error": 0.1, "error_std": None, "us": 3.0}
+    names = ("mean of the outputs", "LTC, fused", "closed form", "CfC")
+    solver = [{**row, "name": name, "us": 10.0 * (name != names[0])} for name in names[:2]]
+    solver += [{**row, "name": name} for name in names[2:]]
+    lengths = [
+        {"network": network, "activation": "tanh", "width": width, "tau": 1.0, "scale": 2.0,
+         "layers": 1, "length": 1.0, "length_std": 0.1}
+        for network in expressivity.NETWORKS for width in (5, 10)
+    ]  # fmt: skip
+    studies.plot(solver, lengths, tmp_path / "studies.png")
+    panel = imread(tmp_path / "studies.png")[:, :480, :3]
+    for color in ("#ff7f0e", "#2ca02c"):  # second and third: closed form, CfC
+        wanted = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+        seen = (np.abs(panel - wanted) < 0.02).all(axis=2)
+        seen[:130] = False  # the legend
+        assert seen.sum() > 20, color
 
 
 def test_studies_measure_what_they_say(suite, tmp_path, capsys):

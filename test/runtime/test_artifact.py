@@ -13,7 +13,7 @@ from liquid_control.nn.cfc import CfC
 from liquid_control.nn.export import export_policy
 from liquid_control.nn.policy import Policy
 from liquid_control.nn.wiring import auto_ncp
-from liquid_control.runtime.artifact import DIGEST_KEY, METADATA_KEY, load_artifact, write_artifact
+from liquid_control.runtime.artifact import METADATA_KEY, load_artifact, seal, write_artifact
 from liquid_control.runtime.policy import OnnxPolicy, load_policy
 from liquid_control.structs import COMMAND_LAYOUT
 
@@ -101,6 +101,7 @@ def test_a_truncated_file_is_refused(path, keep):
 
 
 def test_every_edited_weight_is_refused(path):
+    """By the golden pairs alone: the digest is mended."""
     initializers = len(onnx.load(path).graph.initializer)
     assert initializers > 3
     data = path.read_bytes()
@@ -116,8 +117,9 @@ def test_every_edited_weight_is_refused(path):
 
         edit(path, scale)
         if path.read_bytes() != data:
+            path.write_bytes(seal(path.read_bytes()))
             refused += 1
-            with pytest.raises(ConfigError, match="check failed"):
+            with pytest.raises(ConfigError, match="golden check failed"):
                 load_artifact(path)
         path.write_bytes(data)
     assert refused > 3
@@ -135,22 +137,38 @@ def test_edited_metadata_is_refused(path):
 
 def test_a_foreign_onnx_file_is_refused(path):
     edit(path, lambda model: model.ClearField("metadata_props"))
-    with pytest.raises(ConfigError, match="without liquid_control data"):
+    with pytest.raises(ConfigError, match="digest check failed: no policy"):
+        load_artifact(path)
+
+
+def test_every_flipped_bit_is_refused(path):
+    data = path.read_bytes()
+    rng = np.random.default_rng(4)
+    for bit in rng.choice(8 * len(data), 400, replace=False):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(flipped)
+        with pytest.raises(ConfigError, match="digest check failed"):
+            load_artifact(path)
+
+
+def test_text_that_is_not_utf8_is_refused(path):
+    """With a digest that is right: onnxruntime itself raises at the metadata."""
+    data = path.read_bytes()
+    start = data.index(b"crazyflie")
+    path.write_bytes(seal(data[:start] + b"\xff" + data[start + 1 :]))
+    with pytest.raises(ConfigError, match="check failed"):
         load_artifact(path)
 
 
 def rewrite(path, change):
-    """Change the metadata and mend its digest, as a hostile or clumsy tool would."""
+    """Change the metadata and mend the digest, as a hostile or clumsy tool would."""
     model = onnx.load(path)
-    values = {p.key: p.value for p in model.metadata_props}
-    metadata = json.loads(values[METADATA_KEY])
+    entry = next(p for p in model.metadata_props if p.key == METADATA_KEY)
+    metadata = json.loads(entry.value)
     change(metadata)
-    text = json.dumps(metadata)
-    import hashlib
-
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    onnx.helper.set_model_props(model, {METADATA_KEY: text, DIGEST_KEY: digest})
-    path.write_bytes(model.SerializeToString())
+    entry.value = json.dumps(metadata)
+    path.write_bytes(seal(model.SerializeToString()))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from liquid_control.nn.policy import Policy
 from liquid_control.nn.sequence import run_sequence
 from liquid_control.nn.wiring import auto_ncp
 from liquid_control.nn.zoo import matching_units
+from liquid_control.preflight import output_folder, require_packages
 from liquid_control.runtime.policy import OnnxPolicy
 from liquid_control.structs import Layout, Slot
 
@@ -55,8 +56,12 @@ class Sizes(StrictModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default=CONFIG)
-    parser.add_argument("--out", type=Path, help="folder for the table (Markdown) and the plot")
+    parser.add_argument("--config", default=CONFIG, help="sizes; default: %(default)s")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the table (Markdown) and the plot; default: nothing is kept",
+    )
     parser.add_argument("--quick", action="store_true", help="few repeats, no scaling")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -93,6 +98,10 @@ def bench_networks(
     the CfC are the network that ncps computes (mode "default"), on a really sparse wiring; nn.LSTM
     has as many stored parameters as that CfC (``..._lstm_active``: as many as it has synapses).
     """
+    require_packages("ncps")
+    if out is not None:
+        require_packages("matplotlib")
+        output_folder(out)
     with one_thread():
         result = {"load_average": os.getloadavg()[0], "cores": os.cpu_count()}
         result |= _step_times(sizes, sizes.step_calls // (10 if quick else 1))

@@ -19,7 +19,6 @@ AXES = {"units": "neurons", "steps": "sequence length", "batch": "batch"}
 
 def write_report(result: dict, sizes: Sizes, command: str, out: Path) -> None:
     """``networks.md`` and, if scaling was measured, ``networks.png`` in the folder ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
     (out / "networks.md").write_text(markdown(result, sizes, command))
     if "scaling" in result:
         _plot(result["scaling"], out / "networks.png")

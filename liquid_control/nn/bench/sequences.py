@@ -21,6 +21,7 @@ from pydantic import Field
 from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
 from liquid_control.nn.bench import expressivity, studies, tasks
 from liquid_control.nn.bench.training import Task, one_thread, train_network
+from liquid_control.preflight import check_whole, output_folder, require_packages
 from liquid_control.workers import worker_pool
 
 # parts of a task that don't decide the result of a single run
@@ -36,13 +37,24 @@ class Suite(StrictModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default="config/benchmarks/sequences.yaml")
+    parser.add_argument(
+        "--config",
+        default="config/benchmarks/sequences.yaml",
+        help="tasks and networks; default: %(default)s",
+    )
     parser.add_argument("--task", action="append", help="only this task; may be repeated")
     parser.add_argument("--network", action="append", help="only this network; may be repeated")
     parser.add_argument("--seeds", type=int, help="number of seeds; default: the config's")
     parser.add_argument("--data", type=Path, help="folder with half_cheetah/ and mnist/")
-    parser.add_argument("--out", type=Path, default=Path("results/sequences"))
-    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/sequences"),
+        help="folder of runs, which are gone on with, and tables; default: %(default)s",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes on this machine; default: %(default)s"
+    )
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster, e.g. auto")
     parser.add_argument(
         "--study", action="store_true", help="solver against closed form, and expressivity, instead"
@@ -76,8 +88,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace, sizes: studies.Sizes) -> int:
+    check_whole("--seeds", options.seeds)
     changes = {"seeds": options.seeds} if options.seeds else {}
     sizes = sizes.model_copy(update={**changes, **({"seeds": 1} if options.quick else {})})
+    require_packages("matplotlib")
+    output_folder(options.out)
     solver = studies.solver_study(sizes)
     lengths = expressivity.expressivity_study(sizes.expressivity)
     table = (
@@ -85,7 +100,6 @@ def _study(options: argparse.Namespace, sizes: studies.Sizes) -> int:
         f"{sizes.seeds} seeds and, for the trajectory lengths, {sizes.expressivity.draws} draws of "
         f"the weights.\n\n{studies.markdown(solver, lengths)}"
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "studies.md").write_text(table)
     studies.plot(solver, lengths, options.out / "studies.png")
     result = {"solver": solver, "expressivity": lengths}
@@ -115,9 +129,10 @@ def bench_sequences(
     chosen = {name: suite.tasks[name] for name in suite.tasks if name in (only_tasks or [name])}
     _check_names("--task", only_tasks, suite.tasks)
     _check_names("--network", only_networks, {n for task in chosen.values() for n in task.networks})
-    if seeds is not None and seeds < 1:
-        raise ConfigError(f"--seeds {seeds}: expected a whole number above 0")
-    out.mkdir(parents=True, exist_ok=True)
+    check_whole("--seeds", seeds)
+    if data is not None and not data.is_dir():
+        raise ConfigError(f"--data {data}: expected a folder with half_cheetah/ or mnist/")
+    output_folder(out)
     runs, absent = _Runs(out / "sequences.json", quick), {}
     pairs = []
     for name, task in chosen.items():

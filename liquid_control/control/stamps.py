@@ -11,7 +11,7 @@ import math
 
 from liquid_control.parameters import InputGateParameters
 
-_RESOLUTION = 1e-6  # s, of ages
+TIME_RESOLUTION = 1e-6  # s, of ages
 # s; a stamp that goes back by no more than its sample is older is late, by the clock there was
 _CLOCK_NOISE = 1e-3
 
@@ -40,7 +40,7 @@ class SensorClock:
     def take(self, stamp: int, age: float, parameters: InputGateParameters) -> str:
         """Take the sample of ``stamp`` ns that is ``age`` s old now, or say why not."""
         self.moved = 0.0
-        if not -_RESOLUTION <= age < math.inf:
+        if not -TIME_RESOLUTION <= age < math.inf:
             return f"{age:.3f} s old, expected 0 or more"
         if self.stamp is not None:
             ahead, passed = (stamp - self.stamp) / 1e9, self.age - age

@@ -125,21 +125,20 @@ def test_first_odometry_that_is_not_finite(sensors, controller):
     assert np.isfinite(sensors.commands).all()
 
 
-def test_one_imu_stamp_from_the_future(sensors, controller):
+@pytest.mark.parametrize(
+    ("samples", "change", "max_age"),
+    [
+        (1, lambda imu, odometry: (ahead(imu, 1e6), odometry), "input_gate.max_imu_age"),
+        (3, lambda imu, odometry: (imu, ahead(odometry, 1e6)), "input_gate.max_odometry_age"),
+    ],
+    ids=["one IMU stamp", "odometry for 30 ms"],
+)
+def test_stamps_from_the_future(sensors, controller, samples, change, max_age):
     sensors.start()
     controller()
     sensors.assert_flown_well()
-    sensors.disturb_once(1, lambda imu, odometry: (ahead(imu, 1e6), odometry))
-    time.sleep(2 * PATIENT["input_gate.max_imu_age"])
-    sensors.assert_flown_well()
-
-
-def test_odometry_from_the_future_for_30_ms(sensors, controller):
-    sensors.start()
-    controller()
-    sensors.assert_flown_well()
-    sensors.disturb_once(3, lambda imu, odometry: (imu, ahead(odometry, 1e6)))
-    time.sleep(2 * PATIENT["input_gate.max_odometry_age"])
+    sensors.disturb_once(samples, change)
+    time.sleep(2 * PATIENT[max_age])
     sensors.assert_flown_well()
 
 

@@ -22,7 +22,7 @@ from liquid_control.config import ConfigError, StrictModel, find_file, load_yaml
 from liquid_control.nn.bench import expressivity, studies, tasks
 from liquid_control.nn.bench.training import Task, one_thread, train_network
 from liquid_control.preflight import check_whole, output_folder, require_packages
-from liquid_control.workers import worker_pool
+from liquid_control.workers import add_worker_arguments, worker_pool
 
 # parts of a task that don't decide the result of a single run
 NOT_OF_A_RUN = {"learning_rates", "networks", "published", "floors", "note"}
@@ -52,10 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("out/sequences"),
         help="folder of runs, which are gone on with, and tables; default: %(default)s",
     )
-    parser.add_argument(
-        "--jobs", type=int, default=1, help="processes on this machine; default: %(default)s"
-    )
-    parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster, e.g. auto")
+    add_worker_arguments(parser)
     parser.add_argument(
         "--study", action="store_true", help="solver against closed form, and expressivity, instead"
     )

@@ -1,6 +1,6 @@
-"""Reading what is configured: the share folder, strict YAML, and the vehicle description.
+"""Reading what is configured: the share folder and strict YAML.
 
-Every number of a vehicle file carries its unit and source:
+A physical number may carry its unit and source, see `quantity`:
 
     mass: {value: 0.027, unit: kg, source: "Crazyflie 2.1 data sheet, Bitcraze"}
 
@@ -14,11 +14,8 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
-from liquid_control.structs import GRAVITY
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 
 class ConfigError(ValueError):
@@ -223,109 +220,6 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveTriple = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 NonNegativeTriple = tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
-
-
-class MotorConfig(StrictModel):
-    """Four equal rotors: thrust k_thrust Ω², reaction torque k_torque Ω², first-order lag."""
-
-    thrust_coefficient: Annotated[PositiveFloat, quantity("N/(rad/s)^2")]
-    torque_coefficient: Annotated[PositiveFloat, quantity("N*m/(rad/s)^2")]
-    max_speed: Annotated[PositiveFloat, quantity("rad/s")]
-    min_speed: Annotated[PositiveFloat, quantity("rad/s")]  # idle in flight
-    time_constant_up: Annotated[PositiveFloat, quantity("s")]
-    time_constant_down: Annotated[PositiveFloat, quantity("s")]
-    rotor_inertia: Annotated[NonNegativeFloat, quantity("kg*m^2")]
-
-
-class DragConfig(StrictModel):
-    """Aerodynamics in the air velocity: v_a of the body, v_i of rotor i, both in the body frame.
-
-    Body drag −(linear + quadratic |v_a|) v_a per axis; per rotor, drag −rotor Ω_i v_i, thrust from
-    translational lift · (v_ix² + v_iy²), and the torque flapping Ω_i (v_a × z).
-    """
-
-    linear: Annotated[NonNegativeTriple, quantity("N/(m/s)")]
-    quadratic: Annotated[NonNegativeTriple, quantity("N/(m/s)^2")]
-    rotor: Annotated[NonNegativeTriple, quantity("N/(rad/s*m/s)")]
-    translational_lift: Annotated[NonNegativeFloat, quantity("N/(m/s)^2")]
-    flapping: Annotated[NonNegativeFloat, quantity("N*m/(rad/s*m/s)")]
-
-
-class BatteryConfig(StrictModel):
-    """A cell stack whose voltage falls with charge and load, and the rotors that drain it."""
-
-    capacity: Annotated[PositiveFloat, quantity("C")]
-    full_voltage: Annotated[PositiveFloat, quantity("V")]  # open circuit, fully charged
-    empty_voltage: Annotated[PositiveFloat, quantity("V")]  # open circuit, no charge left
-    resistance: Annotated[NonNegativeFloat, quantity("ohm")]
-    rated_voltage: Annotated[PositiveFloat, quantity("V")]  # rotors reach the speed commanded
-    power_coefficient: Annotated[PositiveFloat, quantity("W/(rad/s)^3")]  # electrical, per rotor
-
-
-class TolerancesConfig(StrictModel):
-    """How far vehicles of one kind differ: half widths as a share of the nominal value."""
-
-    mass: Annotated[Share, quantity("1")]
-    inertia: Annotated[Share, quantity("1")]
-    thrust: Annotated[Share, quantity("1")]  # per rotor
-    drag: Annotated[Share, quantity("1")]
-    time_constant: Annotated[Share, quantity("1")]
-
-
-class AutopilotConfig(StrictModel):
-    """Inner body-rate loop of the autopilot and the limits of what may be commanded."""
-
-    rate_gain: Annotated[PositiveTriple, quantity("1/s")]
-    max_rate: Annotated[PositiveTriple, quantity("rad/s")]
-    command_timeout: Annotated[PositiveFloat, quantity("s")]
-
-
-class VehicleConfig(StrictModel):
-    """A rigid quadrotor, X configuration, body FLU.
-
-    Rotor i sits at ``rotor_positions[i]``; ``rotor_directions[i]`` is +1 where it turns
-    counter-clockwise seen from above (its reaction torque on the body is then −z).
-    """
-
-    name: str
-    mass: Annotated[PositiveFloat, quantity("kg")]
-    inertia: Annotated[PositiveTriple, quantity("kg*m^2")]
-    rotor_positions: Annotated[tuple[Triple, Triple, Triple, Triple], quantity("m")]
-    rotor_directions: tuple[int, int, int, int]
-    rotor_radius: Annotated[PositiveFloat, quantity("m")]
-    ground_effect: Annotated[NonNegativeFloat, quantity("1")]
-    collision_size: Annotated[PositiveTriple, quantity("m")]
-    motor: MotorConfig
-    drag: DragConfig
-    autopilot: AutopilotConfig
-    battery: BatteryConfig
-    tolerances: TolerancesConfig
-
-    @model_validator(mode="after")
-    def _check(self):
-        if sorted(self.rotor_directions) != [-1, -1, 1, 1]:
-            raise ValueError("rotor_directions must hold two of +1 and two of -1")
-        if self.max_thrust <= GRAVITY:
-            raise ValueError(
-                f"thrust to weight must exceed 1, got {self.max_thrust / GRAVITY:.2f} from mass, "
-                "motor.thrust_coefficient and motor.max_speed"
-            )
-        return self
-
-    @property
-    def max_thrust(self) -> float:
-        """Largest collective thrust / mass, m/s²."""
-        return 4 * self.motor.thrust_coefficient * self.motor.max_speed**2 / self.mass
-
-    @property
-    def hover_speed(self) -> float:
-        """Rotor speed that carries the weight, rad/s."""
-        return float(np.sqrt(self.mass * GRAVITY / (4 * self.motor.thrust_coefficient)))
-
-
-def load_vehicle(name: str | Path) -> VehicleConfig:
-    """A vehicle by path or by name (``config/vehicle/<name>.yaml``)."""
-    return load_yaml(find_file(name, "config/vehicle"), VehicleConfig)
 
 
 def missing_packages(extra: str, packages: Iterable[str]) -> ConfigError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from liquid_control.cli import BAD_INPUT, FAILED, main
+from liquid_control.cli.program import BAD_INPUT, FAILED, main
 from liquid_control.config import share_dir
 
 
@@ -179,8 +179,8 @@ def test_several_runs_are_checked_before_the_first(tmp_path, capsys):
 
 
 def test_a_flight_that_fails_exits_with_1(monkeypatch, capsys):
-    from liquid_control import fly
-    from liquid_control.session import FlightFailed
+    from liquid_control.session import flight as fly
+    from liquid_control.session.processes import FlightFailed
 
     def fail(*_, **__):
         raise FlightFailed("simulator ended with status 3")
@@ -292,7 +292,7 @@ def test_a_film_without_an_encoder_is_refused_before_the_work(
 def test_a_package_of_the_plain_install_needs_no_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rich", None)
     monkeypatch.setitem(sys.modules, "rich.box", None)
-    monkeypatch.delitem(sys.modules, "liquid_control.display", raising=False)
+    monkeypatch.delitem(sys.modules, "liquid_control.cli.display", raising=False)
     assert main(["policy", "hover_19"]) == BAD_INPUT
     assert capsys.readouterr().err.endswith("pip install liquid_control\n")
 

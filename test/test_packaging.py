@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 NODES = {"controller", "recorder", "simulator"}
 FIND = (
     "import liquid_control, liquid_control.config as c; print(liquid_control.__file__); "
-    "print(c.share_dir()); print(c.load_vehicle('crazyflie').name)"
+    "from liquid_control.vehicles.quadrotor.config import load_vehicle; "
+    "print(c.share_dir()); print(load_vehicle('crazyflie').name)"
 )
 
 

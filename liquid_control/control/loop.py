@@ -14,9 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from liquid_control.config import ConfigError, VehicleConfig
+from liquid_control.config import ConfigError
 from liquid_control.control.gate import Estimate, InputGate, setpoint_fault
-from liquid_control.control.geometric import GeometricController
 from liquid_control.control.observation import (
     OBSERVATION_LAYOUT,
     Situation,
@@ -27,6 +26,8 @@ from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, Command, Layout, SensorFrame, Setpoint
+from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.geometric import GeometricController
 
 _POS, _VEL, _ACC, _UP = (
     OBSERVATION_LAYOUT[name] for name in ("pos_error", "vel_error", "acc_setpoint", "up")

@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.nn.cfc import CfC
-from liquid_control.nn.ltc import LTC
-from liquid_control.nn.wiring import Wiring
-from liquid_control.nn.wrappers import MixedMemory
+from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.ltc import LTC
+from liquid_control.nn.cells.wiring import Wiring
+from liquid_control.nn.cells.wrappers import MixedMemory
 
 CFC_HEADS = {"pure": ("ff1",), "default": ("ff1", "ff2", "time_a", "time_b")}
 CFC_HEADS["no_gate"] = CFC_HEADS["default"]

@@ -17,7 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from liquid_control.nn.cfc import CfC
+from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.artifact import (
     INPUTS,

@@ -6,7 +6,7 @@ Shapes: B batch, N observation components, M state, C command components.
 import torch
 from torch import Tensor, nn
 
-from liquid_control.nn.cell import Cell
+from liquid_control.nn.cells.cell import Cell
 
 
 class Policy(nn.Module):

@@ -21,10 +21,9 @@ from rclpy.context import Context
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from liquid_control.config import ConfigError, load_vehicle
+from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.control.supervisor import Mode
-from liquid_control.controllers import make_controller, set_gains
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
 from liquid_control.nodes.inbox import Inbox
@@ -33,7 +32,9 @@ from liquid_control.nodes.parameters import declare_parameters, on_parameters
 from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.nodes.rate import FixedRate, RosSleeper, Tick, sleep_until_steady
 from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.catalogue import make_controller, set_gains
 from liquid_control.structs import GRAVITY, Command, SensorFrame
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 _MODES = tuple(Mode)
 _STEP_NAMES = (

@@ -19,7 +19,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 
-from liquid_control.config import load_vehicle
 from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import OVER, is_active_controller, status_to_msg
@@ -31,6 +30,7 @@ from liquid_control.parameters import SimulatorParameters
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import Command, OdometrySample, SensorFrame
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 _REPORT_PERIOD = 5.0  # s between words on what is waited for

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from liquid_control.config import ConfigError, error_details, load_vehicle, read_yaml, share_dir
-from liquid_control.sim.params import RateLoopParams
+from liquid_control.config import ConfigError, error_details, read_yaml, share_dir
 from liquid_control.sim.scenario import WorldConfig
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.params import RateLoopParams
 
 
 class Problem(NamedTuple):

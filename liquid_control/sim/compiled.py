@@ -6,26 +6,28 @@ import importlib.util
 from collections.abc import Callable
 
 from liquid_control import frames
-from liquid_control.sim import imu, kernel, wind
+from liquid_control.sim.sensors import imu
+from liquid_control.sim.wind import formulas
+from liquid_control.vehicles.quadrotor import physics
 
-# what `kernel.vehicle_wrench`, `imu.strapdown` and `wind.turbulence_series` call
+# what `physics.vehicle_wrench`, `imu.strapdown` and `formulas.turbulence_series` call
 _CALLEES = (
     frames.rotate_components,
-    kernel.clip,
-    kernel.motor_lag,
-    kernel.air_velocity_body,
-    kernel.body_drag,
-    kernel.rotor_force,
-    kernel.rotor_torque,
-    kernel.moment,
-    kernel.sum_of_five,
-    kernel.wrench,
-    kernel.rotor_speed_command,
-    kernel._room,
-    kernel._speed,
-    kernel.unpack,
+    physics.clip,
+    physics.motor_lag,
+    physics.air_velocity_body,
+    physics.body_drag,
+    physics.rotor_force,
+    physics.rotor_torque,
+    physics.moment,
+    physics.sum_of_five,
+    physics.wrench,
+    physics.rotor_speed_command,
+    physics._room,
+    physics._speed,
+    physics.unpack,
     imu.at_lever_arm,
-    wind.turbulence_step,
+    formulas.turbulence_step,
 )
 _compiled: dict[Callable, Callable] = {}
 
@@ -43,8 +45,8 @@ def compile_kernel(function: Callable) -> Callable:
         from numba.extending import overload, register_jitable
 
         # for floats alone: numba has no use for the arrays that the two serve besides
-        overload(kernel.maximum)(lambda a, b: lambda a, b: a if a > b else b)
-        overload(kernel.minimum)(lambda a, b: lambda a, b: a if a < b else b)
+        overload(physics.maximum)(lambda a, b: lambda a, b: a if a > b else b)
+        overload(physics.minimum)(lambda a, b: lambda a, b: a if a < b else b)
         for callee in _CALLEES:
             register_jitable(callee)
     if function not in _compiled:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pybullet
 
-from liquid_control.config import VehicleConfig
 from liquid_control.frames import quat_from_yaw
-from liquid_control.sim.params import QuadrotorParams
 from liquid_control.sim.scenario import ObstacleConfig
 from liquid_control.structs import GRAVITY
+from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 
 
 class Engine:

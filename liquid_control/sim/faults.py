@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from liquid_control.config import StrictModel
-from liquid_control.sim.params import QuadrotorParams
 from liquid_control.sim.quantities import Lag, Time, Velocity
-from liquid_control.sim.wind_sources import Source
+from liquid_control.sim.wind.sources import Source
 from liquid_control.structs import ImuSample, OdometrySample
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 
 Bias = Annotated[float, Field(ge=-1000, le=1000)]
 Sample = ImuSample | OdometrySample

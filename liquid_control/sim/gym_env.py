@@ -20,13 +20,14 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from liquid_control.config import load_vehicle
 from liquid_control.frames import matrix_from_quat, quat_from_rotation_vector
-from liquid_control.sim import register_envs, wind
-from liquid_control.sim.autopilot import rotor_speed_command
-from liquid_control.sim.params import QuadrotorParams, RateLoopParams
-from liquid_control.sim.quadrotor import QuadrotorState, hover_state, step
+from liquid_control.sim import register_envs
+from liquid_control.sim.wind import formulas
 from liquid_control.structs import GRAVITY, Layout, Slot
+from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, hover_state, step
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 CONTROL_RATE, PHYSICS_RATE = 100, 500  # Hz
 EPISODE_STEPS = 10 * CONTROL_RATE
@@ -92,8 +93,8 @@ class QuadHoverVectorEnv(VectorEnv):
         self._mass, self._drag = np.ones(n), np.ones(n)
         self._efficiency = np.ones((4, n))
         self._mean, self._gust, self._axis = np.zeros((3, n)), np.zeros((3, n)), np.zeros((2, n))
-        self._gust_start, self._turbulence_states = np.zeros(n), np.zeros((wind.NOISE_SIZE, n))
-        self._filters = wind.turbulence_coefficients(
+        self._gust_start, self._turbulence_states = np.zeros(n), np.zeros((formulas.NOISE_SIZE, n))
+        self._filters = formulas.turbulence_coefficients(
             (turbulence,) * 3, (1.0, 1.0, 1.0), 1 / CONTROL_RATE
         )
         self._action = np.zeros((4, n))
@@ -130,8 +131,8 @@ class QuadHoverVectorEnv(VectorEnv):
         self._mean[:2, which] = axis * rng.uniform(0, mean, n)
         self._gust[:2, which] = gust * np.stack([np.cos(gust_heading), np.sin(gust_heading)])
         self._gust_start[which] = rng.uniform(0, EPISODE_STEPS / CONTROL_RATE, n)
-        noise = rng.standard_normal((wind.NOISE_SIZE, n))
-        self._turbulence_states[:, which] = wind.turbulence_start(noise)
+        noise = rng.standard_normal((formulas.NOISE_SIZE, n))
+        self._turbulence_states[:, which] = formulas.turbulence_start(noise)
 
         tilt = rng.uniform(-1, 1, (3, n)) * START_TILT
         fresh = hover_state(
@@ -180,13 +181,13 @@ class QuadHoverVectorEnv(VectorEnv):
 
     def _advance(self, running: np.ndarray) -> None:
         """Wind and physics of one control period; vehicles that just restarted stay put."""
-        noise = self.np_random.standard_normal((wind.NOISE_SIZE, self.num_envs))
+        noise = self.np_random.standard_normal((formulas.NOISE_SIZE, self.num_envs))
         one = np.ones(self.num_envs)
-        params = wind.WindParams(
+        params = formulas.WindParams(
             self._mean, self._axis, self._filters, self._gust, self._gust_start, 0.5 * one, 0 * one
         )
         time = self._steps / CONTROL_RATE
-        self._turbulence_states, velocity = wind.wind_step(
+        self._turbulence_states, velocity = formulas.wind_step(
             self._turbulence_states, noise, time, params
         )
         thrust = GRAVITY * (1 + self._action[0])

@@ -17,8 +17,6 @@ from liquid_control.config import (
 )
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
 from liquid_control.sim.faults import FaultConfig
-from liquid_control.sim.imu import ImuConfig
-from liquid_control.sim.odometry import OdometryConfig
 from liquid_control.sim.quantities import (
     MAX_PHYSICS_RATE,
     Angle,
@@ -36,8 +34,10 @@ from liquid_control.sim.quantities import (
     Time,
     draw,
 )
+from liquid_control.sim.sensors.imu import ImuConfig
+from liquid_control.sim.sensors.odometry import OdometryConfig
 from liquid_control.sim.task import SegmentConfig
-from liquid_control.sim.wind_field import WindSourceConfig
+from liquid_control.sim.wind.field import WindSourceConfig
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 PositiveInt = Annotated[int, Field(gt=0)]

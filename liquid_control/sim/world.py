@@ -12,24 +12,24 @@ from collections import deque
 import numpy as np
 import pybullet
 
-from liquid_control.config import VehicleConfig
-from liquid_control.sim.autopilot import failsafe_command
-from liquid_control.sim.battery import Battery
-from liquid_control.sim.camera import Camera, CameraFrame
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.engine import Engine
 from liquid_control.sim.faults import FaultConfig, FaultySensor, GustFault, MassFault, MotorFault
-from liquid_control.sim.imu import Imu, strapdown
-from liquid_control.sim.kernel import pack, vehicle_wrench
-from liquid_control.sim.odometry import Odometry
-from liquid_control.sim.params import QuadrotorParams, RateLoopParams
-from liquid_control.sim.quadrotor import QuadrotorState
 from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import WorldConfig, draw_start
+from liquid_control.sim.sensors.camera import Camera, CameraFrame
+from liquid_control.sim.sensors.imu import Imu, strapdown
+from liquid_control.sim.sensors.odometry import Odometry
 from liquid_control.sim.task import Task
-from liquid_control.sim.variation import draw_params, with_payload
-from liquid_control.sim.wind_field import Wind
+from liquid_control.sim.wind.field import Wind
 from liquid_control.structs import GRAVITY, Command, ImuSample, SensorFrame, Setpoint
+from liquid_control.vehicles.quadrotor.autopilot import failsafe_command
+from liquid_control.vehicles.quadrotor.battery import Battery
+from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
+from liquid_control.vehicles.quadrotor.physics import pack, vehicle_wrench
+from liquid_control.vehicles.quadrotor.variation import draw_params, with_payload
 
 NANOSECONDS = 1_000_000_000
 CONTACT_MARGIN = 0.05  # m above the lowest possible contact, where contacts are looked for

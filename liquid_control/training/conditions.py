@@ -12,13 +12,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from liquid_control.sim.params import QuadrotorParams
 from liquid_control.training.config import (
     RandomisationConfig,
     Range,
     ReferenceConfig,
     StartConfig,
 )
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 
 
 class Draw:

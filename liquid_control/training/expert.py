@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from liquid_control.config import parse
-from liquid_control.control.geometric import MEMORY, geometric_law
 from liquid_control.parameters import BackupParameters
+from liquid_control.vehicles.quadrotor.geometric import MEMORY, geometric_law
 
 TUNED = ("position_gain", "velocity_gain", "tilt_gain", "yaw_gain")
 MAX_TILT = 1.3  # rad; leaning into 11 m/s of wind takes 0.8

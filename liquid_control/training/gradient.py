@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from torch._functorch import config as functorch_config
 
-from liquid_control.config import load_vehicle
 from liquid_control.control.observation import (
     Situation,
     layout_of,
@@ -29,10 +28,6 @@ from liquid_control.control.observation import (
 )
 from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
 from liquid_control.parameters import ControllerParameters
-from liquid_control.sim import quadrotor
-from liquid_control.sim.autopilot import rotor_speed_command
-from liquid_control.sim.params import QuadrotorParams, RateLoopParams
-from liquid_control.sim.quadrotor import QuadrotorState
 from liquid_control.structs import GRAVITY
 from liquid_control.training.conditions import (
     Conditions,
@@ -53,6 +48,11 @@ from liquid_control.training.policy import (
     make_policy,
 )
 from liquid_control.training.rollback import Rollback
+from liquid_control.vehicles.quadrotor import dynamics
+from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
@@ -124,7 +124,7 @@ class GradientTrainer:
         offset, quat, vel, ang_vel = draw_start(draw, batch, config.start)
         setpoint = conditions.amplitude * torch.sin(conditions.phase)
         params = vehicle_of(conditions, self.nominal)
-        rest = quadrotor.hover_state(params, setpoint + offset, quat)
+        rest = dynamics.hover_state(params, setpoint + offset, quat)
         hover = torch.zeros(COMMANDS_KEPT, 4, batch, device=self.device)
         hover[:, 0] = GRAVITY
         up = torch.zeros(3, batch, device=self.device)
@@ -162,7 +162,7 @@ class GradientTrainer:
             speeds = rotor_speed_command(
                 acting[0], acting[1:], vehicle.ang_vel_body, self.rate_loop
             )
-            vehicle, force = quadrotor.advance(vehicle, speeds, now.wind, params, step)
+            vehicle, force = dynamics.advance(vehicle, speeds, now.wind, params, step)
         cost = self._cost(vehicle, commands, now, conditions.yaw)
         miss = (vehicle.pos_world - now.next_pos).square().sum(0)
         return Flight(vehicle, force, commands, policy_state), cost, miss.detach()

@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.config import load_vehicle
 from liquid_control.control.loop import Controller, ControlLoop
 from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
-from liquid_control.controllers import make_controller
 from liquid_control.evaluation.metrics import position_error
 from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.catalogue import make_controller
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
@@ -33,6 +32,7 @@ from liquid_control.training.policy import (
     cosine_rate,
     make_policy,
 )
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 
 class _Labeller:

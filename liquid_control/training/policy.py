@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from liquid_control.config import VehicleConfig, load_vehicle
 from liquid_control.control.observation import OBSERVATION_LAYOUT, hover_observation, layout_of
+from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.policy import Policy
-from liquid_control.nn.zoo import build_cell
 from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
+from liquid_control.vehicles.quadrotor.config import VehicleConfig, load_vehicle
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ import math
 import numpy as np
 import torch
 
-from liquid_control.config import load_vehicle
-from liquid_control.control.geometric import GeometricController
 from liquid_control.control.loop import ControlLoop
 from liquid_control.control.observation import layout_of
 from liquid_control.evaluation.metrics import flight_metrics
@@ -23,6 +21,8 @@ from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.training.config import SearchConfig
 from liquid_control.training.policy import Progress, make_policy
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.geometric import GeometricController
 
 CRASHED = 1.0  # m, what a crash counts as
 

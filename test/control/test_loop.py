@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_control.config import ConfigError, load_vehicle
-from liquid_control.control.geometric import GeometricController
+from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop
 from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
 from liquid_control.control.supervisor import Mode
@@ -21,6 +20,8 @@ from liquid_control.structs import (
     Setpoint,
     Slot,
 )
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.geometric import GeometricController
 
 DT = 0.01
 HERE = Setpoint(np.array([0.0, 0.0, 1.0]))

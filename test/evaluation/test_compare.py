@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from liquid_control.evaluation.compare import (
+from liquid_control.evaluation.suite.statistics import (
     difference_interval,
     mean_interval,
     rate_interval,

@@ -4,8 +4,8 @@ import numpy as np
 import pybullet
 import pytest
 
-from liquid_control.evaluation.suite import load_suite
-from liquid_control.evaluation.suite_flights import fly_one
+from liquid_control.evaluation.suite.config import load_suite
+from liquid_control.evaluation.suite.flights import fly_one
 from liquid_control.sim.world import World
 from liquid_control.structs import GRAVITY, Command
 

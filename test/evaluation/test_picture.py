@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from liquid_control.evaluation import figures
 from liquid_control.evaluation.metrics import LEAST_SIDE
-from liquid_control.evaluation.picture import write_picture
+from liquid_control.evaluation.views import figures
+from liquid_control.evaluation.views.picture import write_picture
 
 
 def test_picture_is_wide_and_shows_the_flight(tmp_path, make_log):

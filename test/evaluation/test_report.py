@@ -4,11 +4,12 @@ import re
 import numpy as np
 import pytest
 
-from liquid_control.config import ConfigError, load_vehicle
-from liquid_control.evaluation.circuit import circuit_svg
+from liquid_control.config import ConfigError
 from liquid_control.evaluation.metrics import flight_metrics, judge
-from liquid_control.evaluation.report import write_report
-from liquid_control.evaluation.video import write_video
+from liquid_control.evaluation.views.circuit import circuit_svg
+from liquid_control.evaluation.views.film import write_video
+from liquid_control.evaluation.views.report import write_report
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import yaml
 
-from liquid_control.cli import main
+from liquid_control.cli.program import main
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import flight_metrics
-from liquid_control.evaluation.suite import load_suite
-from liquid_control.evaluation.suite_figures import learning_curves
-from liquid_control.evaluation.suite_flights import ROWS_FILE, fly_one, run_suite
-from liquid_control.evaluation.suite_report import write_suite_report
-from liquid_control.evaluation.suite_results import markdown, write_results
-from liquid_control.evaluation.summary import Summary
+from liquid_control.evaluation.suite.config import load_suite
+from liquid_control.evaluation.suite.figures import learning_curves
+from liquid_control.evaluation.suite.flights import ROWS_FILE, fly_one, run_suite
+from liquid_control.evaluation.suite.report import write_suite_report
+from liquid_control.evaluation.suite.results import markdown, write_results
+from liquid_control.evaluation.suite.summary import Summary
 
 CALM = {"description": "Still air.", "world": "hover_calm", "changes": {}}
 SUITE = {

@@ -5,9 +5,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from liquid_control.config import ConfigError, load_vehicle
-from liquid_control.evaluation.scene import Camera, Scene
-from liquid_control.evaluation.video import write_video
+from liquid_control.config import ConfigError
+from liquid_control.evaluation.views.film import write_video
+from liquid_control.evaluation.views.scene import Camera, Scene
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 
 @pytest.fixture(scope="module")

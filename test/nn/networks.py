@@ -2,10 +2,10 @@
 
 import torch
 
-from liquid_control.nn.baselines import BASELINES
-from liquid_control.nn.cell import Cell
-from liquid_control.nn.wiring import auto_ncp, fully_connected, random_wiring
-from liquid_control.nn.zoo import build_cell
+from liquid_control.nn.cells.baselines import BASELINES
+from liquid_control.nn.cells.cell import Cell
+from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, random_wiring
+from liquid_control.nn.cells.zoo import build_cell
 
 PERIOD = 0.01
 MODES = ("closed", "ctrnn", "leaky", "default", "no_gate", "pure")

@@ -7,9 +7,9 @@ import torch
 from networks import ALL, PERIOD, WIRED, make_cell, random_inputs
 from torch.nn import functional as F
 
-from liquid_control.nn.baselines import BASELINES, ODE_STEPS
-from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.zoo import build_cell, matching_units
+from liquid_control.nn.cells.baselines import BASELINES, ODE_STEPS
+from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.cells.zoo import build_cell, matching_units
 
 every_cell = pytest.mark.parametrize(("name", "wiring"), ALL)
 

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_control.nn.cell import initial_tau
-from liquid_control.nn.cfc import HEADS, CfC
-from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.wiring import auto_ncp, fully_connected, ncp, random_wiring
+from liquid_control.nn.cells.cell import initial_tau
+from liquid_control.nn.cells.cfc import HEADS, CfC
+from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, ncp, random_wiring
 
 MODES = list(HEADS)
 

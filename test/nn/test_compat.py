@@ -5,12 +5,12 @@ import re
 import pytest
 import torch
 
-from liquid_control.nn.cfc import CfC
+from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.ltc import LTC
+from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.cells.wrappers import MixedMemory
+from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.compat import load_ncps, ncps_state_dict, wiring_from_ncps
-from liquid_control.nn.ltc import LTC
-from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.wrappers import MixedMemory
-from liquid_control.nn.zoo import build_cell
 
 ncps_torch = pytest.importorskip("ncps.torch")
 wirings = pytest.importorskip("ncps.wirings")

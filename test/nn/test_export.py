@@ -10,10 +10,10 @@ import torch
 from networks import ALL, make_cell
 
 from liquid_control.config import ConfigError
-from liquid_control.nn.cfc import CfC
+from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, random_wiring
 from liquid_control.nn.export import export_policy, policy_graph
 from liquid_control.nn.policy import Policy
-from liquid_control.nn.wiring import auto_ncp, fully_connected, random_wiring
 from liquid_control.runtime.artifact import OUTPUTS, load_artifact, seal
 from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
 

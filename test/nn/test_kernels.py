@@ -11,13 +11,15 @@ import pytest
 import torch
 from networks import MODES, WIRING_NAMES, make_cell, random_inputs
 
-from liquid_control.nn.compiled import Scratch
-from liquid_control.nn.sequence import run_sequence
+from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.kernels.calls import Scratch
 
 pytest.importorskip("numba")
 import numba
 
-from liquid_control.nn import kernel_cfc, kernel_ltc, simd
+from liquid_control.nn.kernels import cfc as kernel_cfc
+from liquid_control.nn.kernels import ltc as kernel_ltc
+from liquid_control.nn.kernels import simd
 
 NAMES = [*(f"cfc-{mode}" for mode in MODES), "ncps-default", "ltc-fused"]
 
@@ -120,9 +122,9 @@ def test_kernels_work_where_nothing_can_be_written():
         for locator in caching.CacheImpl._locator_classes:
             locator.from_function = classmethod(lambda cls, function, file: None)
         from networks import make_cell, random_inputs
-        from liquid_control.nn.sequence import run_sequence
+        from liquid_control.nn.cells.sequence import run_sequence
         from liquid_control.sim.compiled import compile_kernel
-        from liquid_control.sim.imu import strapdown
+        from liquid_control.sim.sensors.imu import strapdown
         cell = make_cell("cfc-closed")
         assert cell.compiled_sequence(*random_inputs(cell, 2, 2), None, None) is not None
         compile_kernel(strapdown)
@@ -216,8 +218,9 @@ def test_another_process_finds_the_kernels_compiled():
     """Compiling takes seconds; it is paid once a machine, not once a process."""
     work = """
         from networks import make_cell, random_inputs
-        from liquid_control.nn.sequence import run_sequence
-        from liquid_control.nn import kernel_cfc, kernel_ltc
+        from liquid_control.nn.cells.sequence import run_sequence
+        from liquid_control.nn.kernels import cfc as kernel_cfc
+        from liquid_control.nn.kernels import ltc as kernel_ltc
         for name in ("cfc-closed", "ltc-fused"):
             cell = make_cell(name)
             run_sequence(cell, *random_inputs(cell, 2, 2))[0].sum().backward()

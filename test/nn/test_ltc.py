@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_control.nn.ltc import LTC
-from liquid_control.nn.sequence import run_sequence
-from liquid_control.nn.wiring import Wiring, auto_ncp, fully_connected, random_wiring
+from liquid_control.nn.cells.ltc import LTC
+from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.cells.wiring import Wiring, auto_ncp, fully_connected, random_wiring
 
 PERIOD = 0.01
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from liquid_control.nn.wiring import (
+from liquid_control.nn.cells.wiring import (
     Wiring,
     _connect,
     auto_ncp,

@@ -92,7 +92,7 @@ def policy(tmp_path_factory):
 def ros_domain():
     """A ROS domain that only these tests use, on this machine alone."""
     pytest.importorskip("rclpy")
-    from liquid_control.session import free_domain
+    from liquid_control.session.processes import free_domain
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(free_domain()))

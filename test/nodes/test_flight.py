@@ -15,16 +15,18 @@ pytest.importorskip("mcap_ros2")
 
 from waiting import wait_until
 
-from liquid_control.config import ConfigError, load_vehicle
+from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.policy import load_policy
-from liquid_control.session import FlightFailed, Session, fly_ros
+from liquid_control.session import processes
+from liquid_control.session.processes import FlightFailed, Session, fly_ros
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 pytestmark = pytest.mark.ros
 MEASURED = {"step_us", "policy"}  # differ from run to run, or in how they are named
@@ -251,9 +253,8 @@ def test_flight_keeps_away_from_the_domain_of_a_vehicle(policy, tmp_path, monkey
 
 def test_two_sessions_never_share_a_domain(tmp_path, monkeypatch):
     """Not even before their nodes have opened a port."""
-    from liquid_control import session
 
-    monkeypatch.setattr(session, "_DOMAINS", range(90, 93))
+    monkeypatch.setattr(processes, "_DOMAINS", range(90, 93))
     with Session(tmp_path / "a") as a, Session(tmp_path / "b") as b, Session(tmp_path / "c") as c:
         assert {a.domain, b.domain, c.domain} == {90, 91, 92}
         with pytest.raises(FlightFailed, match="no free ROS domain among 90 to 92"):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.config import load_vehicle, parse, read_yaml, share_dir
+from liquid_control.config import parse, read_yaml, share_dir
 from liquid_control.control.loop import ControlLoop
-from liquid_control.controllers import make_controller
 from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.catalogue import make_controller
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
+from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 DURATION = 4.0  # s
 OBSTACLE = {
@@ -90,7 +91,7 @@ def _columns(log) -> dict[str, np.ndarray]:
 
 def lockstep_flight() -> dict[str, np.ndarray]:
     """One flight over ROS 2 topics, as recorded."""
-    from liquid_control.session import fly_ros
+    from liquid_control.session.processes import fly_ros
 
     log, _ = fly_ros("demo", "hover_liquid", seed=1, duration=2.0)
     return _columns(log)
@@ -143,8 +144,8 @@ def _one_thread(work):
 
 def suite(folder) -> dict[str, np.ndarray]:
     """The rows of a small suite."""
-    from liquid_control.evaluation.suite import load_suite
-    from liquid_control.evaluation.suite_flights import run_suite
+    from liquid_control.evaluation.suite.config import load_suite
+    from liquid_control.evaluation.suite.flights import run_suite
 
     chosen = load_suite(
         "storm",

@@ -9,10 +9,10 @@ import torch
 
 from liquid_control.config import ConfigError
 from liquid_control.control.observation import layout_of
-from liquid_control.nn.cfc import CfC
+from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.wiring import auto_ncp
 from liquid_control.nn.export import export_policy
 from liquid_control.nn.policy import Policy
-from liquid_control.nn.wiring import auto_ncp
 from liquid_control.runtime.artifact import METADATA_KEY, load_artifact, seal, write_artifact
 from liquid_control.runtime.policy import OnnxPolicy, load_policy
 from liquid_control.structs import COMMAND_LAYOUT

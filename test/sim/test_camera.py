@@ -5,8 +5,8 @@ import pytest
 
 from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply, rotate
-from liquid_control.sim.camera import Camera
 from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
+from liquid_control.sim.sensors.camera import Camera
 from liquid_control.structs import GRAVITY, Command
 
 LEVEL = np.array([0.0, 0.0, 0.0, 1.0])

@@ -7,7 +7,7 @@ import pytest
 from liquid_control.config import load_yaml, share_dir
 from liquid_control.frames import quat_integrate, rotate, rotate_inverse
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.imu import (
+from liquid_control.sim.sensors.imu import (
     FLICKER_TO_MARKOV,
     Imu,
     ImuConfig,

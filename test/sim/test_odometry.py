@@ -5,7 +5,7 @@ import pytest
 
 from liquid_control.config import load_yaml, share_dir
 from liquid_control.frames import quat_conjugate, quat_multiply
-from liquid_control.sim.odometry import Odometry, OdometryConfig
+from liquid_control.sim.sensors.odometry import Odometry, OdometryConfig
 from liquid_control.structs import GRAVITY, Command
 
 RATE = 100

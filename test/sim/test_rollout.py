@@ -4,13 +4,13 @@ from itertools import cycle
 
 import numpy as np
 
-from liquid_control.config import load_vehicle
-from liquid_control.control.geometric import GeometricController
 from liquid_control.control.loop import ControlLoop
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.geometric import GeometricController
 
 
 class _Told(GeometricController):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from liquid_control.config import load_vehicle
-from liquid_control.sim.params import QuadrotorParams
-from liquid_control.sim.quadrotor import QuadrotorState, step
 from liquid_control.structs import GRAVITY
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, step
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 
 multirotor = pytest.importorskip("rotorpy.vehicles.multirotor")
 from rotorpy.vehicles.hummingbird_params import quad_params  # noqa: E402

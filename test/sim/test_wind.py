@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from liquid_control.config import ConfigError, StrictModel, parse
+from liquid_control.evaluation.views.wind import dryden_spectrum
 from liquid_control.frames import stack
-from liquid_control.sim import turbulence, wind
-from liquid_control.sim.figures import dryden_spectrum
-from liquid_control.sim.wind_field import Wind, WindSourceConfig
-from liquid_control.sim.wind_sources import (
+from liquid_control.sim.wind import formulas, turbulence
+from liquid_control.sim.wind.field import Wind, WindSourceConfig
+from liquid_control.sim.wind.sources import (
     CosineGustsConfig,
     JetConfig,
     ShearConfig,
@@ -22,12 +22,12 @@ SIGMA = (1.5, 1.2, 0.8)
 
 def dryden_series(rng, time_scale, dt, steps, batch):
     """(steps, 3, batch) turbulence, axes u, v, w."""
-    filters = wind.turbulence_coefficients(SIGMA, time_scale, dt)
-    states = wind.turbulence_start(rng.standard_normal((wind.NOISE_SIZE, batch)))
+    filters = formulas.turbulence_coefficients(SIGMA, time_scale, dt)
+    states = formulas.turbulence_start(rng.standard_normal((formulas.NOISE_SIZE, batch)))
     series = np.empty((steps, 3, batch))
     for k in range(steps):
-        noise = rng.standard_normal((wind.NOISE_SIZE, batch))
-        states, velocity = wind.turbulence_step(states, noise, filters)
+        noise = rng.standard_normal((formulas.NOISE_SIZE, batch))
+        states, velocity = formulas.turbulence_step(states, noise, filters)
         series[k] = velocity
     return series
 
@@ -148,7 +148,7 @@ def test_ornstein_uhlenbeck():
 
 def test_one_minus_cosine():
     time = np.array([-1.0, 0.0, 0.25, 0.5, 0.75, 1.5, 2.0, 2.25, 2.5, 9.0])
-    got = wind.one_minus_cosine(time, 0.5, 1.5)
+    got = formulas.one_minus_cosine(time, 0.5, 1.5)
     np.testing.assert_allclose(got, [0, 0, 0.5, 1, 1, 1, 1, 0.5, 0, 0], atol=1e-12)
 
 
@@ -254,10 +254,10 @@ def test_adding_a_source_leaves_the_others_alone():
 
 def test_batched_wind_is_the_same_in_numpy_and_torch(rng):
     batch = 6
-    params = wind.WindParams(
+    params = formulas.WindParams(
         mean_world=rng.normal(size=(3, batch)),
         axis_u_world=np.array([np.cos(np.arange(6.0)), np.sin(np.arange(6.0))]),
-        turbulence=wind.turbulence_coefficients(
+        turbulence=formulas.turbulence_coefficients(
             SIGMA, tuple(rng.uniform(0.2, 2, (3, batch))), 0.01
         ),
         gust_world=rng.normal(size=(3, batch)),
@@ -273,14 +273,14 @@ def test_batched_wind_is_the_same_in_numpy_and_torch(rng):
         return torch.as_tensor(value, dtype=torch.float64)
 
     other = to_torch(params)
-    first = rng.standard_normal((wind.NOISE_SIZE, batch))
-    states = stack(first, *wind.turbulence_start(first))
+    first = rng.standard_normal((formulas.NOISE_SIZE, batch))
+    states = stack(first, *formulas.turbulence_start(first))
     states_torch = torch.tensor(states)
     for k in range(50):
-        noise = rng.standard_normal((wind.NOISE_SIZE, batch))
+        noise = rng.standard_normal((formulas.NOISE_SIZE, batch))
         time = np.full(batch, 0.01 * k)
-        states, velocity = wind.wind_step(states, noise, time, params)
-        states_torch, velocity_torch = wind.wind_step(
+        states, velocity = formulas.wind_step(states, noise, time, params)
+        states_torch, velocity_torch = formulas.wind_step(
             states_torch, torch.tensor(noise), torch.tensor(time), other
         )
         np.testing.assert_allclose(velocity_torch.numpy(), velocity, atol=1e-9)

@@ -5,13 +5,13 @@ import pytest
 
 from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_yaw
-from liquid_control.sim import kernel
-from liquid_control.sim.autopilot import rotor_speed_command
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.params import QuadrotorParams, RateLoopParams
-from liquid_control.sim.quadrotor import advance
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.structs import GRAVITY, Command
+from liquid_control.vehicles.quadrotor import physics
+from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
+from liquid_control.vehicles.quadrotor.dynamics import advance
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 HOVER = Command(GRAVITY, np.zeros(3))
 STEADY = [{"kind": "steady", "speed": 3.0, "toward_deg": 200.0}]
@@ -46,7 +46,7 @@ def test_world_agrees_with_the_batched_dynamics(make_world, vehicle, rng):
 
 def test_packing_keeps_every_parameter(vehicle):
     params, loop = QuadrotorParams.from_vehicle(vehicle), RateLoopParams.from_vehicle(vehicle)
-    assert kernel.unpack(kernel.pack(params, loop)) == (params, loop)
+    assert physics.unpack(physics.pack(params, loop)) == (params, loop)
 
 
 def test_compiled_kernel_is_the_plain_one(vehicle, rng):
@@ -64,10 +64,10 @@ def test_compiled_kernel_is_the_plain_one(vehicle, rng):
             0.95,
             0.9,
             0.002,
-            kernel.pack(params, loop),
+            physics.pack(params, loop),
         )
-        fast = compile_kernel(kernel.vehicle_wrench)(*numbers)
-        plain = kernel.vehicle_wrench(*numbers)
+        fast = compile_kernel(physics.vehicle_wrench)(*numbers)
+        plain = physics.vehicle_wrench(*numbers)
         for a, b in zip(fast, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 

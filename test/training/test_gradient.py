@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from liquid_control.cli import main
+from liquid_control.cli.program import main
 from liquid_control.config import ConfigError, read_yaml, share_dir
-from liquid_control.controllers import make_controller
 from liquid_control.parameters import BackupParameters, ControllerParameters
 from liquid_control.runtime.artifact import load_artifact
+from liquid_control.runtime.catalogue import make_controller
 from liquid_control.runtime.policy import load_policy
 from liquid_control.training.conditions import (
     Draw,

@@ -1,0 +1,1 @@
+"""Every benchmark: `liquid-control bench NAME`."""

@@ -1,0 +1,266 @@
+"""A suite: policies x conditions x training seeds x flights, from exported artifacts only.
+
+A *cell* is one policy of one training seed in one condition. Its key is a hash over the resolved
+world, the vehicle, the parameters of the loop and the bytes of the policy, so that flights under
+other conditions are never taken for those of the cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from glob import glob
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from liquid_control.config import (
+    ConfigError,
+    NonNegativeFloat,
+    PositiveFloat,
+    Seed,
+    StrictModel,
+    find_file,
+    merge,
+    parse,
+    read_extended,
+    read_yaml,
+)
+from liquid_control.control.loop import ControlLoop
+from liquid_control.evaluation.metrics import COMPARED, RATES, FlightMetrics
+from liquid_control.evaluation.provenance import package_version
+from liquid_control.parameters import ControllerParameters
+from liquid_control.preflight import check_whole
+from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
+from liquid_control.runtime.catalogue import GEOMETRIC, make_controller
+from liquid_control.sim.scenario import WorldConfig
+from liquid_control.vehicles.quadrotor.config import VehicleConfig, load_vehicle
+
+PositiveInt = Annotated[int, Field(gt=0)]
+ROW_METRICS = tuple(  # what a row keeps of the metrics of its flight
+    key
+    for key in FlightMetrics.__dataclass_fields__
+    if key not in ("world", "policy", "vehicle", "seed")
+)
+
+
+class Condition(StrictModel):
+    """A world file with changes: mappings are merged key by key, all else is replaced.
+
+    `loop_ticks` makes the controller's rate uneven: its steps come between so many control periods
+    apart, drawn anew each time.
+    """
+
+    description: str
+    world: str
+    changes: dict[str, Any]
+    loop_ticks: tuple[PositiveInt, PositiveInt] = (1, 1)
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.loop_ticks[0] > self.loop_ticks[1]:
+            raise ValueError(f"loop_ticks: expected [least, most], got {list(self.loop_ticks)}")
+        return self
+
+
+class QuickConfig(StrictModel):
+    """The short form of a suite."""
+
+    flights: PositiveInt
+    conditions: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class SuiteConfig(StrictModel):
+    """A suite file.
+
+    `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
+    expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
+    all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
+    bars that a report marks as met or missed, ``policy: {metric: {condition: largest mean}}``, the
+    metric one of `metrics.COMPARED` or a share of `metrics.RATES`.
+    """
+
+    description: str
+    first_seed: Seed
+    flights: PositiveInt
+    after: PositiveFloat  # s; error statistics are over later times
+    quick: QuickConfig
+    changes: dict[str, Any]
+    policies: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
+    baselines: tuple[str, ...]
+    conditions: Annotated[dict[str, Condition], Field(min_length=1)]
+    limits: dict[str, dict[str, dict[str, NonNegativeFloat]]] = Field(default={})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A condition with everything read that its flights depend on."""
+
+    condition: str
+    scenario: WorldConfig
+    vehicle: VehicleConfig
+    loop_ticks: tuple[int, int]
+    after: float  # s
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One policy of one training seed in one condition."""
+
+    policy: str
+    training: int  # index of the training seed
+    artifact: str  # path, or name of an expert
+    setting: Setting
+    key: str
+
+    @property
+    def condition(self) -> str:
+        """Name of the condition."""
+        return self.setting.condition
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite with everything resolved: the files are read, the worlds are valid."""
+
+    config: SuiteConfig
+    flights: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def seeds(self) -> range:
+        """Flight seeds, the same in every cell."""
+        return range(self.config.first_seed, self.config.first_seed + self.flights)
+
+
+def load_suite(
+    name: str | Path,
+    *,
+    quick: bool = False,
+    flights: int | None = None,
+    policies: Mapping[str, Iterable[str]] | None = None,
+    conditions: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
+) -> Suite:
+    """Read a suite (a path, or a name in ``config/suites``) and resolve every cell.
+
+    A file may extend another; its policies, limits and short form replace those of the other.
+
+    Every policy is loaded once, so that a broken one is known before the first flight.
+
+    Args:
+        quick: its short form.
+        flights, conditions: in place of the suite's own.
+        policies: added to the suite's.
+        only: the policies to fly; the others are left out, also as baselines.
+
+    Raises:
+        ConfigError: for a broken file, and for an unknown policy, world, condition or metric.
+    """
+    check_whole("--flights", flights)
+    path = find_file(name, "config/suites")
+    data = read_extended(path, "config/suites", whole=("policies", "limits", "quick"))
+    config = parse(data, SuiteConfig, path)
+    for policy in policies or ():
+        if policy in config.policies:
+            raise ConfigError(f"--policy {policy}: {path} has a policy of that name")
+    if policies:
+        added = {key: tuple(files) for key, files in policies.items()}
+        config = config.model_copy(update={"policies": {**config.policies, **added}})
+    names = tuple(conditions or (config.quick.conditions if quick else config.conditions))
+    _check_names(path, config, names, only or ())
+    if only:
+        chosen = {key: files for key, files in config.policies.items() if key in only}
+        baselines = tuple(key for key in config.baselines if key in only)
+        config = config.model_copy(update={"policies": chosen, "baselines": baselines})
+    settings = [_setting(path, config, name) for name in names]
+    cells = tuple(
+        Cell(policy, k, artifact, setting, _key(artifact, setting))
+        for policy, files in config.policies.items()
+        for k, artifact in enumerate(_artifacts(policy, files))
+        for setting in settings
+    )
+    for cell in {cell.artifact: cell for cell in cells}.values():
+        _check_artifact(cell)
+    return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
+
+
+def _check_names(
+    path: Path, config: SuiteConfig, conditions: Iterable[str], policies: Iterable[str]
+) -> None:
+    metrics = [metric for limits in config.limits.values() for metric in limits]
+    limited = [c for limits in config.limits.values() for names in limits.values() for c in names]
+    for kind, wanted, known in (
+        ("condition", {*conditions, *limited}, config.conditions),
+        ("policy", policies, config.policies),
+        ("baseline", config.baselines, config.policies),
+        ("policy with limits", config.limits, config.policies),
+        ("metric of a limit", metrics, (*COMPARED, *RATES)),
+    ):
+        unknown = set(wanted) - set(known)
+        if unknown:
+            raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
+
+
+def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
+    """Paths and names of experts; a name with ``*`` stands for all files that match it."""
+    found: list[str] = []
+    for name in names:
+        if name == GEOMETRIC:
+            found.append(name)
+        elif "*" in name:
+            found += [str(Path(file).absolute()) for file in sorted(glob(name))]
+        else:
+            found.append(str(find_file(name, "config/policies").absolute()))
+    if not found:
+        raise ConfigError(f"policy {policy}: no file matches {', '.join(names)}")
+    return found
+
+
+def _check_artifact(cell: Cell) -> None:
+    parameters = ControllerParameters()
+    controller, _ = make_controller(cell.artifact, parameters)
+    ControlLoop(controller, cell.setting.vehicle, parameters)
+
+
+def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
+    condition = config.conditions[name]
+    world = read_yaml(find_file(condition.world, "sim_worlds"))
+    for changes in (config.changes, condition.changes):
+        world = merge(world, changes, read=_read_sensor)
+    names = {"name": name, "description": condition.description}
+    scenario = parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
+    if config.after >= scenario.duration:
+        raise ConfigError(
+            f"{path}: after: expected less than the {scenario.duration:g} s of condition {name}, "
+            f"got {config.after:g}"
+        )
+    vehicle = load_vehicle(scenario.vehicle)
+    return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
+
+
+def _read_sensor(name: str) -> Any:
+    return read_yaml(find_file(name, "sim_worlds/sensors"))
+
+
+def _key(artifact: str, setting: Setting) -> str:
+    digest = hashlib.sha256()
+    for part in (
+        package_version("liquid_control"),
+        setting.scenario.model_dump_json(),
+        setting.vehicle.model_dump_json(),
+        ControllerParameters().model_dump_json(),
+        f"{setting.loop_ticks} {setting.after} {ROW_METRICS}",
+    ):
+        digest.update(part.encode() + b"\0")
+    digest.update(artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def load_metadata(artifact: str) -> PolicyMetadata | None:
+    """Of an artifact; ``None`` for an expert."""
+    return load_artifact(artifact).metadata if artifact.endswith(".onnx") else None

@@ -1,0 +1,176 @@
+"""Flying a suite: rows in a file, resumable, in one process, many, or on Ray.
+
+Every finished flight is one row of ``flights.jsonl``; a run that was interrupted, or whose suite
+has grown, flies only what is missing.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liquid_control.config import ConfigError
+from liquid_control.control.loop import ControlLoop
+from liquid_control.evaluation.metrics import flight_metrics, position_error
+from liquid_control.evaluation.suite.config import ROW_METRICS, Cell, Suite
+from liquid_control.parameters import ControllerParameters
+from liquid_control.preflight import output_folder
+from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.runtime.catalogue import make_controller
+from liquid_control.sim.compiled import compile_kernel
+from liquid_control.sim.rollout import fly
+from liquid_control.sim.world import World
+from liquid_control.structs import FlightLog
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.quadrotor.physics import vehicle_wrench
+from liquid_control.workers import worker_pool
+
+ROWS_FILE = "flights.jsonl"
+_BLOCK = 5  # flights that a worker takes at once
+_ERROR_RATE = 5  # Hz of the error over time that a row keeps
+
+
+@dataclass(frozen=True)
+class Block:
+    """Flights that one worker takes at once."""
+
+    cell: Cell
+    seeds: tuple[int, ...]
+
+
+def fly_one(cell: Cell, seed: int) -> FlightLog:
+    """One flight of a cell; the same arguments give the same flight."""
+    (log,) = _fly(cell, (seed,))
+    return log
+
+
+def _fly(cell: Cell, seeds: Sequence[int]) -> Iterator[FlightLog]:
+    """Flights in one world: a physics engine takes longer to start than to be cleared."""
+    setting, scenario = cell.setting, cell.setting.scenario
+    metadata, loop = _loop(cell.artifact, scenario.vehicle, scenario.control_rate)
+    names = tuple(metadata.neuron_names) if metadata else ()
+    with World(scenario, setting.vehicle, seeds[0]) as world:
+        for seed in seeds:
+            world.seed = seed
+            ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
+            yield fly(world, loop, policy_name=cell.policy, neuron_names=names, ticks=ticks)
+
+
+def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
+    rng = np.random.default_rng([seed, 1])
+    while True:
+        yield int(rng.integers(bounds[0], bounds[1] + 1))
+
+
+@lru_cache(maxsize=64)
+def _loop(
+    artifact: str, vehicle: str, control_rate: float
+) -> tuple[PolicyMetadata | None, ControlLoop]:
+    """Files are read, and golden pairs run, once in a worker and not in every flight."""
+    parameters = ControllerParameters(vehicle=vehicle, control_rate=control_rate)
+    controller, metadata = make_controller(artifact, parameters)
+    return metadata, ControlLoop(controller, load_vehicle(vehicle), parameters)
+
+
+def fly_block(block: Block) -> list[dict[str, Any]]:
+    """The rows of a block's flights."""
+    return [_row(block.cell, log) for log in _fly(block.cell, block.seeds)]
+
+
+def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
+    metrics = flight_metrics(log, after=cell.setting.after)
+    error = position_error(log)[:: max(1, round(log.control_rate / _ERROR_RATE))]
+    error_mm = np.round(1000 * error[np.isfinite(error)]).astype(int)
+    return {
+        "cell": cell.key,
+        "policy": cell.policy,
+        "training": cell.training,
+        "condition": cell.condition,
+        "seed": log.seed,
+        **{key: getattr(metrics, key) for key in ROW_METRICS},
+        "error_mm": error_mm.tolist(),
+    }
+
+
+def run_suite(
+    suite: Suite,
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    ray_address: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Fly what is missing in ``out/flights.jsonl``; returns all rows of the suite, in order.
+
+    Args:
+        jobs: local processes.
+        ray_address: of a Ray cluster (``auto`` finds one) to use in place of local processes.
+        on_progress: called with flights done and in total.
+
+    An interruption keeps the rows that were written.
+    """
+    path = output_folder(Path(out)) / ROWS_FILE
+    rows = _read_rows(path)
+    wanted = {(cell.key, seed) for cell in suite.cells for seed in suite.seeds}
+    blocks = _missing_blocks(suite, rows)
+    done, total = len(rows.keys() & wanted), len(wanted)
+    with (
+        worker_pool(jobs, ray_address, len(blocks), start=_start_worker) as run,
+        path.open("a", encoding="utf-8") as file,
+    ):
+        on_progress(done, total)
+        for finished in run(fly_block, blocks):
+            for row in finished:
+                file.write(json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n")
+                rows[row["cell"], row["seed"]] = row
+            file.flush()
+            done += len(finished)
+            on_progress(done, total)
+    # Two names of a suite may mean one cell: its rows serve both.
+    return [
+        {
+            **rows[cell.key, seed],
+            "policy": cell.policy,
+            "training": cell.training,
+            "condition": cell.condition,
+        }
+        for cell in suite.cells
+        for seed in suite.seeds
+    ]
+
+
+def _missing_blocks(suite: Suite, rows: Mapping) -> list[Block]:
+    blocks, taken = [], set()
+    for cell in suite.cells:
+        missing = [s for s in suite.seeds if (cell.key, s) not in rows and cell.key not in taken]
+        taken.add(cell.key)
+        for k in range(0, len(missing), _BLOCK):
+            blocks.append(Block(cell, tuple(missing[k : k + _BLOCK])))
+    return blocks
+
+
+def _read_rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Rows by cell and seed; a last line cut short by a kill is dropped from the file."""
+    if not path.exists():
+        return {}
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if len(whole) < len(text):
+        path.write_bytes(whole)
+    try:
+        rows = [json.loads(line) for line in whole.splitlines()]
+        return {(row["cell"], row["seed"]): row for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: not a file of flights: {error!r}") from None
+
+
+def _start_worker() -> None:
+    compile_kernel(vehicle_wrench)
+    gc.freeze()  # the loaded packages stay: collections need not look through them again

@@ -1,0 +1,194 @@
+"""From the rows of a suite to its results: intervals, paired differences, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liquid_control.evaluation.metrics import COMPARED, RATES
+from liquid_control.evaluation.provenance import provenance
+from liquid_control.evaluation.suite.config import Suite, load_metadata
+from liquid_control.evaluation.suite.statistics import (
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    difference_interval,
+    mean_interval,
+    rate_interval,
+)
+from liquid_control.evaluation.views.training_curves import Curve, training_curve
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bar of the suite file and what was reached: a mean, or a share of flights."""
+
+    policy: str
+    condition: str
+    metric: str
+    largest: float
+    reached: Interval
+    met: bool
+
+
+class Summary:
+    """Results of a suite by policy, condition and metric.
+
+    A flight that crashed gives no value to the means; crash rates stand beside them. ``command``
+    is what the user typed, for the origin of the results.
+    """
+
+    def __init__(self, suite: Suite, rows: Sequence[Mapping[str, Any]], command: str = ""):
+        self.suite, self.rows, self.command = suite, rows, command
+        self._intervals: dict[tuple[str, ...], Interval] = {}
+        self.policies = list(dict.fromkeys(row["policy"] for row in rows))
+        self.conditions = list(dict.fromkeys(row["condition"] for row in rows))
+        self._groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            self._groups.setdefault((row["policy"], row["condition"]), []).append(row)
+
+    def group(self, policy: str, condition: str) -> list[Mapping[str, Any]]:
+        """Rows of one policy in one condition, training seed by training seed."""
+        return self._groups[policy, condition]
+
+    def values(self, policy: str, condition: str, metric: str) -> np.ndarray:
+        """One metric ``(training seeds, flights)``; NaN where a flight crashed or has no value."""
+        rows = self.group(policy, condition)
+        flat = [np.nan if row["crashed"] or row[metric] is None else row[metric] for row in rows]
+        return np.array(flat, float).reshape(-1, self.suite.flights)
+
+    def mean(self, policy: str, condition: str, metric: str) -> Interval:
+        """Mean with its interval."""
+        key = (policy, condition, metric)
+        if key not in self._intervals:
+            self._intervals[key] = mean_interval(self.values(*key))
+        return self._intervals[key]
+
+    def difference(self, policy: str, baseline: str, condition: str, metric: str) -> Interval:
+        """Policy minus baseline, paired by flight; negative means less than the baseline."""
+        key = (policy, baseline, condition, metric)
+        if key not in self._intervals:
+            self._intervals[key] = difference_interval(
+                self.values(policy, condition, metric), self.values(baseline, condition, metric)
+            )
+        return self._intervals[key]
+
+    def best(self, condition: str, metric: str) -> str | None:
+        """The policy with the smallest mean, if it is clearly so.
+
+        Its paired difference from every other policy must have an interval below zero.
+        """
+        means = {p: self.mean(p, condition, metric).mean for p in self.policies}
+        known = {p: mean for p, mean in means.items() if mean is not None}
+        if len(known) < 2:
+            return None
+        least = min(known, key=known.get)
+        others = (p for p in known if p != least)
+        clear = all(self.difference(least, p, condition, metric).sign < 0 for p in others)
+        return least if clear else None
+
+    def tally(self, policy: str, baseline: str) -> tuple[int, int, int]:
+        """Conditions where the RMSE is clearly smaller, clearly larger, and neither."""
+        signs = [self.difference(policy, baseline, c, "rmse_m").sign for c in self.conditions]
+        return signs.count(-1), signs.count(1), signs.count(0)
+
+    def seed_means(self, policy: str, condition: str, metric: str) -> np.ndarray:
+        """Mean over the flights of each training seed that has any, ``(S,)``."""
+        values = self.values(policy, condition, metric)
+        values = values[np.isfinite(values).any(axis=1)]
+        return np.nanmean(values, axis=1)
+
+    def crashes(self, policy: str, condition: str) -> tuple[int, int]:
+        """Flights that crashed, and all flights."""
+        rows = self.group(policy, condition)
+        return sum(row["crashed"] for row in rows), len(rows)
+
+    def rate(self, policy: str, condition: str, name: str) -> Interval:
+        """One of `metrics.RATES`, with its Wilson score interval."""
+        rows = self.group(policy, condition)
+        unsettled = name == "unsettled_rate"
+        failed = [r["crashed"] or (unsettled and r["settle_time_s"] is None) for r in rows]
+        return rate_interval(sum(failed), len(rows))
+
+    def limits(self) -> list[Limit]:
+        """The limits of the suite for the policies and conditions that flew, in its order."""
+        found = []
+        for policy, metrics in self.suite.config.limits.items():
+            for metric, conditions in metrics.items():
+                for condition, largest in conditions.items():
+                    if (policy, condition) not in self._groups:
+                        continue
+                    value = self.rate if metric in RATES else self.mean
+                    reached = value(policy, condition, metric)
+                    met = reached.mean is not None and reached.mean <= largest
+                    found.append(Limit(policy, condition, metric, largest, reached, met))
+        return found
+
+    def records(self, policy: str) -> list[dict[str, Any]]:
+        """What flew: file, network, non-zero weights and training record of each training seed."""
+        files = dict.fromkeys(cell.artifact for cell in self.suite.cells if cell.policy == policy)
+        found = []
+        for file in files:
+            metadata = load_metadata(file)
+            record = {"artifact": Path(file).name}
+            if metadata is not None:
+                record |= metadata.model_dump(include={"network", "weights", "training"})
+            found.append(record)
+        return found
+
+    def training_curves(self) -> dict[str, list[Curve]]:
+        """Seconds and RMSE in m of the training of each policy with logs, a curve a seed."""
+        curves = {}
+        for policy in self.policies:
+            files = dict.fromkeys(c.artifact for c in self.suite.cells if c.policy == policy)
+            found = [curve for curve in map(training_curve, files) if curve is not None]
+            if found:
+                curves[policy] = found
+        return curves
+
+    def challengers(self) -> list[str]:
+        """Policies that are no baseline."""
+        return [p for p in self.policies if p not in self.suite.config.baselines]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All results, for strict JSON."""
+        config = self.suite.config
+        return {
+            "description": config.description,
+            "flights": self.suite.flights,
+            "first_seed": config.first_seed,
+            "after_s": config.after,
+            "statistics": f"{100 * LEVEL:.0f} % percentile intervals, {RESAMPLES} resamples over "
+            "training seeds and flights; crash rates: Wilson score intervals",
+            "command": self.command,
+            "provenance": provenance(),
+            "policies": {name: self.records(name) for name in self.policies},
+            "conditions": {name: config.conditions[name].description for name in self.conditions},
+            "limits": [asdict(limit) for limit in self.limits()],
+            "crashes": self._table(lambda p, c: self._crash_entry(p, c)),
+            "metrics": {
+                metric: self._table(lambda p, c, m=metric: asdict(self.mean(p, c, m)))
+                for metric in COMPARED
+            },
+            "differences": {
+                baseline: {
+                    metric: self._table(
+                        lambda p, c, b=baseline, m=metric: asdict(self.difference(p, b, c, m))
+                    )
+                    for metric in COMPARED
+                }
+                for baseline in config.baselines
+            },
+        }
+
+    def _crash_entry(self, policy: str, condition: str) -> dict[str, Any]:
+        events, flights = self.crashes(policy, condition)
+        interval = self.rate(policy, condition, "crash_rate")
+        return {"crashed": events, "flights": flights, **asdict(interval)}
+
+    def _table(self, entry) -> dict[str, dict[str, Any]]:
+        return {c: {p: entry(p, c) for p in self.policies} for c in self.conditions}

@@ -1,0 +1,182 @@
+"""One flight as a request: fly it with or without ROS, measure it, write what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liquid_control.config import ConfigError, find_file
+from liquid_control.control.loop import ControlLoop
+from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
+from liquid_control.parameters import ControllerParameters
+from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
+from liquid_control.runtime.catalogue import make_controller
+from liquid_control.session.processes import OnProgress, fly_ros
+from liquid_control.sim.quantities import MAX_DURATION
+from liquid_control.sim.rollout import fly as fly_here
+from liquid_control.sim.scenario import WorldConfig, load_world
+from liquid_control.sim.world import World
+from liquid_control.structs import FlightLog
+from liquid_control.vehicles.quadrotor.config import load_vehicle
+
+# what a flight may leave in its folder
+_FILES = ("report.html", "picture.png", "wind.png", "flight.mp4", "flight.mcap")
+_NODE_LOGS = tuple(f"log/{node}.log" for node in ("controller", "recorder", "simulator"))
+
+
+@dataclass(frozen=True)
+class FlightRequest:
+    """What to fly and what to keep of it."""
+
+    world: str
+    policy: str
+    seed: int = 0
+    duration: float | None = None  # s; None: the world's
+    ros: bool = True
+    real_time: bool = False
+    video: bool = False
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class FlightResult:
+    """What came of it."""
+
+    log: FlightLog
+    metrics: FlightMetrics
+    checks: tuple[Check, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def passed(self) -> bool:
+        """No crash, and every success criterion of the world is met."""
+        return not self.metrics.crashed and all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **self.metrics.to_dict(),
+            "passed": self.passed,
+            "files": [str(path) for path in self.files],
+        }
+
+
+def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> FlightResult:
+    """Fly a request.
+
+    Raises:
+        ConfigError: for an unknown or broken world, policy or vehicle, a number out of range, a
+            missing package or a folder that can't be written, before anything starts.
+    """
+    check_whole("--seed", request.seed, least=0)
+    world_file = find_file(request.world, "sim_worlds")
+    scenario = load_world(world_file)
+    vehicle = load_vehicle(scenario.vehicle)
+    parameters = ControllerParameters(policy=request.policy, vehicle=scenario.vehicle)
+    controller, metadata = make_controller(request.policy, parameters)
+    loop = ControlLoop(controller, vehicle, parameters)
+    duration = _duration(request, scenario)
+    if request.out is not None:
+        _require_writers(request.video)
+        output_folder(request.out)
+    files: list[Path] = []
+    if request.ros:
+        log, recording = fly_ros(
+            request.world,
+            request.policy,
+            seed=request.seed,
+            duration=duration,
+            real_time=request.real_time,
+            out_dir=request.out,
+            on_progress=on_progress,
+        )
+        files += [recording] if recording else []
+    else:
+        log = _fly_here(request, scenario, vehicle, loop, metadata, duration, on_progress)
+    metrics = flight_metrics(log, after=scenario.success.settle_time)
+    criteria = _criteria(scenario)
+    checks = judge(metrics, criteria)
+    if request.out is not None:
+        files += _write(request, log, vehicle, metadata, criteria, scenario)
+        logs = [request.out / name for name in _NODE_LOGS] if request.ros else []
+        remove_stale(request.out, _FILES + _NODE_LOGS, [*files, *logs])
+    return FlightResult(log, metrics, checks, tuple(files))
+
+
+def _require_writers(film: bool) -> None:
+    require_packages("matplotlib", "plotly", *(("PIL", "imageio_ffmpeg") if film else ()))
+    if film:
+        from liquid_control.evaluation.views.film import require_encoder
+
+        require_encoder()
+
+
+def _duration(request: FlightRequest, scenario: WorldConfig) -> float:
+    """Simulated seconds; the last control period must count for the error statistics."""
+    duration, settle_time = request.duration, scenario.success.settle_time
+    if duration is None:
+        duration = scenario.duration
+    elif not 0 < duration <= MAX_DURATION:
+        raise ConfigError(
+            f"--duration {duration:g}: expected seconds above 0 and at most {MAX_DURATION:g}"
+        )
+    if round(duration * scenario.control_rate) - 1 <= settle_time * scenario.control_rate:
+        raise ConfigError(
+            f"--duration {duration:g}: expected more than the world's settle_time {settle_time:g} s"
+        )
+    return duration
+
+
+def _fly_here(request, scenario, vehicle, loop, metadata, duration, on_progress) -> FlightLog:
+    def report(world: World, _) -> None:
+        error = world.setpoint().pos_world - world.state.pos_world
+        on_progress(world.time_ns * 1e-9, duration, float((error @ error) ** 0.5))
+
+    with World(scenario, vehicle, request.seed) as world:
+        return fly_here(
+            world,
+            loop,
+            policy_name=request.policy,
+            neuron_names=tuple(metadata.neuron_names) if metadata else (),
+            duration=duration,
+            real_time=request.real_time,
+            on_step=report,
+        )
+
+
+def _criteria(scenario: WorldConfig) -> dict[str, float]:
+    success = scenario.success
+    limits = {"rmse_m": success.max_rmse, "max_error_m": success.max_error}
+    return {key: limit for key, limit in limits.items() if limit is not None}
+
+
+def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
+    from liquid_control.evaluation.views.circuit import layers
+    from liquid_control.evaluation.views.film import write_video
+    from liquid_control.evaluation.views.picture import write_picture
+    from liquid_control.evaluation.views.report import write_report
+    from liquid_control.evaluation.views.wind import wind_figure
+
+    after, neurons = scenario.success.settle_time, layers(log, metadata)
+    files = [write_picture(request.out / "picture.png", log, layers=neurons, after=after)]
+    wind = None
+    if scenario.wind:
+        wind = request.out / "wind.png"
+        wind_figure(scenario, request.seed).savefig(wind, dpi=120)
+        files.append(wind)
+    video = None
+    if request.video:
+        video = write_video(request.out / "flight.mp4", log, vehicle, layers=neurons)
+        files.append(video)
+    report = write_report(
+        request.out,
+        log,
+        criteria=criteria,
+        metadata=metadata,
+        video=video,
+        wind=wind,
+        configuration=scenario.model_dump(mode="json"),
+        after=after,
+    )
+    return [report, *files]

@@ -1,0 +1,1 @@
+"""Quadrotors: description, physics, autopilot, and the rules of flying one."""

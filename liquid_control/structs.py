@@ -8,7 +8,9 @@ nanoseconds of one clock, so that differences are exact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -36,23 +38,70 @@ class OdometrySample:
 
 
 @dataclass(frozen=True, slots=True)
-class SensorFrame:
-    """The newest sample of each sensor, ``None`` where none has come yet, and its age now."""
+class ImageSample:
+    """A picture of the camera, in its optical frame: columns to the right, rows down."""
 
-    imu: ImuSample | None
-    odometry: OdometrySample | None
-    imu_age: float = 0.0  # s
-    odometry_age: float = 0.0  # s
+    stamp: int  # ns
+    rgb: np.ndarray  # (height, width, 3) uint8
+
+
+class Sample(Protocol):
+    """What any sensor delivers: values of its own, and when they were true."""
+
+    stamp: int  # ns
+
+
+S = TypeVar("S", bound=Sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[S]):
+    """The newest sample of a sensor, and how old it is now."""
+
+    sample: S
+    age: float  # s
 
     @classmethod
-    def at(cls, now: int, imu: ImuSample | None, odometry: OdometrySample | None) -> SensorFrame:
-        """The frame at ``now``, ns on the clock of the stamps."""
+    def at(cls, now: int, sample: S | None) -> Reading[S] | None:
+        """The reading at ``now``, ns on the clock of the stamps; ``None`` of no sample."""
+        return None if sample is None else cls(sample, (now - sample.stamp) / 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorFrame:
+    """The newest reading of each sensor, ``None`` where none has come yet.
+
+    ``others`` holds sensors that a vehicle has besides, by name.
+    """
+
+    imu: Reading[ImuSample] | None = None
+    odometry: Reading[OdometrySample] | None = None
+    image: Reading[ImageSample] | None = None
+    others: Mapping[str, Reading] = field(default_factory=dict)
+
+    @classmethod
+    def at(
+        cls,
+        now: int,
+        imu: ImuSample | None = None,
+        odometry: OdometrySample | None = None,
+        image: ImageSample | None = None,
+        **others: Sample | None,
+    ) -> SensorFrame:
+        """The frame of these samples at ``now``, ns on the clock of the stamps."""
         return cls(
-            imu,
-            odometry,
-            0.0 if imu is None else (now - imu.stamp) / 1e9,
-            0.0 if odometry is None else (now - odometry.stamp) / 1e9,
+            Reading.at(now, imu),
+            Reading.at(now, odometry),
+            Reading.at(now, image),
+            {name: Reading.at(now, s) for name, s in others.items() if s is not None},
         )
+
+    def reading(self, sensor: str) -> Reading | None:
+        """The reading of a sensor by its name: ``imu``, ``odometry``, ``image`` or another."""
+        return getattr(self, sensor) if sensor in _SENSORS else self.others.get(sensor)
+
+
+_SENSORS = ("imu", "odometry", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +112,6 @@ class Setpoint:
     vel_world: np.ndarray = field(default_factory=lambda: np.zeros(3))  # (3,) m/s
     acc_world: np.ndarray = field(default_factory=lambda: np.zeros(3))  # (3,) m/s²
     yaw: float = 0.0  # rad from East, counter-clockwise
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Collective thrust and body rates, the input of a rate-controlled vehicle."""
-
-    thrust: float  # m/s², collective thrust / mass along body z
-    ang_vel_body: np.ndarray  # (3,) rad/s
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +160,60 @@ class Layout:
         )
 
 
-COMMAND_LAYOUT = Layout((Slot("thrust", 1, "m/s^2", "body"), Slot("ang_vel", 3, "rad/s", "body")))
+@dataclass(frozen=True)
+class CommandKind:
+    """What a vehicle can be told: the one place that says what a command of this kind holds.
+
+    Attributes:
+        name: of the kind, and of its topic ``cmd/<name>``.
+        layout: slots of the values, SI units.
+        neutral: the values that ask for nothing: hover, stand still.
+        twist: the field of a ``geometry_msgs/Twist`` that carries each value.
+    """
+
+    name: str
+    layout: Layout
+    neutral: tuple[float, ...]
+    twist: tuple[str, ...]
+
+    def __post_init__(self):
+        size = self.layout.size
+        if not len(self.neutral) == len(self.twist) == size:
+            raise ValueError(
+                f"command kind {self.name!r}: expected {size} neutral values and twist fields, got "
+                f"{len(self.neutral)} and {len(self.twist)}"
+            )
+
+    def command(self, *values: float) -> Command:
+        """A command of this kind."""
+        return Command(self, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a vehicle is told; ``command["thrust"]`` are the values of that slot."""
+
+    kind: CommandKind
+    values: tuple[float, ...]  # in the order of ``kind.layout``, SI units
+
+    def __getitem__(self, slot: str) -> tuple[float, ...]:
+        return self.values[self.kind.layout[slot]]
+
+
+RATES_THRUST = CommandKind(
+    "rates_thrust",
+    Layout((Slot("thrust", 1, "m/s^2", "body"), Slot("ang_vel", 3, "rad/s", "body"))),
+    neutral=(GRAVITY, 0.0, 0.0, 0.0),  # collective thrust / mass along body z, body rates
+    twist=("linear.z", "angular.x", "angular.y", "angular.z"),
+)
+COMMAND_KINDS: dict[str, CommandKind] = {RATES_THRUST.name: RATES_THRUST}
+
+
+def register_command(kind: CommandKind) -> CommandKind:
+    """Make a kind known by its name, to policy files and recordings."""
+    if COMMAND_KINDS.setdefault(kind.name, kind) != kind:
+        raise ValueError(f"command kind {kind.name!r} is another one already")
+    return kind
 
 
 @dataclass(frozen=True)
@@ -137,7 +231,7 @@ class FlightLog:
     setpoint_pos_world: np.ndarray  # (N, 3) m
     wind_world: np.ndarray  # (N, 3) m/s
     rotor_speed: np.ndarray  # (N, 4) rad/s
-    command: np.ndarray  # (N, 4), COMMAND_LAYOUT; as sent, NaN where nothing was sent
+    command: np.ndarray  # (N, 4), RATES_THRUST; as sent, NaN where nothing was sent
     mode: np.ndarray  # (N,) str, the supervisor's Mode
     neurons: np.ndarray  # (N, M) state of the network
     step_us: np.ndarray  # (N,) policy latency, µs; NaN where the policy did not run

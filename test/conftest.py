@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liquid_control.config import parse, read_yaml, share_dir
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 
 @pytest.fixture(scope="session")

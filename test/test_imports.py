@@ -106,13 +106,13 @@ import sys
 for package in {HEAVY}:
     sys.modules[package] = None
 import numpy as np
-from liquid_control.vehicles.quadrotor.config import load_vehicle
-from liquid_control.control.loop import ControlLoop
-from liquid_control.parameters import ControllerParameters
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.runtime.catalogue import make_loop
+from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 from liquid_control.runtime.policy import load_policy
 from liquid_control.structs import ImuSample, OdometrySample, SensorFrame, Setpoint
-parameters = ControllerParameters()
-loop = ControlLoop(load_policy(parameters.policy), load_vehicle(parameters.vehicle), parameters)
+parameters = QuadrotorParameters()
+loop = make_loop(load_policy(parameters.policy), load_vehicle(parameters.vehicle), parameters)
 rest, zero = np.array([0, 0, 9.80665]), np.zeros(3)
 imu = ImuSample(0, zero, rest)
 odometry = OdometrySample(0, zero, np.array([0.0, 0, 0, 1]), zero, zero)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from liquid_control.bench.timing import seconds
-from liquid_control.control.observation import Situation, observe
+from liquid_control.control.observation import Situation
 from liquid_control.frames import rotate_inverse
-from liquid_control.parameters import BackupParameters
 from liquid_control.sim.sensors.imu import at_lever_arm
 from liquid_control.sim.wind import formulas
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, advance, hover_state
-from liquid_control.vehicles.quadrotor.geometric import MEMORY, geometric_law
+from liquid_control.vehicles.quadrotor.geometric import MEMORY, OBSERVER, geometric_law
+from liquid_control.vehicles.quadrotor.parameters import GeometricGains
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Batch:
 
         vehicle = load_vehicle("crazyflie")
         self._params = QuadrotorParams.from_vehicle(vehicle)
-        loop, gains = RateLoopParams.from_vehicle(vehicle), BackupParameters()
+        loop, gains = RateLoopParams.from_vehicle(vehicle), GeometricGains()
         dt = PHYSICS_DT
         generator = np.random.default_rng(0)
         heading = generator.uniform(0, 2 * np.pi, size)
@@ -102,7 +102,7 @@ class Batch:
             )
             force = torch.stack(reading) + bias[:3] + WHITE[0] * white[:3]
             rates = state.ang_vel_body + bias[3:] + WHITE[1] * white[3:]
-            observation = observe(
+            observation = OBSERVER(
                 Situation(
                     pos_world=state.pos_world,
                     quat_world_body=state.quat_world_body,

@@ -29,8 +29,8 @@ from liquid_control.sim.compiled import kernel_kind
 from liquid_control.sim.scenario import CameraConfig, load_world
 from liquid_control.sim.sensors.camera import Camera
 from liquid_control.sim.world import World
-from liquid_control.structs import GRAVITY, Command
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.vehicles.catalogue import load_vehicle
 
 WORLD = "hover_gusts"
 ALTITUDE = 900.0  # m; nobody controls the vehicle here, so it needs room
@@ -97,7 +97,7 @@ def measure_world(turns: int) -> dict[str, Any]:
     arena = scenario.arena.model_copy(update={"max_distance": 1e6})
     scenario = scenario.model_copy(update={"start": start, "arena": arena})
     vehicle = load_vehicle(scenario.vehicle)
-    command = Command(GRAVITY, np.zeros(3))
+    command = RATES_THRUST.command(*RATES_THRUST.neutral)
     with World(scenario, vehicle, seed=0) as world, _Floor(vehicle) as floor:
         for _ in range(50):
             world.step(command)

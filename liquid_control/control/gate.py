@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from liquid_control.control.stamps import TIME_RESOLUTION, SensorClock
 from liquid_control.frames import integrate_components, rotate_components
 from liquid_control.parameters import InputGateParameters
-from liquid_control.structs import GRAVITY, OdometrySample, SensorFrame, Setpoint
+from liquid_control.structs import (
+    GRAVITY,
+    ImuSample,
+    OdometrySample,
+    Reading,
+    SensorFrame,
+    Setpoint,
+)
 
+_UNKNOWN = (math.nan,) * 3
 _HISTORY = 64  # control steps
 _LONGEST_RECKONING = 1.0  # s that one step is dead-reckoned over
 
@@ -33,15 +41,17 @@ Floats = Sequence[float]  # plain: on three numbers they take a fraction of NumP
 
 @dataclass(slots=True)
 class Estimate:
-    """The newest accepted measurements; pose and velocity are those of now."""
+    """The newest accepted measurements; pose and velocity are those of now.
+
+    What no sensor of the vehicle measures is NaN; without an IMU the odometry gives the rates.
+    """
 
     pos_world: Floats  # (3,) m
     quat_world_body: Floats  # (4,) xyzw
     vel_body: Floats  # (3,) m/s
     ang_vel_body: Floats  # (3,) rad/s, gyro
     specific_force_body: Floats  # (3,) m/s²
-    imu_age: float  # s
-    odometry_age: float  # s
+    ages: Mapping[str, float]  # s, of the newest good sample of each sensor; inf before the first
 
 
 class _Imu(NamedTuple):
@@ -78,74 +88,111 @@ class InputGate:
 
     A sample that fails is dropped and named in `faults`; the age of the good one goes on. What is
     given out is finite, always. `clocks` names the sensors whose clock was found to have moved.
+
+    Args:
+        parameters: limits of what is accepted.
+        sensors: names of the sensors that the vehicle flies on; there is no estimate before each
+            of them has come. Others are not looked at.
     """
 
-    def __init__(self, parameters: InputGateParameters):
+    def __init__(
+        self, parameters: InputGateParameters, sensors: Collection[str] = ("imu", "odometry")
+    ):
         self.parameters = parameters
+        # in this order: the odometry is dead-reckoned on the IMU of its step
+        rank = ("imu", "odometry").index
+        known = [s for s in sensors if s in ("imu", "odometry")]
+        self.sensors = (*sorted(known, key=rank), *(s for s in sensors if s not in known))
         self.reset()
 
     def reset(self) -> None:
         """Forget all measurements."""
         self._imu: _Imu | None = None
         self._odometry: OdometrySample | None = None
-        self._imu_clock, self._odometry_clock = SensorClock(), SensorClock()
-        self._pos = self._quat = self._vel_body = ()
+        self._clocks = {sensor: SensorClock() for sensor in self.sensors}
+        self._pos = self._vel_body = _UNKNOWN
+        self._quat = (*_UNKNOWN, math.nan)
         # (dt, sample) of the newest steps since odometry came, to bring late ones up to now
         self._history: deque[tuple[float, _Imu]] = deque(maxlen=_HISTORY)
         self.faults: tuple[str, ...] = ()
         self.clocks: tuple[str, ...] = ()
 
     def update(self, frame: SensorFrame, dt: float) -> Estimate | None:
-        """Take a frame, ``dt`` seconds after the one before; ``None`` until both sensors came."""
+        """Take a frame, ``dt`` seconds after the one before; ``None`` until all sensors came."""
         faults: list[str] = []
         self.clocks = ()
-        self._imu_clock.pass_time(dt)
-        self._odometry_clock.pass_time(dt)
+        for clock in self._clocks.values():
+            clock.pass_time(dt)
         dt = min(dt, _LONGEST_RECKONING)
-        self._take_imu(frame, faults)
-        if self._imu is not None and self._odometry is not None:
-            self._history.append((dt, self._imu))
-        self._take_odometry(frame, dt, faults)
+        for sensor in self.sensors:
+            reading = frame.reading(sensor)
+            if sensor == "imu":
+                self._take_imu(reading, faults)
+                if self._imu is not None and self._odometry is not None:
+                    self._history.append((dt, self._imu))
+            elif sensor == "odometry":
+                self._take_odometry(reading, dt, faults)
+            elif reading is not None:
+                self._take_other(sensor, reading, faults)
         self.faults = tuple(faults)
-        if self._imu is None or self._odometry is None:
+        if self._is_waiting():
             return None
+        imu = self._imu
+        if imu is None:
+            rates = _UNKNOWN if self._odometry is None else self._odometry.ang_vel_body.tolist()
+            imu = _Imu(rates, _UNKNOWN)
         return Estimate(
             self._pos,
             self._quat,
             self._vel_body,
-            self._imu.ang_vel_body,
-            self._imu.specific_force_body,
-            self._imu_clock.age,
-            self._odometry_clock.age,
+            imu.ang_vel_body,
+            imu.specific_force_body,
+            {sensor: clock.age for sensor, clock in self._clocks.items()},
         )
 
-    def _take_imu(self, frame: SensorFrame, faults: list[str]) -> None:
-        sample = frame.imu
-        if sample is None:
+    def _is_waiting(self) -> bool:
+        """Whether a sensor has not come yet, or its samples could not be gone on from."""
+        return any(
+            (sensor == "odometry" and self._odometry is None) or clock.stamp is None
+            for sensor, clock in self._clocks.items()
+        )
+
+    def _take_imu(self, reading: Reading[ImuSample] | None, faults: list[str]) -> None:
+        if reading is None:
             return
+        sample = reading.sample
         ang_vel, force = sample.ang_vel_body.tolist(), sample.specific_force_body.tolist()
         fault = _excess(
             ("body rate", ang_vel, _MAX_ANG_VEL, "rad/s"),
             ("specific force", force, _MAX_FORCE, "m/s^2"),
-        ) or self._check_stamp("imu", self._imu_clock, sample.stamp, frame.imu_age)
+        ) or self._check_stamp("imu", sample.stamp, reading.age)
         if fault:
             faults.append(f"imu: {fault}")
         else:
             self._imu = _Imu(ang_vel, force)
 
-    def _take_odometry(self, frame: SensorFrame, dt: float, faults: list[str]) -> None:
-        sample, last = frame.odometry, self._odometry
-        if sample is not None and sample is not last and self._accept(sample, frame, faults):
+    def _take_other(self, sensor: str, reading: Reading, faults: list[str]) -> None:
+        """Of a sensor whose values are its user's: only its time is checked."""
+        fault = self._check_stamp(sensor, reading.sample.stamp, reading.age)
+        if fault:
+            faults.append(f"{sensor}: {fault}")
+
+    def _take_odometry(
+        self, reading: Reading[OdometrySample] | None, dt: float, faults: list[str]
+    ) -> None:
+        sample, last = None if reading is None else reading.sample, self._odometry
+        if sample is not None and sample is not last and self._accept(reading, faults):
             self._odometry = sample
-            self._catch_up(frame.odometry_age)
+            self._catch_up(reading.age)
         elif self._imu is not None and last is not None:
             self._dead_reckon(dt, self._imu)
             if _excess(("", self._pos, _MAX_POS, ""), ("", self._vel_body, _MAX_VEL, "")):
                 self._odometry = None  # reckoned for too long, on too bad an IMU
 
-    def _accept(self, sample: OdometrySample, frame: SensorFrame, faults: list[str]) -> bool:
+    def _accept(self, reading: Reading[OdometrySample], faults: list[str]) -> bool:
         """Take the pose and velocity of a sample that is newer and has no fault."""
-        if sample.stamp == self._odometry_clock.stamp:
+        sample = reading.sample
+        if sample.stamp == self._clocks["odometry"].stamp:
             return False
         pos, quat = sample.pos_world.tolist(), sample.quat_world_body.tolist()
         vel = sample.vel_body.tolist()
@@ -157,17 +204,16 @@ class InputGate:
         )
         if not fault and not abs(norm - 1) <= self.parameters.max_quat_error:
             fault = f"quaternion of norm {norm:.3f}, expected 1"
-        fault = fault or self._check_stamp(
-            "odometry", self._odometry_clock, sample.stamp, frame.odometry_age
-        )
+        fault = fault or self._check_stamp("odometry", sample.stamp, reading.age)
         if fault:
             faults.append(f"odometry: {fault}")
             return False
         self._pos, self._quat, self._vel_body = pos, [q / norm for q in quat], vel
         return True
 
-    def _check_stamp(self, sensor: str, clock: SensorClock, stamp: int, age: float) -> str:
+    def _check_stamp(self, sensor: str, stamp: int, age: float) -> str:
         """Why a sample can't be taken; the steps before it count no more where its clock moved."""
+        clock = self._clocks[sensor]
         fault = clock.take(stamp, age, self.parameters)
         if clock.moved:
             self.clocks += (f"{sensor}: clock moved by {clock.moved:+.3f} s",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,24 +17,12 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.control.gate import Estimate, InputGate, setpoint_fault
-from liquid_control.control.observation import (
-    OBSERVATION_LAYOUT,
-    Situation,
-    observe,
-    within_reach,
-)
+from liquid_control.control.observation import Situation, within_reach
+from liquid_control.control.rules import Rules
 from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, Command, Layout, SensorFrame, Setpoint
-from liquid_control.vehicles.quadrotor.config import VehicleConfig
-from liquid_control.vehicles.quadrotor.geometric import GeometricController
-
-_POS, _VEL, _ACC, _UP = (
-    OBSERVATION_LAYOUT[name] for name in ("pos_error", "vel_error", "acc_setpoint", "up")
-)
-_COS_TILT = _UP.start + 2
-_HOVER = (GRAVITY, 0.0, 0.0, 0.0)
+from liquid_control.structs import Command, Layout, SensorFrame, Setpoint
 
 
 class Controller(Protocol):
@@ -56,10 +45,10 @@ class Controller(Protocol):
         """Activity of each neuron, for display; an array that no later step changes."""
 
 
-def _indices(layout: Layout) -> np.ndarray:
+def _indices(layout: Layout, offered: Layout) -> np.ndarray:
     """Where each component of a policy's observation stands in the whole observation."""
-    components = OBSERVATION_LAYOUT.component_names
-    known = {slot.name: slot for slot in OBSERVATION_LAYOUT.slots}
+    components = offered.component_names
+    known = {slot.name: slot for slot in offered.slots}
     for slot in layout.slots:
         if known.get(slot.name) != slot:
             raise ConfigError(
@@ -68,8 +57,8 @@ def _indices(layout: Layout) -> np.ndarray:
     return np.array([components.index(name) for name in layout.component_names])
 
 
-def _all_finite(command: np.ndarray) -> bool:
-    return all(map(math.isfinite, command.tolist()))
+def _all_finite(values: Sequence[float]) -> bool:
+    return all(map(math.isfinite, values))
 
 
 def _place(estimate: Estimate) -> Setpoint:
@@ -87,7 +76,7 @@ class LoopStep:
     reason: str  # why the mode is not POLICY; "" if it is
     faults: tuple[str, ...]  # measurements and setpoints that were refused
     clocks: tuple[str, ...]  # sensors whose clock was found to have moved, and is followed
-    observation: np.ndarray | None  # (25,) OBSERVATION_LAYOUT
+    observation: np.ndarray | None  # of the rules' observer; None before all sensors have come
     policy_time: float  # s that the policy took; NaN where it did not run
 
 
@@ -96,45 +85,39 @@ class ControlLoop:
 
     Args:
         policy: the controller to step; its observation slots are found by name.
-        vehicle: limits of the commands.
-        parameters: gates, envelope and gains; replaced as a whole by `set_parameters`.
+        rules: of the vehicle.
+        parameters: gates and envelope; replaced, with the rules, by `set_parameters`.
     """
 
-    def __init__(
-        self, policy: Controller, vehicle: VehicleConfig, parameters: ControllerParameters
-    ):
+    def __init__(self, policy: Controller, rules: Rules, parameters: ControllerParameters):
         self.policy = policy
-        self._pick = _indices(policy.observation_layout)
-        if policy.command_layout != COMMAND_LAYOUT:
+        self._pick = _indices(policy.observation_layout, rules.observer.layout)
+        if policy.command_layout != rules.command.layout:
             raise ConfigError(
                 f"the policy commands {policy.command_layout.names}, "
-                f"this loop sends {COMMAND_LAYOUT.names}"
+                f"this loop sends {rules.command.layout.names}"
             )
-        max_rate = vehicle.autopilot.max_rate
-        self._low = (0.0, *(-rate for rate in max_rate))
-        self._high = (vehicle.max_thrust, *max_rate)
-        self._gate = InputGate(parameters.input_gate)
-        self._supervisor = Supervisor(parameters)
-        self._backup = GeometricController(parameters.backup)
-        self.set_parameters(parameters)
+        self._gate = InputGate(parameters.input_gate, (*rules.needs, *rules.watches))
+        self._supervisor = Supervisor(rules, parameters.envelope)
+        self.set_parameters(parameters, rules)
         self.reset()
 
-    def set_parameters(self, parameters: ControllerParameters) -> None:
-        """Take new parameters; the states of policy, gate and supervisor are kept."""
-        self.parameters = parameters
-        slew = parameters.output_gate
-        self._slew = (slew.max_thrust_slew, *[slew.max_rate_slew] * 3)
+    def set_parameters(self, parameters: ControllerParameters, rules: Rules) -> None:
+        """Take new parameters, and the rules made of them; what the loop remembers is kept.
+
+        The rules are of the same vehicle and have the backup of those before.
+        """
+        self.parameters, self.rules = parameters, rules
         self._gate.parameters = parameters.input_gate
-        self._supervisor.parameters = parameters
-        self._backup.gains = parameters.backup
+        self._supervisor.rules, self._supervisor.envelope = rules, parameters.envelope
 
     def reset(self) -> None:
-        """As before the first step: no measurement, zero state, hover as the last command."""
+        """As before the first step: no measurement, zero state, neutral as the last command."""
         self._gate.reset()
         self._supervisor.reset()
-        self._backup.reset()
+        self.rules.backup.reset()
         self.policy.reset()
-        self._previous = _HOVER
+        self._previous = self.rules.command.neutral
         self._mode = Mode.SILENT
         self._setpoint: Setpoint | None = None  # the newest that can be flown to
 
@@ -151,17 +134,16 @@ class ControlLoop:
         estimate = self._gate.update(frame, dt)
         if self._gate.clocks:
             self.policy.reset()
-            self._backup.reset()
+            self.rules.backup.reset()
             self._setpoint = None
         faults = self._gate.faults + self._take_setpoint(setpoint)
-        observation = None
-        cos_tilt = 1.0
+        situation = observation = None
         if estimate is not None:
             if self._setpoint is None:
                 self._setpoint = _place(estimate)
-            observation = self._observe(estimate, self._setpoint)
-            cos_tilt = float(observation[_COS_TILT])
-        mode, reason = self._supervisor.choose(estimate, cos_tilt, dt)
+            situation = self._situation(estimate, self._setpoint, frame)
+            observation = self.rules.observer(situation)
+        mode, reason = self._supervisor.choose(estimate, dt)
         policy_time = math.nan
         wanted = None
         if mode is Mode.POLICY:
@@ -174,11 +156,12 @@ class ControlLoop:
                 self._supervisor.report_fault(fault)
                 mode, reason = Mode.BACKUP, fault
         if mode in (Mode.BACKUP, Mode.DESCEND):
+            backup = self.rules.backup
             if self._mode is not mode:
-                self._backup.reset()
-            wanted = self._step_backup(observation, estimate, mode, dt)
+                backup.reset()
+            wanted = (backup.halt if mode is Mode.DESCEND else backup.step)(situation, dt)
             if not _all_finite(wanted):
-                self._backup.reset()
+                backup.reset()
                 reason = f"the backup commands {wanted}, expected finite values; {reason}"
                 mode = Mode.SILENT
         self._mode = mode
@@ -195,8 +178,8 @@ class ControlLoop:
         self._setpoint = setpoint
         return ()
 
-    def _observe(self, estimate: Estimate, setpoint: Setpoint) -> np.ndarray:
-        situation = Situation(
+    def _situation(self, estimate: Estimate, setpoint: Setpoint, frame: SensorFrame) -> Situation:
+        return Situation(
             pos_world=estimate.pos_world,
             quat_world_body=estimate.quat_world_body,
             vel_body=estimate.vel_body,
@@ -209,41 +192,30 @@ class ControlLoop:
             setpoint_acc_world=setpoint.acc_world.tolist(),
             setpoint_yaw=float(setpoint.yaw),
             previous_command=self._previous,
+            frame=frame,
         )
-        return observe(situation)
 
-    def _step_policy(self, observation: np.ndarray, dt: float) -> tuple[np.ndarray | None, str]:
+    def _step_policy(
+        self, observation: np.ndarray, dt: float
+    ) -> tuple[Sequence[float] | None, str]:
         try:
-            wanted = self.policy.step(observation[self._pick], dt)
+            wanted = [float(v) for v in self.policy.step(observation[self._pick], dt)]
         except Exception as error:  # whatever a policy raises, the vehicle must fly on
             return None, f"policy failed: {error}"
+        if len(wanted) != len(self._previous):
+            return None, f"policy commands {wanted}, expected {len(self._previous)} values"
         if not _all_finite(wanted):
             return None, f"policy commands {wanted}, expected finite values"
         return wanted, ""
 
-    def _step_backup(
-        self, observation: np.ndarray, estimate: Estimate, mode: Mode, dt: float
-    ) -> np.ndarray:
-        if mode is Mode.DESCEND:
-            observation = observation.copy()
-            observation[_POS] = 0.0
-            observation[_ACC] = 0.0
-            speed = self.parameters.backup.descend_speed
-            observation[_VEL] = [
-                -(speed * up) - v
-                for up, v in zip(observation[_UP].tolist(), estimate.vel_body, strict=True)
-            ]
-        return self._backup.step(observation, dt)
-
-    def _limit(self, wanted: np.ndarray, dt: float) -> Command:
+    def _limit(self, wanted: Sequence[float], dt: float) -> Command:
         """The command as sent: no faster change than the slew rate, no more than the limits."""
-        sent = []
+        rules, sent = self.rules, []
         for value, last, slew, low, high in zip(
-            wanted.tolist(), self._previous, self._slew, self._low, self._high, strict=True
+            wanted, self._previous, rules.slew, rules.low, rules.high, strict=True
         ):
             least, most = last - slew * dt, last + slew * dt
             value = least if value < least else most if value > most else value
             sent.append(low if value < low else high if value > high else value)
-        self._previous = sent
-        thrust, *ang_vel = sent
-        return Command(thrust, np.array(ang_vel))
+        self._previous = tuple(sent)
+        return Command(rules.command, self._previous)

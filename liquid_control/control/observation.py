@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from liquid_control.frames import Array, namespace, rotate_components, stack
-from liquid_control.structs import GRAVITY, Layout, Slot
+from liquid_control.structs import GRAVITY, CommandKind, Layout, SensorFrame, Slot
 
 
 class Situation(NamedTuple):
@@ -29,7 +28,8 @@ class Situation(NamedTuple):
     setpoint_vel_world: Array  # (3, *batch) m/s
     setpoint_acc_world: Array  # (3, *batch) m/s²
     setpoint_yaw: Array  # (*batch) rad
-    previous_command: Array  # (4, *batch), COMMAND_LAYOUT
+    previous_command: Array  # (c, *batch), of the vehicle's command kind
+    frame: SensorFrame | None = None  # of one vehicle: what else its sensors say
 
 
 def _to_body(s: Situation, x: Array, y: Array, z: Array):
@@ -63,21 +63,89 @@ def _heading(s: Situation):
     return _to_body(s, xp.cos(yaw), xp.sin(yaw), yaw * 0)
 
 
-# slot, and the function that gives its components
-_SLOTS: tuple[tuple[Slot, Callable[[Situation], Iterable[Array]]], ...] = (
-    (Slot("pos_error", 3, "m", "body"), _pos_error),
-    (Slot("vel_error", 3, "m/s", "body"), _vel_error),
-    (Slot("acc_setpoint", 3, "m/s^2", "body"), _acc_setpoint),
-    (Slot("up", 3, "1", "body"), _up),
-    (Slot("heading", 3, "1", "body"), _heading),
-    (Slot("ang_vel", 3, "rad/s", "body"), lambda s: s.ang_vel_body),
-    (Slot("specific_force", 3, "m/s^2", "body"), lambda s: s.specific_force_body),
-    (Slot("previous_thrust", 1, "m/s^2", "body"), lambda s: s.previous_command[:1]),
-    (Slot("previous_ang_vel", 3, "rad/s", "body"), lambda s: s.previous_command[1:]),
-)
+Function = Callable[[Situation], Iterable[Array]]
 
-OBSERVATION_LAYOUT = Layout(tuple(slot for slot, _ in _SLOTS))
-_FUNCTIONS = {slot.name: function for slot, function in _SLOTS}
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a slot, what gives its components, and the vehicles it serves."""
+
+    slot: Slot
+    function: Function
+    vehicles: frozenset[str] | None = None  # kinds of vehicle; None: all
+
+
+_TABLE = [
+    Row(Slot("pos_error", 3, "m", "body"), _pos_error),
+    Row(Slot("vel_error", 3, "m/s", "body"), _vel_error),
+    Row(Slot("acc_setpoint", 3, "m/s^2", "body"), _acc_setpoint),
+    Row(Slot("up", 3, "1", "body"), _up),
+    Row(Slot("heading", 3, "1", "body"), _heading),
+    Row(Slot("ang_vel", 3, "rad/s", "body"), lambda s: s.ang_vel_body),
+    Row(Slot("specific_force", 3, "m/s^2", "body"), lambda s: s.specific_force_body),
+]
+
+
+def register_slot(slot: Slot, function: Function, vehicles: Iterable[str] | None = None) -> Row:
+    """Add a row to the table, for the named kinds of vehicle or for all.
+
+    A loop offers the slots that are there when its vehicle's rules are built.
+
+    Raises:
+        ValueError: if there is a slot of that name.
+    """
+    if any(row.slot.name == slot.name for row in _TABLE):
+        raise ValueError(f"there is an observation slot {slot.name!r} already")
+    row = Row(slot, function, None if vehicles is None else frozenset(vehicles))
+    _TABLE.append(row)
+    return row
+
+
+def forget_slot(row: Row) -> None:
+    """Take back a `register_slot`."""
+    _TABLE.remove(row)
+
+
+def _previous(command: CommandKind, slot: Slot) -> Row:
+    part = command.layout[slot.name]
+    own = Slot(f"previous_{slot.name}", slot.size, slot.unit, slot.frame)
+    return Row(own, lambda s: s.previous_command[part])
+
+
+class Observer:
+    """Computes the slots of one layout; the same for one vehicle and for a batch."""
+
+    def __init__(self, rows: Iterable[Row]):
+        self.rows = tuple(rows)
+        self.layout = Layout(tuple(row.slot for row in self.rows))
+        self._functions = tuple(row.function for row in self.rows)
+
+    def __call__(self, situation: Situation) -> Array:
+        """The observation ``(layout.size, *batch)`` in SI units."""
+        parts: list[Array] = []
+        for function in self._functions:
+            parts.extend(function(situation))
+        return stack(parts[0], *parts)
+
+    def select(self, names: Iterable[str]) -> Observer:
+        """The observer of the named slots, in the given order.
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        rows = {row.slot.name: row for row in self.rows}
+        names = tuple(names)
+        unknown = [name for name in names if name not in rows]
+        if unknown:
+            raise ValueError(f"unknown observation slots {unknown}, expected some of {list(rows)}")
+        return Observer(rows[name] for name in names)
+
+
+def observer_of(vehicle: str, command: CommandKind) -> Observer:
+    """All that a kind of vehicle with this kind of command can observe: the table, then the last
+    command, a slot ``previous_*`` for each of its own."""
+    rows = [row for row in _TABLE if row.vehicles is None or vehicle in row.vehicles]
+    return Observer((*rows, *(_previous(command, slot) for slot in command.layout.slots)))
 
 
 def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> tuple[Array, Array, Array]:
@@ -90,19 +158,10 @@ def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> tuple[Array, 
     return x + dx * share, y + dy * share, z + dz * share
 
 
-def layout_of(names: tuple[str, ...]) -> Layout:
-    """The layout of the named slots, in the given order. Raises `ValueError` for unknown names."""
-    slots = {slot.name: slot for slot in OBSERVATION_LAYOUT.slots}
-    unknown = [name for name in names if name not in slots]
-    if unknown:
-        raise ValueError(f"unknown observation slots {unknown}, expected some of {list(slots)}")
-    return Layout(tuple(slots[name] for name in names))
-
-
-def hover_observation(layout: Layout) -> np.ndarray:
-    """The observation ``(layout.size,)`` of a vehicle that hovers at its setpoint."""
+def at_rest(command: CommandKind) -> Situation:
+    """The situation of one vehicle that rests, level, at its setpoint, with a neutral command."""
     zero = (0.0, 0.0, 0.0)
-    hovering = Situation(
+    return Situation(
         pos_world=zero,
         quat_world_body=(0.0, 0.0, 0.0, 1.0),
         vel_body=zero,
@@ -112,14 +171,5 @@ def hover_observation(layout: Layout) -> np.ndarray:
         setpoint_vel_world=zero,
         setpoint_acc_world=zero,
         setpoint_yaw=0.0,
-        previous_command=(GRAVITY, 0.0, 0.0, 0.0),
+        previous_command=command.neutral,
     )
-    return observe(hovering, layout)
-
-
-def observe(situation: Situation, layout: Layout = OBSERVATION_LAYOUT) -> Array:
-    """The observation ``(layout.size, *batch)`` in SI units."""
-    parts: list[Array] = []
-    for name in layout.names:
-        parts.extend(_FUNCTIONS[name](situation))
-    return stack(parts[0], *parts)

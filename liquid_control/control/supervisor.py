@@ -1,21 +1,25 @@
-"""Who flies: the policy, the backup controller, a descent, or nobody.
+"""Who flies: the policy, the backup controller, a halt, or nobody.
 
 | situation | mode |
 |---|---|
 | all well | POLICY |
 | policy failed, envelope left, step too long; until `recovery_time` has passed without | BACKUP |
-| odometry too old: level and descend on the IMU | DESCEND |
-| IMU too old, or no measurement yet: send nothing, the autopilot's own failsafe acts | SILENT |
+| a sensor too old that the rules watch (odometry): the backup halts, i.e. descends | DESCEND |
+| one too old that they need (IMU), or none yet: the autopilot's own failsafe acts | SILENT |
 | the loop: the backup gives no finite command, or a step has no length in time | SILENT |
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import Enum
 
 from liquid_control.control.gate import Estimate
-from liquid_control.parameters import ControllerParameters
+from liquid_control.control.rules import Rules
+from liquid_control.parameters import EnvelopeParameters
+
+_WORDS = {"imu": "IMU"}  # for people, where the name of a sensor is no word
 
 
 class Mode(str, Enum):
@@ -30,8 +34,8 @@ class Mode(str, Enum):
 class Supervisor:
     """Chooses the mode of each step; a fault acts at once, recovery takes `recovery_time`."""
 
-    def __init__(self, parameters: ControllerParameters):
-        self.parameters = parameters
+    def __init__(self, rules: Rules, envelope: EnvelopeParameters):
+        self.rules, self.envelope = rules, envelope
         self.reset()
 
     def reset(self) -> None:
@@ -44,29 +48,29 @@ class Supervisor:
         self._since_fault = 0.0
         self._last_fault = reason
 
-    def choose(self, estimate: Estimate | None, cos_tilt: float, dt: float) -> tuple[Mode, str]:
+    def choose(self, estimate: Estimate | None, dt: float) -> tuple[Mode, str]:
         """Mode and reason (empty in POLICY) for this step, ``dt`` seconds after the last."""
-        gate, envelope = self.parameters.input_gate, self.parameters.envelope
+        rules, envelope = self.rules, self.envelope
         self._since_fault += dt
         if estimate is None:
-            return Mode.SILENT, "waiting for IMU and odometry"
-        if estimate.imu_age > gate.max_imu_age:
-            return Mode.SILENT, (
-                f"IMU {estimate.imu_age * 1e3:.0f} ms old, limit {gate.max_imu_age * 1e3:.0f} ms"
-            )
-        if estimate.odometry_age > gate.max_odometry_age:
-            return Mode.DESCEND, (
-                f"odometry {estimate.odometry_age * 1e3:.0f} ms old, "
-                f"limit {gate.max_odometry_age * 1e3:.0f} ms"
-            )
+            sensors = (*rules.needs, *rules.watches)
+            return Mode.SILENT, f"waiting for {' and '.join(_WORDS.get(s, s) for s in sensors)}"
+        for limits, mode in ((rules.needs, Mode.SILENT), (rules.watches, Mode.DESCEND)):
+            if stale := _stale(estimate.ages, limits):
+                return mode, stale
         if dt > envelope.max_dt:
             self.report_fault(f"step of {dt * 1e3:.0f} ms, limit {envelope.max_dt * 1e3:.0f} ms")
-        ang_vel = math.hypot(*estimate.ang_vel_body)
-        if ang_vel > envelope.max_ang_vel:
-            self.report_fault(f"body rate {ang_vel:.1f} rad/s, limit {envelope.max_ang_vel:.1f}")
-        if envelope.max_tilt < math.pi and cos_tilt < math.cos(envelope.max_tilt):
-            tilt = math.acos(min(max(cos_tilt, -1.0), 1.0))
-            self.report_fault(f"tilt {tilt:.2f} rad, limit {envelope.max_tilt:.2f}")
+        if left := rules.left_envelope(estimate):
+            self.report_fault(left)
         if self._since_fault < envelope.recovery_time or self._since_fault == 0.0:
             return Mode.BACKUP, self._last_fault
         return Mode.POLICY, ""
+
+
+def _stale(ages: Mapping[str, float], limits: Mapping[str, float]) -> str:
+    """The first sensor that is older than its limit, in words; "" if none is."""
+    for sensor, limit in limits.items():
+        if ages[sensor] > limit:
+            word = _WORDS.get(sensor, sensor)
+            return f"{word} {ages[sensor] * 1e3:.0f} ms old, limit {limit * 1e3:.0f} ms"
+    return ""

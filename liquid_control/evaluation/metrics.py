@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.structs import COMMAND_LAYOUT, FlightLog
+from liquid_control.structs import RATES_THRUST, FlightLog
 
 SETTLE_RADIUS = 0.1  # m
 SETTLE_HOLD = 1.0  # s
@@ -205,8 +205,8 @@ def _effort(
     if not len(sent):
         return (None, None), (None, None)
     results = []
-    for name in COMMAND_LAYOUT.names:
-        part = sent[:, COMMAND_LAYOUT[name]]
+    for name in RATES_THRUST.layout.names:
+        part = sent[:, RATES_THRUST.layout[name]]
         rms = np.sqrt(np.mean(np.sum(part**2, axis=1)))
         variation = np.linalg.norm(np.diff(part, axis=0), axis=1).sum() / duration
         results.append((float(rms), float(variation)))

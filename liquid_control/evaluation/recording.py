@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
 from liquid_control.frames import rotate
-from liquid_control.structs import FlightLog
-
-TRUTH, SETPOINT, WIND = "/ground_truth/odom", "/setpoint/trajectory", "/wind"
-ROTOR_SPEEDS, COMMAND = "/rotor_speeds", "/cmd/rates_thrust"
-NEURONS, STEP = "/controller/neurons", "/controller/step"
-DIAGNOSTICS = "/diagnostics"
-POLICY_US = "policy_us"  # a value of STEP
-_TOPICS = (
-    TRUTH, SETPOINT, WIND, ROTOR_SPEEDS, COMMAND, NEURONS, STEP, DIAGNOSTICS
-)  # fmt: skip
+from liquid_control.structs import COMMAND_KINDS, CommandKind, FlightLog
 
 
 def _xyz(v: Any) -> tuple[float, float, float]:
@@ -33,86 +26,97 @@ def _truth(m: Any) -> tuple[float, ...]:
     )  # fmt: skip
 
 
+def _command(kind: CommandKind) -> Callable[[Any], tuple[float, ...]]:
+    fields = [attrgetter(place) for place in kind.twist]
+    return lambda m: tuple(field(m.twist) for field in fields)
+
+
 _READ: dict[str, Callable[[Any], tuple[float, ...]]] = {
-    TRUTH: _truth,
-    SETPOINT: lambda m: _xyz(m.points[0].transforms[0].translation),
-    WIND: lambda m: _xyz(m.vector),
-    ROTOR_SPEEDS: lambda m: tuple(m.velocity),
-    COMMAND: lambda m: (m.twist.linear.z, *_xyz(m.twist.angular)),
-    NEURONS: lambda m: tuple(m.data),
+    wire.GROUND_TRUTH: _truth,
+    wire.SETPOINT_TRAJECTORY: lambda m: _xyz(m.points[0].transforms[0].translation),
+    wire.WIND: lambda m: _xyz(m.vector),
+    wire.ACTUATORS: lambda m: tuple(m.velocity),
+    wire.NEURONS: lambda m: tuple(m.data),
 }
 
 
 def _stamp(message: Any) -> int:
     """The message's stamp in ns; a labelled row has it in the label of its first axis."""
     if hasattr(message, "layout"):
-        return int(message.layout.dim[0].label.split()[1])
+        return wire.stamp_of(message.layout.dim[0].label)
     return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
 
 
 def _names(message: Any) -> tuple[str, ...]:
     """The names of a labelled row's values."""
-    return tuple(message.layout.dim[1].label.split())
+    return wire.names_of(message.layout.dim[1].label)
 
 
 class _Recording:
     """The messages of a file by topic and stamp; of several with one stamp the first counts."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, namespace: str):
         try:
             from mcap.exceptions import McapError
             from mcap.reader import make_reader
             from mcap_ros2.decoder import DecoderFactory
         except ModuleNotFoundError:
             raise missing_packages("ros", ["mcap-ros2-support"]) from None
-        names = (*_READ, POLICY_US)
+        commands = {wire.command_topic(k.name): _command(k) for k in COMMAND_KINDS.values()}
+        self._read = {**_READ, **commands}
+        names = (*self._read, wire.POLICY_US)
         self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
         self._modes: dict[int, str] = {}
+        self._namespace = namespace
         self.neuron_names: tuple[str, ...] = ()
         self.late: list[int] = []  # a stamp for each step that began late
         self.controller: dict[str, str] = {}
         self.flight: dict[str, str] = {}
+        topics = {
+            wire.resolve(namespace, topic): topic
+            for topic in (*self._read, wire.STEP, wire.DIAGNOSTICS)
+        }
         try:
             with path.open("rb") as stream:
                 reader = make_reader(stream, decoder_factories=[DecoderFactory()])
-                for item in reader.iter_decoded_messages(_TOPICS, log_time_order=False):
-                    self._take(item.channel.topic, item.decoded_message)
+                for item in reader.iter_decoded_messages(tuple(topics), log_time_order=False):
+                    self._take(topics[item.channel.topic], item.decoded_message)
         except OSError as error:
             raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
         except McapError as error:
             raise ConfigError(f"{path}: not a whole MCAP file: {error}") from None
 
     def _take(self, topic: str, message: Any) -> None:
-        if topic == DIAGNOSTICS:
+        if topic == wire.DIAGNOSTICS:
             self._take_diagnostics(message)
-        elif topic == STEP:
+        elif topic == wire.STEP:
             self._take_step(message)
         else:
-            self._rows[topic].setdefault(_stamp(message), _READ[topic](message))
-            if topic == NEURONS:
+            self._rows[topic].setdefault(_stamp(message), self._read[topic](message))
+            if topic == wire.NEURONS:
                 self.neuron_names = _names(message)
 
     def _take_step(self, message: Any) -> None:
         stamp = _stamp(message)
         values = dict(zip(_names(message), message.data, strict=True))
-        (modes,) = (name for name in values if name.startswith("mode:"))
-        mode = modes.removeprefix("mode:").split("|")[int(values[modes])]
-        self._modes.setdefault(stamp, mode)
-        self._rows[POLICY_US].setdefault(stamp, (values["policy_us"],))
-        if values["missed_ticks"]:
+        (modes,) = (name for name in values if wire.modes_of(name))
+        self._modes.setdefault(stamp, wire.modes_of(modes)[int(values[modes])])
+        self._rows[wire.POLICY_US].setdefault(stamp, (values[wire.POLICY_US],))
+        if values[wire.MISSED_TICKS]:
             self.late.append(stamp)
 
     def _take_diagnostics(self, message: Any) -> None:
         for status in message.status:
+            name = wire.StatusName.parse(status.name)
             values = {pair.key: pair.value for pair in status.values}
-            if status.name.endswith("control loop"):
+            if name.namespace == self._namespace and name.about == wire.CONTROL_LOOP:
                 self.controller = values
-            elif status.name.endswith("flight"):
+            elif name.namespace == self._namespace and name.about == wire.FLIGHT:
                 self.flight = values
 
     def stamps(self) -> np.ndarray:
         """Of every step that the world sent, ns."""
-        return np.array(sorted(self._rows[TRUTH]))
+        return np.array(sorted(self._rows[wire.GROUND_TRUTH]))
 
     def modes(self, stamps: np.ndarray) -> np.ndarray:
         """The mode at each stamp: the newest; silent before the first."""
@@ -138,28 +142,30 @@ class _Recording:
         )
 
 
-def read_flight(path: str | Path) -> FlightLog:
-    """The flight that a recorder wrote, a row for each step that the world sent.
+def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
+    """The flight that a recorder in ``namespace`` wrote, a row for each step that the world sent.
 
     Raises:
         ConfigError: for a file that can't be read, is not whole, or holds no flight.
     """
     path = Path(path)
-    recording = _Recording(path)
+    recording = _Recording(path, namespace)
     stamps = recording.stamps()
     if not len(stamps) or not recording.flight or not recording.controller:
         raise ConfigError(
-            f"{path}: holds no flight: expected {TRUTH} and the status of simulator and "
-            f"controller on {DIAGNOSTICS}"
+            f"{path}: holds no flight: expected {wire.GROUND_TRUTH} and the status of simulator "
+            f"and controller on {wire.DIAGNOSTICS}"
         )
     steps = int(recording.flight["steps"])
-    if recording.flight["state"] == "over" and len(stamps) != steps:
+    if recording.flight[wire.STATE] == wire.OVER and len(stamps) != steps:
         raise ConfigError(f"{path}: holds {len(stamps)} of the {steps} steps of the flight")
-    truth = recording.column(TRUTH, stamps, 13)
+    truth = recording.column(wire.GROUND_TRUTH, stamps, 13)
     pos, quat, vel_body, ang_vel = np.split(truth, (3, 7, 10), axis=1)
     neuron_names = recording.neuron_names
     mode = recording.modes(stamps)
-    command = recording.held_column(COMMAND, stamps, 4)
+    kind = COMMAND_KINDS[recording.controller["command"]]
+    topic = wire.command_topic(kind.name)
+    command = recording.held_column(topic, stamps, kind.layout.size)
     command[mode == "silent"] = np.nan
     flight, controller = recording.flight, recording.controller
     return FlightLog(
@@ -168,13 +174,13 @@ def read_flight(path: str | Path) -> FlightLog:
         quat_world_body=quat,
         vel_world=rotate(quat.T, vel_body.T).T,
         ang_vel_body=ang_vel,
-        setpoint_pos_world=recording.column(SETPOINT, stamps, 3),
-        wind_world=recording.column(WIND, stamps, 3),
-        rotor_speed=recording.column(ROTOR_SPEEDS, stamps, 4),
+        setpoint_pos_world=recording.column(wire.SETPOINT_TRAJECTORY, stamps, 3),
+        wind_world=recording.column(wire.WIND, stamps, 3),
+        rotor_speed=recording.column(wire.ACTUATORS, stamps, 4),
         command=command,
         mode=mode,
-        neurons=recording.held_column(NEURONS, stamps, len(neuron_names)),
-        step_us=recording.column(POLICY_US, stamps, 1)[:, 0],
+        neurons=recording.held_column(wire.NEURONS, stamps, len(neuron_names)),
+        step_us=recording.column(wire.POLICY_US, stamps, 1)[:, 0],
         neuron_names=neuron_names,
         world=flight["world"],
         policy=controller["policy"],

@@ -16,30 +16,30 @@ import sys
 import time
 from collections.abc import Sequence
 
-import numpy as np
 from rclpy.context import Context
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from liquid_control import wire
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.control.supervisor import Mode
 from liquid_control.nodes import conversions, interface
-from liquid_control.nodes.diagnostics import ACTIVE, INACTIVE, LoopDiagnostics
+from liquid_control.nodes.diagnostics import LoopDiagnostics
 from liquid_control.nodes.inbox import Inbox
 from liquid_control.nodes.inputs import Inputs
-from liquid_control.nodes.parameters import declare_parameters, on_parameters
+from liquid_control.nodes.parameters import declare_parameters, given, on_parameters
 from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.nodes.rate import FixedRate, RosSleeper, Tick, sleep_until_steady
 from liquid_control.parameters import ControllerParameters
-from liquid_control.runtime.catalogue import make_controller, set_gains
-from liquid_control.structs import GRAVITY, Command, SensorFrame
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.runtime.catalogue import make_controller, make_loop, set_parameters
+from liquid_control.structs import SensorFrame
+from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
 _MODES = tuple(Mode)
 _STEP_NAMES = (
-    *("policy_us", "lateness_us", "missed_ticks"),
-    "mode:" + "|".join(mode.value for mode in _MODES),
+    *(wire.POLICY_US, wire.LATENESS_US, wire.MISSED_TICKS),
+    wire.modes_name(tuple(mode.value for mode in _MODES)),
 )
 _DIAGNOSTICS_PERIOD = 0.5  # s
 _WARM_UP = 500_000  # ns before a tick, when the policy is brought back into the caches
@@ -59,8 +59,10 @@ class ControllerNode(LifecycleNode):
             "controller", context=context, automatically_declare_parameters_from_overrides=True
         )
         self._finish = finish
-        self._config = declare_parameters(self, ControllerParameters)
-        on_parameters(self, ControllerParameters, self._set_parameters)
+        self._vehicle = load_vehicle(given(self, "vehicle", ControllerParameters().vehicle))
+        self._kind = kind_of(self._vehicle)
+        self._config = declare_parameters(self, self._kind.parameters)
+        on_parameters(self, self._kind.parameters, self._set_parameters)
         self._loop: ControlLoop | None = None
         self._worker: Worker | None = None  # while active
         # Who begins to listen is told at once: simulator and recorder wait for it.
@@ -92,8 +94,8 @@ class ControllerNode(LifecycleNode):
         """Load and check the policy; fails, with the reason in the log, if it can't be flown."""
         parameters = self._config
         try:
-            policy, metadata = make_controller(parameters.policy, parameters)
-            self._loop = ControlLoop(policy, load_vehicle(parameters.vehicle), parameters)
+            policy, metadata = make_controller(parameters.policy, self._vehicle, parameters)
+            self._loop = make_loop(policy, self._vehicle, parameters)
         except ConfigError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
@@ -101,7 +103,7 @@ class ControllerNode(LifecycleNode):
         sending = interface.sending_qos(parameters.lockstep)
         self._command, self._silent, self._neurons, self._step_row = (
             self.create_publisher(topic.type, topic.name, sending)
-            for topic in interface.FROM_CONTROLLER
+            for topic in interface.from_controller(self._kind.command)
         )
         return super().on_configure(state)
 
@@ -148,7 +150,8 @@ class ControllerNode(LifecycleNode):
             return
         self._worker.stop()
         self._worker = None
-        neutral = Command(GRAVITY, np.zeros(3))
+        command = self._kind.command
+        neutral = command.command(*command.neutral)
         self._command.publish(conversions.command_to_msg(neutral, self._inputs.stamp or 0))
         self._publish_diagnostics()
         self._inbox.close()
@@ -227,29 +230,29 @@ class ControllerNode(LifecycleNode):
     def _set_parameters(self, parameters: ControllerParameters) -> None:
         self._config = parameters
         if self._loop is not None:
-            set_gains(self._config.policy, self._loop.policy, parameters)
-            self._loop.set_parameters(parameters)
+            set_parameters(parameters.policy, self._loop, self._vehicle, parameters)
 
     def _make_diagnostics(self) -> LoopDiagnostics:
         parameters = self._config
         return LoopDiagnostics(
-            f"{self.get_name()}: {interface.CONTROL_LOOP}",
+            wire.StatusName(self.get_fully_qualified_name(), wire.CONTROL_LOOP),
             {
                 "policy": parameters.policy,
                 "vehicle": parameters.vehicle,
+                "command": self._kind.command.name,
                 "control_rate": parameters.control_rate,
             },
         )
 
     def _publish_diagnostics(self) -> None:
-        state = ACTIVE if self._worker is not None else INACTIVE
+        state = wire.ACTIVE if self._worker is not None else wire.INACTIVE
         self._diagnostics_publisher.publish(
             self._diagnostics.to_msg(state, self._other_commanders())
         )
 
     def _other_commanders(self) -> str:
         """Who else publishes commands, in words; "" if nobody."""
-        topic = self.resolve_topic_name(interface.COMMAND.name)
+        topic = self.resolve_topic_name(interface.command_topic(self._kind.command).name)
         own = self._loop is not None  # the publisher lives as long as the loop
         others = self.count_publishers(topic) - own
         return f"{others} other publisher(s) on {topic}" if others > 0 else ""

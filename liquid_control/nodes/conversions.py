@@ -8,6 +8,8 @@ and so is a setpoint that can't be flown to.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -26,9 +28,10 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
+from liquid_control import wire
 from liquid_control.control.gate import setpoint_fault
 from liquid_control.frames import quat_from_yaw, yaw_from_quat
-from liquid_control.structs import Command, ImuSample, OdometrySample, Setpoint
+from liquid_control.structs import Command, CommandKind, ImuSample, OdometrySample, Setpoint
 
 WORLD_FRAME = "odom"
 BODY_FRAME = "base_link"
@@ -181,20 +184,22 @@ def setpoint_to_msg(setpoint: Setpoint, stamp: int) -> MultiDOFJointTrajectory:
     )
 
 
-def command_from_msg(msg: TwistStamped, body_frame: str = BODY_FRAME) -> Command:
-    """Body rates and collective thrust; not finite is refused."""
+def command_from_msg(msg: TwistStamped, kind: CommandKind, body_frame: str = BODY_FRAME) -> Command:
+    """The command of a kind that a twist carries; not finite is refused."""
     _check_frame("command", msg.header.frame_id, body_frame)
-    command = Command(msg.twist.linear.z, _vector(msg.twist.angular))
-    if not np.isfinite([command.thrust, *command.ang_vel_body]).all():
+    values = tuple(map(attrgetter(*kind.twist), [msg.twist]))
+    command = Command(kind, values[0] if len(kind.twist) > 1 else values)
+    if not all(map(math.isfinite, command.values)):
         raise ValueError("command: not finite")
     return command
 
 
 def command_to_msg(command: Command, stamp: int) -> TwistStamped:
-    """The answer to the odometry of ``stamp``."""
+    """The answer to ``stamp`` ns; `wire` says which that is."""
     msg = TwistStamped(header=header_to_msg(stamp, BODY_FRAME))
-    msg.twist.linear.z = float(command.thrust)
-    msg.twist.angular = _vector_to_msg(command.ang_vel_body)
+    for place, value in zip(command.kind.twist, command.values, strict=True):
+        vector, axis = place.split(".")
+        setattr(getattr(msg.twist, vector), axis, float(value))
     return msg
 
 
@@ -205,12 +210,12 @@ def wind_to_msg(wind_world: np.ndarray, stamp: int) -> Vector3Stamped:
     )
 
 
-def rotor_speeds_to_msg(rotor_speed: np.ndarray, stamp: int) -> JointState:
-    """Speed of each rotor, rad/s."""
+def actuators_to_msg(names: Sequence[str], states: Sequence[float], stamp: int) -> JointState:
+    """State of each actuator, in the unit that its name says."""
     return JointState(
         header=header_to_msg(stamp, BODY_FRAME),
-        name=[f"rotor_{i}" for i in range(len(rotor_speed))],
-        velocity=[float(speed) for speed in rotor_speed],
+        name=list(names),
+        velocity=[float(state) for state in states],
     )
 
 
@@ -220,12 +225,11 @@ def clock_to_msg(stamp: int) -> Clock:
 
 
 def labelled_row(stamp: int, names: tuple[str, ...], values: np.ndarray) -> Float32MultiArray:
-    """One row of named values at ``stamp``: axis 0 is labelled ``stamp_ns N``, axis 1 with the
-    names, separated by blanks."""
+    """One row of named values at ``stamp``; for the labels see `wire`."""
     size = len(names)
     axes = [
-        MultiArrayDimension(label=f"stamp_ns {stamp}", size=1, stride=size),
-        MultiArrayDimension(label=" ".join(names), size=size, stride=size),
+        MultiArrayDimension(label=wire.stamp_label(stamp), size=1, stride=size),
+        MultiArrayDimension(label=wire.names_label(names), size=size, stride=size),
     ]
     return Float32MultiArray(
         layout=MultiArrayLayout(dim=axes, data_offset=0), data=[float(v) for v in values]

@@ -12,12 +12,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from liquid_control.control.loop import LoopStep
 from liquid_control.control.supervisor import Mode
 from liquid_control.nodes.conversions import header_to_msg
-from liquid_control.nodes.interface import CONTROL_LOOP, FLIGHT
 from liquid_control.nodes.rate import Tick
 from liquid_control.structs import SensorFrame
-
-ACTIVE, INACTIVE = "active", "inactive"  # value of "state" in the status of a controller
-OVER = "over"  # the same of a simulator
+from liquid_control.wire import ACTIVE, CONTROL_LOOP, FLIGHT, OVER, STATE, StatusName
 
 _LEVEL = {
     Mode.POLICY: DiagnosticStatus.OK,
@@ -28,35 +25,40 @@ _LEVEL = {
 
 
 def status_to_msg(
-    stamp: int, name: str, level: bytes, message: str, values: dict[str, object]
+    stamp: int, name: StatusName, level: bytes, message: str, values: dict[str, object]
 ) -> DiagnosticArray:
     """One status with its values as text."""
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    status = DiagnosticStatus(level=level, name=name, message=message, values=pairs)
+    status = DiagnosticStatus(level=level, name=str(name), message=message, values=pairs)
     return DiagnosticArray(header=header_to_msg(stamp, ""), status=[status])
 
 
-def is_active_controller(message: DiagnosticArray) -> bool:
-    """Whether this is the word of a controller that is ready to step."""
-    return _says(message, CONTROL_LOOP, ACTIVE)
+# All vehicles speak on one topic: only the words of a node's own namespace are for it.
 
 
-def is_from_simulator(message: DiagnosticArray) -> bool:
-    """Whether a simulator speaks."""
-    return any(status.name.endswith(FLIGHT) for status in message.status)
+def is_active_controller(message: DiagnosticArray, namespace: str) -> bool:
+    """Whether this is the word of the namespace's controller that it is ready to step."""
+    return _says(message, namespace, CONTROL_LOOP, ACTIVE)
 
 
-def is_flight_over(message: DiagnosticArray) -> bool:
-    """Whether this is the last word of a simulator."""
-    return _says(message, FLIGHT, OVER)
+def is_from_simulator(message: DiagnosticArray, namespace: str) -> bool:
+    """Whether the namespace's simulator speaks."""
+    return _says(message, namespace, FLIGHT)
 
 
-def _says(message: DiagnosticArray, name: str, state: str) -> bool:
-    return any(
-        status.name.endswith(name)
-        and any(pair.key == "state" and pair.value == state for pair in status.values)
-        for status in message.status
-    )
+def is_flight_over(message: DiagnosticArray, namespace: str) -> bool:
+    """Whether this is the last word of the namespace's simulator."""
+    return _says(message, namespace, FLIGHT, OVER)
+
+
+def _says(message: DiagnosticArray, namespace: str, about: str, state: str | None = None) -> bool:
+    for status in message.status:
+        name = StatusName.parse(status.name)
+        if name.about == about and name.namespace == namespace:
+            values = {pair.key: pair.value for pair in status.values}
+            if state is None or values.get(STATE) == state:
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +70,19 @@ class _Moment:
 
 def _moment_values(moment: _Moment) -> dict[str, object]:
     step, frame = moment.step, moment.frame
-    return {
-        "mode": step.mode.value,
-        "reason": step.reason,
-        "imu_age_ms": f"{frame.imu_age * 1e3:.1f}",
-        "odometry_age_ms": f"{frame.odometry_age * 1e3:.1f}",
+    readings = {"imu": frame.imu, "odometry": frame.odometry, "image": frame.image, **frame.others}
+    ages = {
+        f"{sensor}_age_ms": f"{reading.age * 1e3:.1f}"
+        for sensor, reading in readings.items()
+        if reading is not None
     }
+    return {"mode": step.mode.value, "reason": step.reason, **ages}
 
 
 class LoopDiagnostics:
     """Counts and times the steps of a control loop; written by its thread, read by another."""
 
-    def __init__(self, name: str, fixed: dict[str, object], window: int = 1000):
+    def __init__(self, name: StatusName, fixed: dict[str, object], window: int = 1000):
         self._name, self._fixed = name, fixed
         self._lock = threading.Lock()
         self._step_times: deque[float] = deque(maxlen=window)
@@ -131,7 +134,7 @@ class LoopDiagnostics:
         """
         with self._lock:
             moment = self._moment
-            values: dict[str, object] = {"state": state, **self._fixed}
+            values: dict[str, object] = {STATE: state, **self._fixed}
             values |= {"steps": self.steps, "late_ticks": self.late, "silent_steps": self.silent}
             for name, times in (
                 ("step_us", self._step_times),

@@ -9,7 +9,7 @@ from typing import Any
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.inbox import Inbox, Reader, take_newest
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import ImuSample, OdometrySample, SensorFrame, Setpoint
+from liquid_control.structs import ImuSample, OdometrySample, Reading, SensorFrame, Setpoint
 
 
 class Inputs:
@@ -20,8 +20,7 @@ class Inputs:
 
     Attributes:
         setpoint: where the vehicle should be; ``None`` until one has come.
-        stamp: ns, what a command answers: the newest IMU sample in real time, the step in
-            lockstep; ``None`` before the first.
+        stamp: ns, what a command answers, see `wire`; ``None`` before the first.
     """
 
     def __init__(
@@ -65,8 +64,10 @@ class Inputs:
         ):
             if (taken := take_newest(reader)) is not None:
                 self._accept(take_in, taken[0])
+        imu, odometry = self._imu, self._odometry
         return SensorFrame(
-            self._imu, self._odometry, now - self._imu_arrival, now - self._odometry_arrival
+            None if imu is None else Reading(imu, now - self._imu_arrival),
+            None if odometry is None else Reading(odometry, now - self._odometry_arrival),
         )
 
     # Lockstep

@@ -6,15 +6,15 @@ common_interfaces are used.
 | topic | stamp | meaning |
 |---|---|---|
 | imu/data, odom, setpoint/trajectory | of the sample | what the controller steps on |
-| cmd/rates_thrust | of the IMU sample it answers | body rates and collective thrust / mass |
+| cmd/<kind>, e.g. cmd/rates_thrust | see `wire` | the command, as its kind says |
 | cmd/silent | as above | lockstep only: no command for this stamp, and why |
 | ground_truth/odom, wind, rotor_speeds | of the state | what the simulated world knows |
 | controller/neurons, controller/step | as the command, in the first label | one row a step |
 
 *Lockstep.* For step k the simulator sends one message on each of imu/data, odom and
 setpoint/trajectory (odom repeats the older sample where none is new). The controller steps once it
-holds all three, and answers the IMU's stamp with either `cmd/rates_thrust` or, where the
-supervisor sends nothing, `cmd/silent`. The answer, not the passing of time, moves the world on, so
+holds all three, and answers the step with either a command or, where the supervisor sends nothing,
+`cmd/silent`. The answer, not the passing of time, moves the world on, so
 a seed gives the same flight bit for bit. Only a controller that is gone is given up after
 `answer_timeout`; that is counted and named in the diagnostics. In real time silence is silence:
 nothing is published, and the autopilot's own failsafe acts.
@@ -34,6 +34,9 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float32MultiArray, Header
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
+from liquid_control import wire
+from liquid_control.structs import CommandKind
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -43,27 +46,32 @@ class Topic:
     type: Any
 
 
-IMU = Topic("imu/data", Imu)
-ODOMETRY = Topic("odom", Odometry)
-SETPOINT_POSE = Topic("setpoint/pose", PoseStamped)
-SETPOINT_TRAJECTORY = Topic("setpoint/trajectory", MultiDOFJointTrajectory)
-COMMAND = Topic("cmd/rates_thrust", TwistStamped)
-SILENT = Topic("cmd/silent", Header)
-NEURONS = Topic("controller/neurons", Float32MultiArray)
-STEP = Topic("controller/step", Float32MultiArray)
-GROUND_TRUTH = Topic("ground_truth/odom", Odometry)
-WIND = Topic("wind", Vector3Stamped)
-ROTOR_SPEEDS = Topic("rotor_speeds", JointState)
-CLOCK = Topic("/clock", Clock)
-DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray)
+IMU = Topic(wire.IMU, Imu)
+ODOMETRY = Topic(wire.ODOMETRY, Odometry)
+SETPOINT_POSE = Topic(wire.SETPOINT_POSE, PoseStamped)
+SETPOINT_TRAJECTORY = Topic(wire.SETPOINT_TRAJECTORY, MultiDOFJointTrajectory)
+SILENT = Topic(wire.SILENT, Header)
+NEURONS = Topic(wire.NEURONS, Float32MultiArray)
+STEP = Topic(wire.STEP, Float32MultiArray)
+GROUND_TRUTH = Topic(wire.GROUND_TRUTH, Odometry)
+WIND = Topic(wire.WIND, Vector3Stamped)
+ACTUATORS = Topic(wire.ACTUATORS, JointState)
+CLOCK = Topic(wire.CLOCK, Clock)
+DIAGNOSTICS = Topic(wire.DIAGNOSTICS, DiagnosticArray)
 
-FROM_CONTROLLER = (COMMAND, SILENT, NEURONS, STEP)
+
+def command_topic(kind: CommandKind) -> Topic:
+    """The commands of a kind, which all travel as a twist."""
+    return Topic(wire.command_topic(kind.name), TwistStamped)
+
+
+def from_controller(kind: CommandKind) -> tuple[Topic, ...]:
+    """What a controller of this kind of command sends."""
+    return (command_topic(kind), SILENT, NEURONS, STEP)
+
+
 FOR_CONTROLLER = (IMU, ODOMETRY, SETPOINT_TRAJECTORY)
-FROM_SIMULATOR = (*FOR_CONTROLLER, GROUND_TRUTH, WIND, ROTOR_SPEEDS, CLOCK)
-
-# Names of the two statuses on /diagnostics, after the name of the node
-CONTROL_LOOP = "control loop"
-FLIGHT = "flight"
+FROM_SIMULATOR = (*FOR_CONTROLLER, GROUND_TRUTH, WIND, ACTUATORS, CLOCK)
 
 # In lockstep a writer keeps what a slow recorder has not acknowledged yet.
 _LOCKSTEP_DEPTH = 1000

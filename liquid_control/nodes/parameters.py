@@ -58,6 +58,12 @@ def _is_whole(row: Parameter, value: Any) -> bool:
     return row.type is float and type(value) is int
 
 
+def given(node: Node, name: str, default: str) -> str:
+    """A parameter as it was given to the node, before any is declared."""
+    parameter = node.get_parameters_by_prefix("").get(name)
+    return default if parameter is None else str(parameter.value)
+
+
 def declare_parameters(node: Node, model: type[Model]) -> Model:
     """Declare every parameter of the table and give their validated values.
 

@@ -24,6 +24,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
+from liquid_control import wire
 from liquid_control.config import ConfigError
 from liquid_control.nodes import interface
 from liquid_control.nodes.diagnostics import (
@@ -32,10 +33,10 @@ from liquid_control.nodes.diagnostics import (
     is_from_simulator,
 )
 from liquid_control.nodes.inbox import Inbox, Reader
-from liquid_control.nodes.interface import CONTROL_LOOP, FLIGHT
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.parameters import RecorderParameters
+from liquid_control.structs import COMMAND_KINDS
 
 _POLL = 0.1  # s, how soon the waiting thread sees that it should stop
 _LINGER = 0.1  # s that words on their way are given after the end of a flight
@@ -73,9 +74,13 @@ def message_definition(message_type: Any) -> str:
 
 
 class McapFile:
-    """An MCAP file that serialized ROS 2 messages are added to."""
+    """An MCAP file that serialized ROS 2 messages are added to.
 
-    def __init__(self, stream: BinaryIO):
+    Topics keep the names of `wire`, in the namespace, whatever they were remapped to.
+    """
+
+    def __init__(self, stream: BinaryIO, namespace: str = "/"):
+        self._namespace = namespace
         self._writer = Writer(stream)
         self._writer.start(profile="ros2", library="liquid_control")
         self._schemas: dict[Any, int] = {}
@@ -112,7 +117,7 @@ class McapFile:
                 encoding="ros2msg",
                 data=message_definition(kind).encode(),
             )
-        name = topic.name if topic.name.startswith("/") else f"/{topic.name}"
+        name = wire.resolve(self._namespace, topic.name)
         self._channels[topic.name] = self._writer.register_channel(
             topic=name, message_encoding="cdr", schema_id=self._schemas[kind]
         )
@@ -141,15 +146,16 @@ class RecorderNode(Node):
             self._stream = path.open("wb")
         except OSError as error:
             raise ConfigError(f"{path}: can't be written: {error.strerror}") from None
-        self._file = McapFile(self._stream)
+        self._file = McapFile(self._stream, self.get_namespace())
         self._inbox = Inbox(self)
         self._readers: list[tuple[interface.Topic, Reader]] = []
         self._leave_at = math.inf
         # Diagnostics last: a controller that is heard there has discovered the others.
-        self._subscribe(*interface.FROM_CONTROLLER, interface.DIAGNOSTICS)
+        topics = {t for k in COMMAND_KINDS.values() for t in interface.from_controller(k)}
+        self._subscribe(*sorted(topics, key=lambda topic: topic.name), interface.DIAGNOSTICS)
         # A simulator that waits for these subscriptions begins when it has discovered them, which
         # says nothing of the other direction. So they are made once the simulator was heard.
-        self._unheard = {CONTROL_LOOP, FLIGHT} if config.hold_simulator else set()
+        self._unheard = {wire.CONTROL_LOOP, wire.FLIGHT} if config.hold_simulator else set()
         if not self._unheard:
             self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
         self._worker = Worker("recording", self._work, finish)
@@ -187,11 +193,12 @@ class RecorderNode(Node):
 
     def _hear(self, data: bytes) -> None:
         message = deserialize_message(data, interface.DIAGNOSTICS.type)
-        if is_flight_over(message):
+        own = self.get_namespace()
+        if is_flight_over(message, own):
             self._leave_at = time.monotonic() + _LINGER
         if self._unheard:
-            self._unheard -= {CONTROL_LOOP} if is_active_controller(message) else set()
-            self._unheard -= {FLIGHT} if is_from_simulator(message) else set()
+            self._unheard -= {wire.CONTROL_LOOP} if is_active_controller(message, own) else set()
+            self._unheard -= {wire.FLIGHT} if is_from_simulator(message, own) else set()
             if not self._unheard:
                 self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
 

@@ -19,9 +19,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 
+from liquid_control import wire
 from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
-from liquid_control.nodes.diagnostics import OVER, is_active_controller, status_to_msg
+from liquid_control.nodes.diagnostics import is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import INTERRUPTED, Finish, Worker, run
@@ -30,7 +31,7 @@ from liquid_control.parameters import SimulatorParameters
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import Command, OdometrySample, SensorFrame
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
 _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 _REPORT_PERIOD = 5.0  # s between words on what is waited for
@@ -48,6 +49,7 @@ class SimulatorNode(Node):
         self._config = config = declare_parameters(self, SimulatorParameters)
         scenario = load_world(config.world)
         vehicle = load_vehicle(config.vehicle or scenario.vehicle)
+        self._kind = kind_of(vehicle)
         self._world = World(scenario, vehicle, config.seed)
         self._world.step(None)  # warm up: the first step compiles; the flight begins with a reset
         self._duration = config.duration or self._world.duration
@@ -73,7 +75,7 @@ class SimulatorNode(Node):
         self._inbox = Inbox(self)
         self._command_reader, self._silent_reader = (
             self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
-            for topic in (interface.COMMAND, interface.SILENT)
+            for topic in (interface.command_topic(self._kind.command), interface.SILENT)
         )
         # After the two above: who is heard here has discovered those, too.
         self.create_subscription(
@@ -180,7 +182,7 @@ class SimulatorNode(Node):
 
     def _command_from(self, message) -> Command | None:
         try:
-            return conversions.command_from_msg(message)
+            return conversions.command_from_msg(message, self._kind.command)
         except ValueError as error:
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return None
@@ -201,32 +203,37 @@ class SimulatorNode(Node):
             interface.CLOCK: conversions.clock_to_msg(stamp),
             interface.GROUND_TRUTH: conversions.odometry_to_msg(truth),
             interface.WIND: conversions.wind_to_msg(world.wind_world, stamp),
-            interface.ROTOR_SPEEDS: conversions.rotor_speeds_to_msg(state.rotor_speed, stamp),
+            interface.ACTUATORS: conversions.actuators_to_msg(
+                world.plant.actuator_names, world.plant.actuators, stamp
+            ),
             interface.SETPOINT_TRAJECTORY: conversions.setpoint_to_msg(world.setpoint(), stamp),
         }
         if frame.odometry is not None:
-            if self._config.lockstep or frame.odometry is not self._sent_odometry:
-                messages[interface.ODOMETRY] = conversions.odometry_to_msg(frame.odometry)
-                self._sent_odometry = frame.odometry
+            odometry = frame.odometry.sample
+            if self._config.lockstep or odometry is not self._sent_odometry:
+                messages[interface.ODOMETRY] = conversions.odometry_to_msg(odometry)
+                self._sent_odometry = odometry
         elif self._config.lockstep:  # not offered to the controller, see `_command_for`
             del messages[interface.SETPOINT_TRAJECTORY]
         if interface.SETPOINT_TRAJECTORY in messages:
-            messages[interface.IMU] = conversions.imu_to_msg(frame.imu)
+            messages[interface.IMU] = conversions.imu_to_msg(frame.imu.sample)
         for topic, message in messages.items():
             self._senders[topic].publish(message)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        if is_active_controller(message):
+        if is_active_controller(message, self.get_namespace()):
             self._heard.set()
 
     def _publish_diagnostics(self) -> None:
         world, config = self._world, self._config
-        state = OVER if self._over else "flying" if self._worker.is_alive() else "waiting"
+        state = wire.FLYING if self._worker.is_alive() else wire.WAITING
+        state = wire.OVER if self._over else state
         level = DiagnosticStatus.ERROR if world.crashed else DiagnosticStatus.OK
         values = {
-            "state": state,
+            wire.STATE: state,
             "world": world.name,
             "vehicle": world.vehicle.name,
+            "command": self._kind.command.name,
             "seed": world.seed,
             "lockstep": config.lockstep,
             "steps": self._steps,
@@ -235,7 +242,7 @@ class SimulatorNode(Node):
             "unanswered_steps": self._unanswered,
             "late_ticks": self._late,
         }
-        name = f"{self.get_name()}: {interface.FLIGHT}"
+        name = wire.StatusName(self.get_fully_qualified_name(), wire.FLIGHT)
         message = f"crashed: {world.crash_reason}" if world.crashed else state
         self._diagnostics_publisher.publish(
             status_to_msg(world.time_ns, name, level, message, values)

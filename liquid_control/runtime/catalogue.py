@@ -1,37 +1,82 @@
-"""What can fly, by name: a policy artifact, or a geometric controller with its gains."""
+"""What can fly, by name, and the loop that flies it: the one place where the two are put together.
+
+| name | flies |
+|---|---|
+| ``geometric``, or another built into the vehicle's kind | it, with the gains of the parameters |
+| ``hover_liquid``, or a path ``*.onnx`` | a policy |
+| ``expert_searched``, or a path ``*.yaml`` | a built-in controller with these gains |
+| ``package.module:Name``, or ``file.py:Name`` | a controller of your own, see `runtime.custom` |
+"""
 
 from __future__ import annotations
 
-from liquid_control.config import find_file, load_yaml
-from liquid_control.control.loop import Controller
-from liquid_control.parameters import BackupParameters, ControllerParameters
+from liquid_control.config import ConfigError, find_file
+from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.control.rules import Backup, Rules
+from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.runtime.custom import is_custom, load_custom
 from liquid_control.runtime.policy import load_policy
-from liquid_control.vehicles.quadrotor.geometric import GeometricController
+from liquid_control.vehicles.catalogue import VEHICLES, kind_of
+from liquid_control.vehicles.kind import VehicleConfig
 
 GEOMETRIC = "geometric"
 
 
-def make_controller(
-    name: str, parameters: ControllerParameters
-) -> tuple[Controller, PolicyMetadata | None]:
-    """A controller by name, and the metadata of its artifact (``None`` for geometric ones).
+def is_builtin(name: str) -> bool:
+    """Whether a name is that of a controller that some kind of vehicle has built in."""
+    return any(name in kind.controllers for kind in VEHICLES.values())
 
-    ``geometric`` is the backup controller of ``parameters``; a YAML file holds gains of one.
+
+def make_rules(
+    vehicle: VehicleConfig, parameters: ControllerParameters, backup: Backup | None = None
+) -> Rules:
+    """The rules of a vehicle; with a backup given they have that one, see `VehicleKind.rules`."""
+    return kind_of(vehicle).rules(vehicle, parameters, backup)
+
+
+def make_parameters(vehicle: VehicleConfig, /, **values) -> ControllerParameters:
+    """Parameters of the vehicle's kind: the defaults, and these."""
+    return kind_of(vehicle).parameters(**values)
+
+
+def make_controller(
+    name: str, vehicle: VehicleConfig, parameters: ControllerParameters
+) -> tuple[Controller, PolicyMetadata | None]:
+    """A controller by name, and the metadata of its artifact (``None`` for what has none).
 
     Raises:
-        ConfigError: if there is no such policy, or it fails a check.
+        ConfigError: if there is no such controller, or it fails a check.
     """
-    if name == GEOMETRIC:
-        return GeometricController(parameters.backup), None
+    kind = kind_of(vehicle)
+    if name in kind.controllers:
+        return kind.controllers[name](parameters), None
+    if is_custom(name):
+        return load_custom(name, vehicle, make_rules(vehicle, parameters)), None
     path = find_file(name, "config/policies")
     if path.suffix == ".yaml":
-        return GeometricController(load_yaml(path, BackupParameters)), None
+        if kind.gains is None:
+            raise ConfigError(f"{path}: a {kind.name} has no controller with gains")
+        return kind.gains(path), None
     policy = load_policy(path)
     return policy, policy.metadata
 
 
-def set_gains(name: str, controller: Controller, parameters: ControllerParameters) -> None:
-    """Give the controller of this name the gains of new ``parameters``, if it was made of them."""
-    if name == GEOMETRIC:
-        controller.gains = parameters.backup
+def make_loop(
+    controller: Controller, vehicle: VehicleConfig, parameters: ControllerParameters
+) -> ControlLoop:
+    """The loop that flies a controller in a vehicle.
+
+    Raises:
+        ConfigError: if the controller observes or commands what the vehicle does not offer.
+    """
+    return ControlLoop(controller, make_rules(vehicle, parameters), parameters)
+
+
+def set_parameters(
+    name: str, loop: ControlLoop, vehicle: VehicleConfig, parameters: ControllerParameters
+) -> None:
+    """Give new parameters to a loop, its backup, and its controller if that was made of them."""
+    if name in kind_of(vehicle).controllers:
+        loop.policy.set_parameters(parameters)
+    loop.set_parameters(parameters, make_rules(vehicle, parameters, loop.rules.backup))

@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.config import ConfigError, find_file
-from liquid_control.control.loop import ControlLoop
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
-from liquid_control.parameters import ControllerParameters
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
-from liquid_control.runtime.catalogue import make_controller
 from liquid_control.session.processes import OnProgress, fly_ros
+from liquid_control.sim.flight import Flight, prepare
 from liquid_control.sim.quantities import MAX_DURATION
-from liquid_control.sim.rollout import fly as fly_here
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 # what a flight may leave in its folder
 _FILES = ("report.html", "picture.png", "wind.png", "flight.mp4", "flight.mcap")
@@ -72,10 +68,7 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
     check_whole("--seed", request.seed, least=0)
     world_file = find_file(request.world, "sim_worlds")
     scenario = load_world(world_file)
-    vehicle = load_vehicle(scenario.vehicle)
-    parameters = ControllerParameters(policy=request.policy, vehicle=scenario.vehicle)
-    controller, metadata = make_controller(request.policy, parameters)
-    loop = ControlLoop(controller, vehicle, parameters)
+    flight = prepare(scenario, request.policy)
     duration = _duration(request, scenario)
     if request.out is not None:
         _require_writers(request.video)
@@ -93,12 +86,12 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
         )
         files += [recording] if recording else []
     else:
-        log = _fly_here(request, scenario, vehicle, loop, metadata, duration, on_progress)
+        log = _fly_here(request, flight, duration, on_progress)
     metrics = flight_metrics(log, after=scenario.success.settle_time)
     criteria = _criteria(scenario)
     checks = judge(metrics, criteria)
     if request.out is not None:
-        files += _write(request, log, vehicle, metadata, criteria, scenario)
+        files += _write(request, log, flight, criteria)
         logs = [request.out / name for name in _NODE_LOGS] if request.ros else []
         remove_stale(request.out, _FILES + _NODE_LOGS, [*files, *logs])
     return FlightResult(log, metrics, checks, tuple(files))
@@ -128,21 +121,15 @@ def _duration(request: FlightRequest, scenario: WorldConfig) -> float:
     return duration
 
 
-def _fly_here(request, scenario, vehicle, loop, metadata, duration, on_progress) -> FlightLog:
+def _fly_here(
+    request: FlightRequest, flight: Flight, duration: float, on_progress: OnProgress
+) -> FlightLog:
     def report(world: World, _) -> None:
         error = world.setpoint().pos_world - world.state.pos_world
         on_progress(world.time_ns * 1e-9, duration, float((error @ error) ** 0.5))
 
-    with World(scenario, vehicle, request.seed) as world:
-        return fly_here(
-            world,
-            loop,
-            policy_name=request.policy,
-            neuron_names=tuple(metadata.neuron_names) if metadata else (),
-            duration=duration,
-            real_time=request.real_time,
-            on_step=report,
-        )
+    with flight.world(request.seed) as world:
+        return flight.fly(world, duration=duration, real_time=request.real_time, on_step=report)
 
 
 def _criteria(scenario: WorldConfig) -> dict[str, float]:
@@ -151,13 +138,16 @@ def _criteria(scenario: WorldConfig) -> dict[str, float]:
     return {key: limit for key, limit in limits.items() if limit is not None}
 
 
-def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
+def _write(
+    request: FlightRequest, log: FlightLog, flight: Flight, criteria: dict[str, float]
+) -> list[Path]:
     from liquid_control.evaluation.views.circuit import layers
     from liquid_control.evaluation.views.film import write_video
     from liquid_control.evaluation.views.picture import write_picture
     from liquid_control.evaluation.views.report import write_report
     from liquid_control.evaluation.views.wind import wind_figure
 
+    scenario, metadata = flight.scenario, flight.metadata
     after, neurons = scenario.success.settle_time, layers(log, metadata)
     files = [write_picture(request.out / "picture.png", log, layers=neurons, after=after)]
     wind = None
@@ -167,7 +157,7 @@ def _write(request, log, vehicle, metadata, criteria, scenario) -> list[Path]:
         files.append(wind)
     video = None
     if request.video:
-        video = write_video(request.out / "flight.mp4", log, vehicle, layers=neurons)
+        video = write_video(request.out / "flight.mp4", log, flight.vehicle, layers=neurons)
         files.append(video)
     report = write_report(
         request.out,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from liquid_control.config import ConfigError, error_details, read_yaml, share_dir
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.params import RateLoopParams
 
 

@@ -11,7 +11,7 @@ import pybullet
 from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.scenario import ObstacleConfig
 from liquid_control.structs import GRAVITY
-from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 
 
@@ -35,7 +35,7 @@ class Engine:
 
     def start(
         self,
-        vehicle: VehicleConfig,
+        vehicle: QuadrotorConfig,
         params: QuadrotorParams,
         obstacles: Sequence[ObstacleConfig],
         pos: np.ndarray,

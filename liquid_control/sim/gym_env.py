@@ -24,8 +24,8 @@ from liquid_control.frames import matrix_from_quat, quat_from_rotation_vector
 from liquid_control.sim import register_envs
 from liquid_control.sim.wind import formulas
 from liquid_control.structs import GRAVITY, Layout, Slot
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, hover_state, step
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 

@@ -10,9 +10,7 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop, LoopStep
 from liquid_control.sim.world import World
-from liquid_control.structs import COMMAND_LAYOUT, FlightLog, Setpoint
-
-_NO_COMMAND = (np.nan,) * len(COMMAND_LAYOUT.component_names)
+from liquid_control.structs import FlightLog, Setpoint
 
 
 def fly(
@@ -91,7 +89,7 @@ def _row(
     world: World, setpoint: Setpoint, step: LoopStep, loop: ControlLoop, stepped: bool
 ) -> tuple:
     """One row of the log, before the world moves on."""
-    pos, quat, vel, ang_vel, rotor_speed = world.truth
+    pos, quat, vel, ang_vel = world.truth
     command = step.command
     return (
         world.time_ns * 1e-9,
@@ -101,8 +99,8 @@ def _row(
         ang_vel,
         setpoint.pos_world,
         world.wind_world,
-        rotor_speed,
-        _NO_COMMAND if command is None else (command.thrust, *command.ang_vel_body.tolist()),
+        world.plant.actuators,
+        (np.nan,) * loop.rules.command.layout.size if command is None else command.values,
         step.mode.value,
         loop.policy.neurons,
         step.policy_time * 1e6 if stepped else np.nan,

@@ -1,7 +1,7 @@
 """The geometric controllers, tuned as a policy is trained: same conditions, cost and optimiser.
 
 Only the gains are learned, as logarithms, so that they stay positive. What comes out is a gains
-file (`parameters.BackupParameters`), not a network.
+file (`GeometricGains`), not a network.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from liquid_control.config import parse
-from liquid_control.parameters import BackupParameters
 from liquid_control.vehicles.quadrotor.geometric import MEMORY, geometric_law
+from liquid_control.vehicles.quadrotor.parameters import GeometricGains
 
 TUNED = ("position_gain", "velocity_gain", "tilt_gain", "yaw_gain")
 MAX_TILT = 1.3  # rad; leaning into 11 m/s of wind takes 0.8
@@ -31,7 +31,7 @@ class Expert(nn.Module):
 
     def __init__(self, *, integral: bool, observer: bool) -> None:
         super().__init__()
-        self.start = BackupParameters(
+        self.start = GeometricGains(
             integral_gain=6.0 if integral else 0.0,
             observer_gain=6.0 if observer else 0.0,
             max_tilt=MAX_TILT,
@@ -60,11 +60,11 @@ class Expert(nn.Module):
         command, memory = geometric_law(observation_BN.T, state_BM.T, gains, dt_B1[:, 0])
         return command.T, memory.T
 
-    def gains(self) -> BackupParameters:
+    def gains(self) -> GeometricGains:
         """The tuned gains; see `gains_at`."""
         return self.gains_at({name: float(gain.detach()) for name, gain in self.log_gain.items()})
 
-    def gains_at(self, log_gain: Mapping[str, float]) -> BackupParameters:
+    def gains_at(self, log_gain: Mapping[str, float]) -> GeometricGains:
         """These logarithms as plain gains, to three digits; a gain out of range is an error."""
         values = {name: float(f"{math.exp(value):.3g}") for name, value in log_gain.items()}
-        return parse({**self.start.model_dump(), **values}, BackupParameters, "tuned gains")
+        return parse({**self.start.model_dump(), **values}, GeometricGains, "tuned gains")

@@ -22,8 +22,6 @@ from torch._functorch import config as functorch_config
 
 from liquid_control.control.observation import (
     Situation,
-    layout_of,
-    observe,
     within_reach,
 )
 from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
@@ -46,11 +44,12 @@ from liquid_control.training.policy import (
     command_scaling,
     cosine_rate,
     make_policy,
+    rules_of,
 )
 from liquid_control.training.rollback import Rollback
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor import dynamics
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
@@ -92,10 +91,12 @@ class GradientTrainer:
     ) -> None:
         self.config, self.device = config, torch.device(device)
         vehicle = load_vehicle(config.vehicle)
-        self.layout = layout_of(tuple(config.observation))
+        rules = rules_of(config)
+        self._observer = rules.observer.select(config.observation)
+        self.layout = self._observer.layout
         self.policy = make_policy(config).to(self.device)
         self._command_offset, self._command_scale = (
-            part[:, None].to(self.device) for part in command_scaling(vehicle)
+            part[:, None].to(self.device) for part in command_scaling(rules)
         )
         self.nominal = QuadrotorParams.from_vehicle(vehicle)
         rate_loop = RateLoopParams.from_vehicle(vehicle)
@@ -193,7 +194,7 @@ class GradientTrainer:
             setpoint_yaw=conditions.yaw,
             previous_command=flight.commands[0],
         )
-        observation = observe(situation, self.layout)
+        observation = self._observer(situation)
         command, policy_state = self.policy.step(
             observation.T, now.dt[:, None], flight.policy_state, weights
         )

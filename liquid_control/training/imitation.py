@@ -16,33 +16,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.control.loop import Controller, ControlLoop
-from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
+from liquid_control.control.loop import Controller
 from liquid_control.evaluation.metrics import position_error
-from liquid_control.parameters import ControllerParameters
-from liquid_control.runtime.catalogue import make_controller
-from liquid_control.sim.rollout import fly
+from liquid_control.runtime.catalogue import make_controller, make_parameters
+from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import load_world
-from liquid_control.sim.world import World
-from liquid_control.structs import COMMAND_LAYOUT
 from liquid_control.training.config import ImitationConfig
 from liquid_control.training.policy import (
     Progress,
     command_scaling,
     cosine_rate,
     make_policy,
+    rules_of,
 )
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 
 class _Labeller:
     """Flies with expert or student, step by step, and writes down what the expert would do."""
 
-    observation_layout = OBSERVATION_LAYOUT
-    command_layout = COMMAND_LAYOUT
     neurons = np.zeros(0)
 
     def __init__(self, trainer: ImitationTrainer, expert: Controller, expert_share: float):
+        self.observation_layout = trainer.rules.observer.layout
+        self.command_layout = trainer.rules.command.layout
         self._expert, self._student = expert, trainer.policy
         self._pick = trainer.pick
         self._share, self._rng = expert_share, trainer.rng
@@ -77,19 +74,19 @@ class ImitationTrainer:
         self, config: ImitationConfig, device: str = "cpu", compiled: bool | None = None
     ) -> None:
         self.config = config
-        self.layout = layout_of(tuple(config.observation))
-        names = OBSERVATION_LAYOUT.component_names
+        self.rules = rules_of(config)
+        self.layout = self.rules.observer.select(config.observation).layout
+        names = self.rules.observer.layout.component_names
         self.pick = np.array([names.index(name) for name in self.layout.component_names])
         self.policy = make_policy(config)
         self.rng = np.random.default_rng(config.seed)
         settings = config.dagger
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
         self._vehicle = load_vehicle(config.vehicle)
-        self._scale = command_scaling(self._vehicle)[1]
+        self._scale = command_scaling(self.rules)[1]
         self._worlds = [load_world(world) for world in config.worlds]
-        parameters = ControllerParameters(vehicle=config.vehicle)
-        self._expert, _ = make_controller(config.expert, parameters)
-        self._parameters = parameters
+        parameters = make_parameters(self._vehicle, vehicle=config.vehicle)
+        self._expert, _ = make_controller(config.expert, self._vehicle, parameters)
         self.flights: list[Tensor] = []  # (T, N + 1 + C): observation, dt, label
         self.update, self._error = 0, math.nan
 
@@ -102,12 +99,12 @@ class ImitationTrainer:
         settings = self.config.dagger
         share = settings.expert_share ** (self.update // settings.updates)
         labeller = _Labeller(self, self._expert, share)
-        loop = ControlLoop(labeller, self._vehicle, self._parameters)
         squares = []
         for k in range(settings.flights):
             scenario = self._worlds[k % len(self._worlds)]
-            with World(scenario, self._vehicle, int(self.rng.integers(2**31))) as world:
-                log = fly(world, loop, policy_name="student", duration=settings.duration)
+            flight = prepare(scenario, labeller, vehicle=self._vehicle, name="student")
+            with flight.world(int(self.rng.integers(2**31))) as world:
+                log = flight.fly(world, duration=settings.duration)
             if len(labeller.rows) >= settings.length:
                 self.flights.append(torch.from_numpy(np.array(labeller.rows)))
             squares.append(np.mean(position_error(log) ** 2))
@@ -132,7 +129,9 @@ class ImitationTrainer:
         rate = cosine_rate(settings.learning_rate, self.update, self.updates)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        observation, dt, label = self._batch().split([len(self.pick), 1, 4], dim=-1)
+        observation, dt, label = self._batch().split(
+            [len(self.pick), 1, self.rules.command.layout.size], dim=-1
+        )
         weights = self.policy.weights()
         state = self.policy.initial_state(settings.sequences)
         loss = torch.zeros(())

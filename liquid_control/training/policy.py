@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from liquid_control.control.observation import OBSERVATION_LAYOUT, hover_observation, layout_of
+from liquid_control.control.observation import at_rest
+from liquid_control.control.rules import Rules
 from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.policy import Policy
-from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
+from liquid_control.runtime.catalogue import make_parameters, make_rules
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
-from liquid_control.vehicles.quadrotor.config import VehicleConfig, load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.quadrotor.geometric import OBSERVER
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,17 @@ def cosine_rate(peak: float, update: int, updates: int, warmup: int = 0) -> floa
     return peak * warm * 0.5 * (1 + math.cos(math.pi * update / updates))
 
 
-def command_scaling(vehicle: VehicleConfig) -> tuple[Tensor, Tensor]:
-    """Offset and scale (4), SI, that bring commands of the vehicle to [-1, 1]."""
-    return (
-        torch.tensor([GRAVITY, 0.0, 0.0, 0.0]),
-        torch.tensor([vehicle.max_thrust - GRAVITY, *vehicle.autopilot.max_rate]),
-    )
+def rules_of(config: TrainingConfig) -> Rules:
+    """The rules of the vehicle that is trained for."""
+    vehicle = load_vehicle(config.vehicle)
+    return make_rules(vehicle, make_parameters(vehicle))
+
+
+def command_scaling(rules: Rules) -> tuple[Tensor, Tensor]:
+    """Offset and scale (C), SI, with which a neutral command is 0 and the largest one 1."""
+    neutral = rules.command.neutral
+    scale = [high - rest for high, rest in zip(rules.high, neutral, strict=True)]
+    return torch.tensor(neutral), torch.tensor(scale)
 
 
 def _with_sizes(network: dict[str, Any], inputs: int, outputs: int) -> dict[str, Any]:
@@ -70,24 +77,26 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
     Raises:
         ValueError: if the configuration does not describe one.
     """
-    layout = layout_of(tuple(config.observation))
+    rules = rules_of(config)
+    observer = rules.observer.select(config.observation)
+    layout = observer.layout
     if config.network.get("kind") == "geometric":
-        if layout != OBSERVATION_LAYOUT:
-            raise ValueError(f"a geometric controller observes {OBSERVATION_LAYOUT.names}")
+        if layout != OBSERVER.layout:
+            raise ValueError(f"a geometric controller observes {OBSERVER.layout.names}")
         try:
             return Expert(**{key: value for key, value in config.network.items() if key != "kind"})
         except TypeError as error:
             raise _of_the_network(error) from None
-    network = _with_sizes(config.network, layout.size, COMMAND_LAYOUT.size)
+    network = _with_sizes(config.network, layout.size, rules.command.layout.size)
     try:
         cell = build_cell(network, torch.Generator().manual_seed(config.seed))
     except ValueError as error:
         raise _of_the_network(error) from None
     scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
-    offset, command_scale = command_scaling(load_vehicle(config.vehicle))
+    offset, command_scale = command_scaling(rules)
     return Policy(
         cell,
-        observation_offset=torch.from_numpy(hover_observation(layout)).float(),
+        observation_offset=torch.from_numpy(observer(at_rest(rules.command))).float(),
         observation_scale=torch.tensor(scale),
         command_offset=offset,
         command_scale=command_scale,

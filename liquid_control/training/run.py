@@ -29,12 +29,11 @@ from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.nn.export import export_policy
 from liquid_control.preflight import output_folder
-from liquid_control.structs import COMMAND_LAYOUT
 from liquid_control.training.config import EarlyStopConfig, TrainingConfig, load_training
 from liquid_control.training.expert import Expert
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.imitation import ImitationTrainer
-from liquid_control.training.policy import Progress, make_policy
+from liquid_control.training.policy import Progress, make_policy, rules_of
 from liquid_control.training.search import SearchTrainer
 from liquid_control.workers import worker_pool
 
@@ -301,7 +300,7 @@ class _Run:
             trainer.policy.cpu(),
             path,
             observation=trainer.layout,
-            command=COMMAND_LAYOUT,
+            command=rules_of(config).command.layout,
             control_period=1.0 / config.control_rate,
             network="_".join(_network_name(cell.config())),
             vehicle=config.vehicle,
@@ -315,7 +314,7 @@ def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
     text = (
         f"# Gains of the geometric controller, tuned in {record['updates']} updates, "
         f"{record['seconds']} s.\n"
-        "# Units and ranges: see BackupParameters in liquid_control/parameters.py.\n"
+        "# Units and ranges: see GeometricGains in vehicles/quadrotor/parameters.py.\n"
     )
     partial = path.with_suffix(".partial")
     partial.write_text(text + yaml.safe_dump(expert.gains().model_dump(), sort_keys=False))

@@ -12,17 +12,13 @@ import math
 import numpy as np
 import torch
 
-from liquid_control.control.loop import ControlLoop
-from liquid_control.control.observation import layout_of
 from liquid_control.evaluation.metrics import flight_metrics
-from liquid_control.parameters import ControllerParameters
-from liquid_control.sim.rollout import fly
+from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import load_world
-from liquid_control.sim.world import World
 from liquid_control.training.config import SearchConfig
 from liquid_control.training.policy import Progress, make_policy
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
+from liquid_control.vehicles.quadrotor.rules import observer
 
 CRASHED = 1.0  # m, what a crash counts as
 
@@ -39,13 +35,12 @@ class SearchTrainer:
         self, config: SearchConfig, device: str = "cpu", compiled: bool | None = None
     ) -> None:
         self.config = config
-        self.layout = layout_of(tuple(config.observation))
+        self.layout = observer(config.observation).layout
         self.policy = make_policy(config)
         names = list(self.policy.log_gain)
         if set(names) != set(config.search.ranges):
             raise ValueError(f"search.ranges: expected {names}, got {list(config.search.ranges)}")
         self.rng = np.random.default_rng(config.seed)
-        self._vehicle = load_vehicle(config.vehicle)
         self._worlds = [load_world(world) for world in config.worlds]
         self.update, self._best = 0, math.inf
 
@@ -71,15 +66,13 @@ class SearchTrainer:
         """Mean RMSE in m over all flights of the candidate."""
         settings = self.config.search
         controller = GeometricController(self.policy.gains_at(log_gain))
-        loop = ControlLoop(
-            controller, self._vehicle, ControllerParameters(vehicle=self.config.vehicle)
-        )
         errors = []
         for scenario in self._worlds:
+            flight = prepare(scenario, controller, vehicle=self.config.vehicle, name="candidate")
             for seed in range(settings.first_seed, settings.first_seed + settings.flights):
-                loop.reset()
-                with World(scenario, self._vehicle, seed) as world:
-                    log = fly(world, loop, policy_name="candidate", duration=settings.duration)
+                flight.loop.reset()
+                with flight.world(seed) as world:
+                    log = flight.fly(world, duration=settings.duration)
                 rmse = flight_metrics(log).rmse_m
                 errors.append(CRASHED if log.crashed or rmse is None else min(rmse, CRASHED))
         return float(np.mean(errors))

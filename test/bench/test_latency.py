@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from liquid_control.bench.latency import measure_step_latency
-from liquid_control.control.observation import layout_of
-from liquid_control.parameters import BackupParameters
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
+from liquid_control.vehicles.quadrotor.parameters import GeometricGains
+from liquid_control.vehicles.quadrotor.rules import observer
 
 
 class _Waits:
     """Every tenth step takes 1 ms more."""
 
-    observation_layout = layout_of(("pos_error", "previous_thrust"))
+    observation_layout = observer(("pos_error", "previous_thrust")).layout
 
     def __init__(self):
         self.steps = 0
@@ -38,7 +38,7 @@ def test_percentiles_see_the_slow_steps():
 
 
 def test_a_real_controller_is_measured():
-    figures = measure_step_latency(GeometricController(BackupParameters()), 500)
+    figures = measure_step_latency(GeometricController(GeometricGains()), 500)
     assert 1 < figures["step_us_p50"] <= figures["step_us_p99"] <= figures["step_us_max"]
 
 

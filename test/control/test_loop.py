@@ -6,13 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import ControlLoop
-from liquid_control.control.observation import OBSERVATION_LAYOUT, layout_of
 from liquid_control.control.supervisor import Mode
-from liquid_control.parameters import BackupParameters, ControllerParameters
+from liquid_control.runtime.catalogue import make_loop
 from liquid_control.structs import (
-    COMMAND_LAYOUT,
     GRAVITY,
+    RATES_THRUST,
     ImuSample,
     Layout,
     OdometrySample,
@@ -20,8 +18,10 @@ from liquid_control.structs import (
     Setpoint,
     Slot,
 )
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
+from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
+from liquid_control.vehicles.quadrotor.rules import observer
 
 DT = 0.01
 HERE = Setpoint(np.array([0.0, 0.0, 1.0]))
@@ -30,8 +30,8 @@ HERE = Setpoint(np.array([0.0, 0.0, 1.0]))
 class ScriptedPolicy:
     """Answers what the test says; counts its resets."""
 
-    observation_layout = layout_of(("pos_error", "ang_vel"))
-    command_layout = COMMAND_LAYOUT
+    observation_layout = observer(("pos_error", "ang_vel")).layout
+    command_layout = RATES_THRUST.layout
     neurons = np.zeros(0)
 
     def __init__(self, answer=(GRAVITY, 0.1, 0.2, 0.3)):
@@ -48,8 +48,8 @@ class ScriptedPolicy:
 
 
 def make(policy=None, **parameters):
-    parameters = ControllerParameters(**parameters)
-    return ControlLoop(policy or ScriptedPolicy(), load_vehicle("crazyflie"), parameters)
+    parameters = QuadrotorParameters(**parameters)
+    return make_loop(policy or ScriptedPolicy(), load_vehicle("crazyflie"), parameters)
 
 
 def frame(k, pos=(0.0, 0.0, 1.0), rate=(0.0, 0.0, 0.0), quat=(0.0, 0.0, 0.0, 1.0), **ages):
@@ -171,24 +171,24 @@ def test_a_policy_with_foreign_slots_is_refused():
 def test_parameters_can_change_in_flight():
     loop = make(ScriptedPolicy((30.0, 0, 0, 0)))
     loop.step(frame(0), HERE, DT)
-    loop.set_parameters(ControllerParameters(output_gate={"max_thrust_slew": 10.0}))
+    loop.set_parameters(QuadrotorParameters(output_gate={"max_thrust_slew": 10.0}))
     before = loop.step(frame(1), HERE, DT).command.thrust
     assert loop.step(frame(2), HERE, DT).command.thrust <= before + 0.1 + 1e-9
 
 
 def test_geometric_control_pushes_towards_the_setpoint():
-    controller = GeometricController(BackupParameters())
-    observation = np.zeros(OBSERVATION_LAYOUT.size)
-    observation[OBSERVATION_LAYOUT["up"]] = [0, 0, 1]
-    observation[OBSERVATION_LAYOUT["heading"]] = [1, 0, 0]
+    controller = GeometricController(GeometricGains())
+    observation = np.zeros(observer().layout.size)
+    observation[observer().layout["up"]] = [0, 0, 1]
+    observation[observer().layout["heading"]] = [1, 0, 0]
     np.testing.assert_allclose(controller.step(observation, DT), [GRAVITY, 0, 0, 0], atol=1e-12)
-    observation[OBSERVATION_LAYOUT["pos_error"]] = [0.5, 0, 0.2]
+    observation[observer().layout["pos_error"]] = [0.5, 0, 0.2]
     thrust, roll, pitch, yaw = controller.step(observation, DT)
     assert thrust > GRAVITY
     assert pitch > 0.5  # nose down moves forward
     assert abs(roll) < 1e-9
     assert abs(yaw) < 1e-9
-    observation[OBSERVATION_LAYOUT["heading"]] = [np.cos(0.5), np.sin(0.5), 0]
+    observation[observer().layout["heading"]] = [np.cos(0.5), np.sin(0.5), 0]
     assert controller.step(observation, DT)[3] > 1.0  # wanted heading lies to the left
 
 
@@ -212,14 +212,14 @@ def fly_well(loop, k, steps, setpoint=HERE):
 @pytest.mark.parametrize("policy", ["scripted", "geometric"])
 def test_first_odometry_that_is_not_finite_leaves_no_setpoint(policy):
     """Until a setpoint comes, the vehicle holds the place where it was first seen well."""
-    policy = ScriptedPolicy() if policy == "scripted" else GeometricController(BackupParameters())
+    policy = ScriptedPolicy() if policy == "scripted" else GeometricController(GeometricGains())
     loop = make(policy)
     bad = loop.step(frame(0, pos=(np.nan, 0.0, 1.0)), None, DT)
     assert bad.command is None
     step = fly_well(loop, 1, 5, setpoint=None)
     assert step.mode is Mode.POLICY
     away = loop.step(frame(6, pos=(0.5, 0.0, 1.0)), None, DT)
-    np.testing.assert_allclose(away.observation[OBSERVATION_LAYOUT["pos_error"]], [-0.5, 0, 0])
+    np.testing.assert_allclose(away.observation[observer().layout["pos_error"]], [-0.5, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_first_odometry_that_is_not_finite_leaves_no_setpoint(policy):
     ],
 )
 def test_setpoint_that_can_not_be_flown_to_is_refused_and_the_last_one_holds(setpoint, fault):
-    loop = make(GeometricController(BackupParameters()))
+    loop = make(GeometricController(GeometricGains()))
     before = loop.step(frame(0), HERE, DT)
     step = loop.step(frame(1), setpoint, DT)
     assert step.mode is Mode.POLICY
@@ -341,7 +341,7 @@ def bad_frame(k, pick):
 def test_whatever_comes_commands_are_finite_and_within_limits_and_the_policy_returns(
     before, steps, policy, gains
 ):
-    gains = BackupParameters(**gains)
+    gains = GeometricGains(**gains)
     policy = ScriptedPolicy() if policy == "scripted" else GeometricController(gains)
     recovery = 0.2
     loop = make(policy, backup=gains, envelope={"recovery_time": recovery})

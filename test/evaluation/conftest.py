@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liquid_control.control.observation import layout_of
 from liquid_control.runtime.artifact import Golden, PolicyMetadata, Wiring, slot_entries
-from liquid_control.structs import COMMAND_LAYOUT, GRAVITY, FlightLog
+from liquid_control.structs import GRAVITY, RATES_THRUST, FlightLog
+from liquid_control.vehicles.quadrotor.rules import observer
 
 INTER, COMMANDS, MOTOR = 18, 12, 4
 
@@ -76,7 +76,7 @@ def log() -> FlightLog:
 @pytest.fixture(scope="session")
 def metadata() -> PolicyMetadata:
     rng = np.random.default_rng(1)
-    observation = layout_of(("pos_error", "vel_error", "up", "heading", "ang_vel"))
+    observation = observer(("pos_error", "vel_error", "up", "heading", "ang_vel")).layout
     units = INTER + COMMANDS + MOTOR
     inter, command = range(INTER), range(INTER, INTER + COMMANDS)
     motor = range(INTER + COMMANDS, units)
@@ -93,7 +93,7 @@ def metadata() -> PolicyMetadata:
         schema_version=1,
         network="cfc_ncp",
         observation=slot_entries(observation),
-        command=slot_entries(COMMAND_LAYOUT),
+        command=slot_entries(RATES_THRUST.layout),
         control_period=0.01,
         state_names=[f"x{i}" for i in range(units)],
         neuron_names=list(made_up_log(0.1).neuron_names),

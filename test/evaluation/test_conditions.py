@@ -7,9 +7,9 @@ import pytest
 from liquid_control.evaluation.suite.config import load_suite
 from liquid_control.evaluation.suite.flights import fly_one
 from liquid_control.sim.world import World
-from liquid_control.structs import GRAVITY, Command
+from liquid_control.structs import RATES_THRUST
 
-HOVER = Command(GRAVITY, np.zeros(3))
+HOVER = RATES_THRUST.command(*RATES_THRUST.neutral)
 MASS = 0.027  # kg
 
 
@@ -37,7 +37,7 @@ def world(cells):
 
 
 def _mass(world):
-    engine = world._engine
+    engine = world.plant._engine
     return pybullet.getDynamicsInfo(engine.body, -1, physicsClientId=engine.client)[0]
 
 
@@ -86,8 +86,8 @@ def test_noise_of_every_sensor(world, condition, factor):
         here, rows = world(name), []
         for _ in range(500):
             frame, truth = here.step(HOVER), here.state
-            gyro = frame.imu.ang_vel_body - truth.ang_vel_body
-            rows.append([*(frame.odometry.pos_world - truth.pos_world), *gyro])
+            gyro = frame.imu.sample.ang_vel_body - truth.ang_vel_body
+            rows.append([*(frame.odometry.sample.pos_world - truth.pos_world), *gyro])
             if np.linalg.norm(truth.pos_world) > 2:
                 break
         return np.std(rows, axis=0)

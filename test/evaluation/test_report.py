@@ -9,7 +9,7 @@ from liquid_control.evaluation.metrics import flight_metrics, judge
 from liquid_control.evaluation.views.circuit import circuit_svg
 from liquid_control.evaluation.views.film import write_video
 from liquid_control.evaluation.views.report import write_report
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.views.film import write_video
 from liquid_control.evaluation.views.scene import Camera, Scene
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 
 @pytest.fixture(scope="module")

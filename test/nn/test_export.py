@@ -15,7 +15,7 @@ from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, random_wir
 from liquid_control.nn.export import export_policy, policy_graph
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.artifact import OUTPUTS, load_artifact, seal
-from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
+from liquid_control.structs import RATES_THRUST, Layout, Slot
 
 PERIOD = 0.01
 OBSERVATION = Layout(
@@ -51,7 +51,7 @@ def export(policy, path):
         policy,
         path,
         observation=OBSERVATION,
-        command=COMMAND_LAYOUT,
+        command=RATES_THRUST.layout,
         control_period=PERIOD,
         network="cfc_ncp",
         vehicle="test",

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 
-from liquid_control.control.observation import layout_of
 from liquid_control.runtime.artifact import (
     SCHEMA_VERSION,
     Golden,
@@ -15,9 +14,10 @@ from liquid_control.runtime.artifact import (
     slot_entries,
     write_artifact,
 )
-from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
+from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.vehicles.quadrotor.rules import observer
 
-SLOTS = layout_of(("pos_error", "vel_error", "up", "heading"))
+SLOTS = observer(("pos_error", "vel_error", "up", "heading")).layout
 
 
 def _gains() -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ def policy(tmp_path_factory):
         schema_version=SCHEMA_VERSION,
         network="linear",
         observation=slot_entries(SLOTS),
-        command=slot_entries(COMMAND_LAYOUT),
+        command=slot_entries(RATES_THRUST.layout),
         control_period=0.01,
         state_names=["thrust"],
         neuron_names=["thrust"],

@@ -16,9 +16,8 @@ pytest.importorskip("mcap_ros2")
 from waiting import wait_until
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import ControlLoop
 from liquid_control.evaluation.metrics import flight_metrics
-from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.catalogue import make_loop
 from liquid_control.runtime.policy import load_policy
 from liquid_control.session import processes
 from liquid_control.session.processes import FlightFailed, Session, fly_ros
@@ -26,7 +25,8 @@ from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 
 pytestmark = pytest.mark.ros
 MEASURED = {"step_us", "policy"}  # differ from run to run, or in how they are named
@@ -62,7 +62,7 @@ def lockstep(policy, tmp_path_factory):
 def test_lockstep_flight_is_the_flight_without_ros_bit_for_bit(lockstep, policy):
     log, _, _ = lockstep
     scenario, vehicle = load_world("demo"), load_vehicle("crazyflie")
-    loop = ControlLoop(load_policy(policy), vehicle, ControllerParameters())
+    loop = make_loop(load_policy(policy), vehicle, QuadrotorParameters())
     with World(scenario, vehicle, 5) as world:
         expected = fly(world, loop, policy_name="linear", neuron_names=("thrust",), duration=2.0)
     assert len(log.time) == 200
@@ -119,7 +119,7 @@ def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):
     world_file.write_text(yaml.safe_dump(data))
     log, _ = fly_ros(str(world_file), str(policy), seed=2, duration=1.0, out_dir=tmp_path / "out")
     scenario, vehicle = load_world(world_file), load_vehicle("crazyflie")
-    loop = ControlLoop(load_policy(policy), vehicle, ControllerParameters())
+    loop = make_loop(load_policy(policy), vehicle, QuadrotorParameters())
     with World(scenario, vehicle, 2) as world:
         expected = fly(world, loop, policy_name="", neuron_names=("thrust",), duration=1.0)
     assert np.isnan(log.command[0]).all()

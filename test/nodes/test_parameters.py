@@ -2,24 +2,22 @@ import pytest
 import yaml
 
 from liquid_control.config import ConfigError, share_dir
-from liquid_control.parameters import (
-    ControllerParameters,
-    SimulatorParameters,
-    controller_yaml,
-    parameter_table,
-)
+from liquid_control.parameters import SimulatorParameters, controller_yaml, parameter_table
+from liquid_control.vehicles.quadrotor.parameters import COMMAND, QuadrotorParameters
+
+DEFAULTS = controller_yaml(QuadrotorParameters, COMMAND)
 
 
 def test_controller_yaml_is_made_from_the_table():
-    assert (share_dir() / "config" / "controller.yaml").read_text() == controller_yaml()
+    assert (share_dir() / "config" / "controller.yaml").read_text() == DEFAULTS
 
 
 def test_controller_yaml_holds_the_defaults():
-    tree = yaml.safe_load(controller_yaml())["/**/controller"]["ros__parameters"]
-    assert ControllerParameters.model_validate(tree) == ControllerParameters()
+    tree = yaml.safe_load(DEFAULTS)["/**/controller"]["ros__parameters"]
+    assert QuadrotorParameters.model_validate(tree) == QuadrotorParameters()
 
 
-@pytest.mark.parametrize("model", [ControllerParameters, SimulatorParameters])
+@pytest.mark.parametrize("model", [QuadrotorParameters, SimulatorParameters])
 def test_every_row_is_whole(model):
     for row in parameter_table(model):
         assert row.description, row.name
@@ -44,12 +42,12 @@ def declare(spinning):
             node = Node(
                 "pilot", context=context, automatically_declare_parameters_from_overrides=True
             )
-            made.append(declare_parameters(node, ControllerParameters))
+            made.append(declare_parameters(node, QuadrotorParameters))
             return node
 
         node = spinning(make_node, *arguments)
         applied = []
-        on_parameters(node, ControllerParameters, applied.append)
+        on_parameters(node, QuadrotorParameters, applied.append)
         return node, made[0], applied
 
     return make

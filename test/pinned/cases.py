@@ -9,13 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from liquid_control.config import parse, read_yaml, share_dir
-from liquid_control.control.loop import ControlLoop
-from liquid_control.parameters import ControllerParameters
-from liquid_control.runtime.catalogue import make_controller
-from liquid_control.sim.rollout import fly
+from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.sim.world import World
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 
 DURATION = 4.0  # s
 OBSTACLE = {
@@ -56,23 +51,14 @@ def _scenario(world: str) -> WorldConfig:
 
 def flight(world: str, policy: str, seed: int) -> dict[str, np.ndarray]:
     """One flight without ROS."""
-    scenario, parameters = _scenario(world), ControllerParameters()
-    vehicle = load_vehicle(scenario.vehicle)
-    controller, _ = make_controller(POLICIES[policy], parameters)
-    images = []
+    flown, images = prepare(_scenario(world), POLICIES[policy]), []
 
     def look(world, step):
-        if world.camera_frame is not None:
-            images.append(world.camera_frame.image.sum(dtype=np.int64))
+        if world.image is not None:
+            images.append(world.image.rgb.sum(dtype=np.int64))
 
-    with World(scenario, vehicle, seed) as flown:
-        log = fly(
-            flown,
-            ControlLoop(controller, vehicle, parameters),
-            policy_name=policy,
-            duration=DURATION,
-            on_step=look,
-        )
+    with flown.world(seed) as place:
+        log = flown.fly(place, duration=DURATION, on_step=look)
     return {**_columns(log), "images": np.array(images, dtype=float)}
 
 

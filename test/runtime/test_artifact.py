@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from liquid_control.config import ConfigError
-from liquid_control.control.observation import layout_of
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.wiring import auto_ncp
 from liquid_control.nn.export import export_policy
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.artifact import METADATA_KEY, load_artifact, seal, write_artifact
 from liquid_control.runtime.policy import OnnxPolicy, load_policy
-from liquid_control.structs import COMMAND_LAYOUT
+from liquid_control.structs import RATES_THRUST
+from liquid_control.vehicles.quadrotor.rules import observer
 
-LAYOUT = layout_of(("pos_error", "vel_error", "up"))
+LAYOUT = observer(("pos_error", "vel_error", "up")).layout
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def path(tmp_path, torch_policy):
         torch_policy,
         tmp_path / "policy.onnx",
         observation=LAYOUT,
-        command=COMMAND_LAYOUT,
+        command=RATES_THRUST.layout,
         control_period=0.01,
         network="cfc_closed_auto_ncp",
         vehicle="crazyflie",

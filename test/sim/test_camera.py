@@ -7,7 +7,7 @@ from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply, rotate
 from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
 from liquid_control.sim.sensors.camera import Camera
-from liquid_control.structs import GRAVITY, Command
+from liquid_control.structs import RATES_THRUST
 
 LEVEL = np.array([0.0, 0.0, 0.0, 1.0])
 STILL = np.zeros(3)
@@ -167,11 +167,11 @@ def test_rate_and_latency(make_world):
     world = make_world(camera={**CAMERA, "latency": 0.03})
     stamps = []
     for _ in range(13):
-        world.step(Command(GRAVITY, np.zeros(3)))
-        frame = world.camera_frame
+        world.step(RATES_THRUST.command(*RATES_THRUST.neutral))
+        frame = world.image
         stamps.append(None if frame is None else frame.stamp // 10_000_000)
     assert stamps == [None, None, 0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10]
-    assert world.camera_frame.image.shape == (120, 160, 3)
+    assert world.image.rgb.shape == (120, 160, 3)
 
 
 def test_a_camera_may_be_named(make_world):
@@ -183,7 +183,7 @@ def test_looking_changes_nothing(make_world):
     worlds = [make_world(wind=wind), make_world(wind=wind, camera=CAMERA)]
     for world in worlds:
         for _ in range(60):
-            world.step(Command(GRAVITY, np.zeros(3)))
+            world.step(RATES_THRUST.command(*RATES_THRUST.neutral))
     np.testing.assert_array_equal(worlds[0].state.pos_world, worlds[1].state.pos_world)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from liquid_control.config import ConfigError
-from liquid_control.structs import GRAVITY, Command
+from liquid_control.structs import GRAVITY, RATES_THRUST
 
-HOVER = Command(GRAVITY, np.zeros(3))
+HOVER = RATES_THRUST.command(*RATES_THRUST.neutral)
 
 
 def fly(world, steps):
@@ -17,19 +17,19 @@ def test_motor_fault_begins_and_ends(make_world):
     fault = {"kind": "motor", "at": 0.2, "until": 0.3, "rotor": 0, "efficiency": 0.5}
     world = make_world(faults=[fault])
     frames = fly(world, 40)
-    force = np.array([f.imu.specific_force_body[2] for f in frames])
+    force = np.array([f.imu.sample.specific_force_body[2] for f in frames])
     np.testing.assert_allclose(force[:20], GRAVITY, rtol=0.01)
     assert np.all(force[21:30] < 0.95 * GRAVITY)
     assert force[39] > 0.97 * GRAVITY
-    assert frames[25].imu.ang_vel_body[0] < 0  # rolls towards the weak front left rotor
+    assert frames[25].imu.sample.ang_vel_body[0] < 0  # rolls towards the weak front left rotor
 
 
 def test_a_dropped_load_lifts_the_vehicle(make_world):
     """The autopilot knows the nominal mass only."""
     world = make_world(faults=[{"kind": "mass", "at": 0.1, "until": None, "factor": 0.8}])
     frames = fly(world, 30)
-    assert frames[5].imu.specific_force_body[2] == pytest.approx(GRAVITY, rel=0.01)
-    assert frames[29].imu.specific_force_body[2] == pytest.approx(GRAVITY / 0.8, rel=0.03)
+    assert frames[5].imu.sample.specific_force_body[2] == pytest.approx(GRAVITY, rel=0.01)
+    assert frames[29].imu.sample.specific_force_body[2] == pytest.approx(GRAVITY / 0.8, rel=0.03)
 
 
 def test_a_gust_on_the_timeline(make_world):
@@ -86,9 +86,9 @@ def test_sensor_bias_jump(make_world):
     ]
     world = make_world(faults=faults)
     frames = fly(world, 20)
-    errors = frames[-1].odometry.pos_world - world.state.pos_world
+    errors = frames[-1].odometry.sample.pos_world - world.state.pos_world
     np.testing.assert_allclose(errors, [1, 0, 0], atol=1e-9)
-    np.testing.assert_allclose(frames[5].odometry.pos_world[0], 0, atol=1e-3)
+    np.testing.assert_allclose(frames[5].odometry.sample.pos_world[0], 0, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from liquid_control.sim.sensors.imu import (
     at_lever_arm,
     strapdown,
 )
-from liquid_control.structs import GRAVITY, Command
+from liquid_control.structs import GRAVITY, RATES_THRUST
 
 SENSORS = share_dir() / "sim_worlds/sensors"
 STILL = (0.0, 0.0, 0.0)
@@ -42,18 +42,19 @@ def test_at_rest_at_random_attitudes(make_world, rng):
         world = make_world()
         quat = rng.normal(size=4)
         quat /= np.linalg.norm(quat)
-        client = {"physicsClientId": world._engine.client}
-        pybullet.resetBasePositionAndOrientation(world._engine.body, [0, 0, 5], quat, **client)
+        engine = world.plant._engine
+        client = {"physicsClientId": engine.client}
+        pybullet.resetBasePositionAndOrientation(engine.body, [0, 0, 5], quat, **client)
         pybullet.createConstraint(
-            world._engine.body, -1, -1, -1, pybullet.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0, 0, 5],
+            engine.body, -1, -1, -1, pybullet.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0, 0, 5],
             childFrameOrientation=quat, **client,
         )  # fmt: skip
-        frames = [world.step(Command(0.0, np.zeros(3))) for _ in range(100)]
+        frames = [world.step(RATES_THRUST.command(0.0, 0.0, 0.0, 0.0)) for _ in range(100)]
         np.testing.assert_allclose(abs(world.state.quat_world_body @ quat), 1, atol=1e-3)
         up = rotate_inverse(world.state.quat_world_body, np.array([0.0, 0.0, GRAVITY]))
-        read = np.mean([f.imu.specific_force_body for f in frames[-20:]], axis=0)
+        read = np.mean([f.imu.sample.specific_force_body for f in frames[-20:]], axis=0)
         np.testing.assert_allclose(read, up, atol=0.05)
-        np.testing.assert_allclose(frames[-1].imu.ang_vel_body, 0, atol=0.02)
+        np.testing.assert_allclose(frames[-1].imu.sample.ang_vel_body, 0, atol=0.02)
 
 
 def test_centrifuge():

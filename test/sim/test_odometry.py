@@ -6,7 +6,7 @@ import pytest
 from liquid_control.config import load_yaml, share_dir
 from liquid_control.frames import quat_conjugate, quat_multiply
 from liquid_control.sim.sensors.odometry import Odometry, OdometryConfig
-from liquid_control.structs import GRAVITY, Command
+from liquid_control.structs import RATES_THRUST
 
 RATE = 100
 POS, VEL, RATES = (1.0, 2.0, 3.0), (0.0, 2.0, 0.0), (0.1, 0.2, 0.3)
@@ -67,9 +67,9 @@ def test_drift_is_slow_and_bounded():
 
 def test_gps_is_late_and_slow(make_world):
     world = make_world(odometry="gps")
-    frames = [world.step(Command(GRAVITY, np.zeros(3))) for _ in range(60)]
+    frames = [world.step(RATES_THRUST.command(*RATES_THRUST.neutral)) for _ in range(60)]
     assert frames[10].odometry is None
-    ages = [f.imu.stamp - f.odometry.stamp for f in frames[20:]]
+    ages = [f.imu.sample.stamp - f.odometry.sample.stamp for f in frames[20:]]
     assert min(ages) == 120_000_000
     assert max(ages) >= 210_000_000
-    assert len({f.odometry.stamp for f in frames[20:]}) <= 5
+    assert len({f.odometry.sample.stamp for f in frames[20:]}) <= 5

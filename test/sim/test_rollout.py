@@ -4,13 +4,13 @@ from itertools import cycle
 
 import numpy as np
 
-from liquid_control.control.loop import ControlLoop
-from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.catalogue import make_loop
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
+from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 
 
 class _Told(GeometricController):
@@ -26,10 +26,10 @@ class _Told(GeometricController):
 
 
 def _fly(**settings):
-    parameters = ControllerParameters()
+    parameters = QuadrotorParameters()
     vehicle = load_vehicle("crazyflie")
     controller = _Told(parameters.backup)
-    loop = ControlLoop(controller, vehicle, parameters)
+    loop = make_loop(controller, vehicle, parameters)
     with World(load_world("hover_gusts"), vehicle, 3) as world:
         log = fly(world, loop, policy_name="geometric", duration=2.0, **settings)
     return log, controller.told

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liquid_control.structs import GRAVITY
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, step
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 

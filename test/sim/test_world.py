@@ -7,13 +7,13 @@ from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.structs import GRAVITY, Command
+from liquid_control.structs import GRAVITY, RATES_THRUST, Command
 from liquid_control.vehicles.quadrotor import physics
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
 from liquid_control.vehicles.quadrotor.dynamics import advance
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
-HOVER = Command(GRAVITY, np.zeros(3))
+HOVER = RATES_THRUST.command(*RATES_THRUST.neutral)
 STEADY = [{"kind": "steady", "speed": 3.0, "toward_deg": 200.0}]
 
 
@@ -37,7 +37,7 @@ def test_world_agrees_with_the_batched_dynamics(make_world, vehicle, rng):
                 command.thrust, command.ang_vel_body, state.ang_vel_body, loop
             )
             state, force = advance(state, speeds, wind, params, dt)
-        np.testing.assert_allclose(frame.imu.specific_force_body, force, atol=1e-3)
+        np.testing.assert_allclose(frame.imu.sample.specific_force_body, force, atol=1e-3)
     assert np.ptp(state.pos_world) > 1
     np.testing.assert_allclose(world.state.pos_world, state.pos_world, atol=1e-4)
     np.testing.assert_allclose(world.state.quat_world_body, state.quat_world_body, atol=1e-4)
@@ -76,8 +76,8 @@ def test_a_seed_is_a_flight(make_world):
     def flight(world):
         world.reset()
         frames = [world.step(HOVER) for _ in range(100)]
-        odometry = np.concatenate([f.odometry.pos_world for f in frames])
-        imu = np.concatenate([f.imu.specific_force_body for f in frames])
+        odometry = np.concatenate([f.odometry.sample.pos_world for f in frames])
+        imu = np.concatenate([f.imu.sample.specific_force_body for f in frames])
         return np.concatenate([odometry, imu, world.state.pos_world, world.wind_world])
 
     noisy = {
@@ -103,7 +103,7 @@ def test_time_is_exact(make_world):
     for _ in range(300):
         frame = world.step(HOVER)
     assert world.time_ns == 1_000_000_000
-    assert frame.imu.stamp == world.time_ns
+    assert frame.imu.sample.stamp == world.time_ns
 
 
 @pytest.mark.parametrize("yaw_deg", [0.0, 135.0])
@@ -126,8 +126,8 @@ def test_rest_on_the_ground(make_world, vehicle):
     for _ in range(100):
         frame = world.step(None)
     assert not world.crashed
-    np.testing.assert_allclose(frame.imu.specific_force_body, [0, 0, GRAVITY], atol=1e-2)
-    np.testing.assert_allclose(frame.imu.ang_vel_body, 0, atol=1e-3)
+    np.testing.assert_allclose(frame.imu.sample.specific_force_body, [0, 0, GRAVITY], atol=1e-2)
+    np.testing.assert_allclose(frame.imu.sample.ang_vel_body, 0, atol=1e-3)
     np.testing.assert_allclose(world.state.pos_world[2], vehicle.collision_size[2] / 2, atol=1e-3)
     np.testing.assert_array_equal(world.state.rotor_speed, 0)
 

@@ -13,7 +13,7 @@ from liquid_control.sim.check import check_worlds, world_files, world_schema
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.task import Task
 from liquid_control.sim.world import World
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 WORLDS = [path.stem for path in world_files()]
 SCHEMA = share_dir() / "sim_worlds/schema/world.schema.json"

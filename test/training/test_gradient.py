@@ -10,7 +10,6 @@ import torch
 
 from liquid_control.cli.program import main
 from liquid_control.config import ConfigError, read_yaml, share_dir
-from liquid_control.parameters import BackupParameters, ControllerParameters
 from liquid_control.runtime.artifact import load_artifact
 from liquid_control.runtime.catalogue import make_controller
 from liquid_control.runtime.policy import load_policy
@@ -24,6 +23,7 @@ from liquid_control.training.conditions import (
 from liquid_control.training.config import EarlyStopConfig, GradientConfig, load_training
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.run import stops_early, train
+from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 
 CONFIG = share_dir() / "config" / "training" / "hover_liquid.yaml"
 
@@ -259,8 +259,8 @@ def test_an_expert_is_tuned_to_gains_that_fly(tmp_path):
         update={"network": {"kind": "geometric", "integral": True, "observer": True}}
     )
     result = train(write(config, tmp_path / "run.yaml"), tmp_path / "out", compiled=False)
-    controller, _ = make_controller(str(result), ControllerParameters())
-    assert controller.gains.position_gain != BackupParameters().position_gain
+    controller, _ = make_controller(str(result), QuadrotorParameters())
+    assert controller.gains.position_gain != GeometricGains().position_gain
     assert controller.gains.observer_gain > 0
 
 

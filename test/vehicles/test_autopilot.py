@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from liquid_control.config import ConfigError
 from liquid_control.structs import GRAVITY
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 VEHICLE = load_vehicle("crazyflie")

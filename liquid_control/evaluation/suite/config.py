@@ -29,15 +29,15 @@ from liquid_control.config import (
     read_extended,
     read_yaml,
 )
-from liquid_control.control.loop import ControlLoop
 from liquid_control.evaluation.metrics import COMPARED, RATES, FlightMetrics
 from liquid_control.evaluation.provenance import package_version
-from liquid_control.parameters import ControllerParameters
 from liquid_control.preflight import check_whole
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
-from liquid_control.runtime.catalogue import GEOMETRIC, make_controller
+from liquid_control.runtime.catalogue import is_builtin, make_parameters
+from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.vehicles.quadrotor.config import VehicleConfig, load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.kind import VehicleConfig
 
 PositiveInt = Annotated[int, Field(gt=0)]
 ROW_METRICS = tuple(  # what a row keeps of the metrics of its flight
@@ -115,6 +115,9 @@ class Cell:
     artifact: str  # path, or name of an expert
     setting: Setting
     key: str
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @property
     def condition(self) -> str:
@@ -209,7 +212,7 @@ def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
     """Paths and names of experts; a name with ``*`` stands for all files that match it."""
     found: list[str] = []
     for name in names:
-        if name == GEOMETRIC:
+        if is_builtin(name):
             found.append(name)
         elif "*" in name:
             found += [str(Path(file).absolute()) for file in sorted(glob(name))]
@@ -221,9 +224,7 @@ def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
 
 
 def _check_artifact(cell: Cell) -> None:
-    parameters = ControllerParameters()
-    controller, _ = make_controller(cell.artifact, parameters)
-    ControlLoop(controller, cell.setting.vehicle, parameters)
+    prepare(cell.setting.scenario, cell.artifact)
 
 
 def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
@@ -252,11 +253,11 @@ def _key(artifact: str, setting: Setting) -> str:
         package_version("liquid_control"),
         setting.scenario.model_dump_json(),
         setting.vehicle.model_dump_json(),
-        ControllerParameters().model_dump_json(),
+        make_parameters(setting.vehicle).model_dump_json(),
         f"{setting.loop_ticks} {setting.after} {ROW_METRICS}",
     ):
         digest.update(part.encode() + b"\0")
-    digest.update(artifact.encode() if artifact == GEOMETRIC else Path(artifact).read_bytes())
+    digest.update(artifact.encode() if is_builtin(artifact) else Path(artifact).read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -17,18 +17,12 @@ from typing import Any
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import ControlLoop
 from liquid_control.evaluation.metrics import flight_metrics, position_error
 from liquid_control.evaluation.suite.config import ROW_METRICS, Cell, Suite
-from liquid_control.parameters import ControllerParameters
 from liquid_control.preflight import output_folder
-from liquid_control.runtime.artifact import PolicyMetadata
-from liquid_control.runtime.catalogue import make_controller
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.rollout import fly
-from liquid_control.sim.world import World
+from liquid_control.sim.flight import Flight, prepare
 from liquid_control.structs import FlightLog
-from liquid_control.vehicles.quadrotor.config import load_vehicle
 from liquid_control.vehicles.quadrotor.physics import vehicle_wrench
 from liquid_control.workers import worker_pool
 
@@ -53,14 +47,13 @@ def fly_one(cell: Cell, seed: int) -> FlightLog:
 
 def _fly(cell: Cell, seeds: Sequence[int]) -> Iterator[FlightLog]:
     """Flights in one world: a physics engine takes longer to start than to be cleared."""
-    setting, scenario = cell.setting, cell.setting.scenario
-    metadata, loop = _loop(cell.artifact, scenario.vehicle, scenario.control_rate)
-    names = tuple(metadata.neuron_names) if metadata else ()
-    with World(scenario, setting.vehicle, seeds[0]) as world:
+    setting = cell.setting
+    flight = _prepare(cell)
+    with flight.world(seeds[0]) as world:
         for seed in seeds:
             world.seed = seed
             ticks = None if setting.loop_ticks == (1, 1) else _draw_ticks(setting.loop_ticks, seed)
-            yield fly(world, loop, policy_name=cell.policy, neuron_names=names, ticks=ticks)
+            yield flight.fly(world, policy_name=cell.policy, ticks=ticks)
 
 
 def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
@@ -70,13 +63,9 @@ def _draw_ticks(bounds: tuple[int, int], seed: int) -> Iterator[int]:
 
 
 @lru_cache(maxsize=64)
-def _loop(
-    artifact: str, vehicle: str, control_rate: float
-) -> tuple[PolicyMetadata | None, ControlLoop]:
+def _prepare(cell: Cell) -> Flight:
     """Files are read, and golden pairs run, once in a worker and not in every flight."""
-    parameters = ControllerParameters(vehicle=vehicle, control_rate=control_rate)
-    controller, metadata = make_controller(artifact, parameters)
-    return metadata, ControlLoop(controller, load_vehicle(vehicle), parameters)
+    return prepare(cell.setting.scenario, cell.artifact, vehicle=cell.setting.vehicle)
 
 
 def fly_block(block: Block) -> list[dict[str, Any]]:

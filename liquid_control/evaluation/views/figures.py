@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from liquid_control.evaluation.metrics import flight_box, neuron_activity, position_error
-from liquid_control.structs import COMMAND_LAYOUT, FlightLog
+from liquid_control.structs import RATES_THRUST, FlightLog
 
 # Told apart with every common colour blindness, on white and on dark (after Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, PINK, GREY = "#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3"
@@ -148,8 +148,8 @@ def commands(log: FlightLog) -> go.Figure:
     """Thrust and body rates as sent, and the rotor speeds that came of them."""
     titles = ("thrust / mass, m/s²", "body rates, rad/s", "rotor speed, rad/s")
     figure = _rows(log, [0.28, 0.36, 0.36], 600, titles)
-    thrust = log.command[:, COMMAND_LAYOUT["thrust"]].T
-    rates = log.command[:, COMMAND_LAYOUT["ang_vel"]].T
+    thrust = log.command[:, RATES_THRUST.layout["thrust"]].T
+    rates = log.command[:, RATES_THRUST.layout["ang_vel"]].T
     _lines(figure, 1, log, zip(["thrust"], thrust), [PINK])
     _lines(figure, 2, log, zip(("roll", "pitch", "yaw"), rates))
     names = ("front left", "front right", "rear right", "rear left")

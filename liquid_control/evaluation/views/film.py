@@ -10,7 +10,7 @@ import numpy as np
 from liquid_control.config import ConfigError, missing_packages
 from liquid_control.evaluation.views.scene import Scene
 from liquid_control.structs import FlightLog
-from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 
 try:
     import imageio_ffmpeg
@@ -50,7 +50,7 @@ def require_encoder() -> None:
 def write_video(
     path: str | Path,
     log: FlightLog,
-    vehicle: VehicleConfig,
+    vehicle: QuadrotorConfig,
     *,
     layers: Sequence[tuple[str, Sequence[int]]] = (),
     fps: int | None = None,

@@ -15,7 +15,7 @@ from liquid_control.config import missing_packages
 from liquid_control.evaluation.metrics import neuron_activity, position_error
 from liquid_control.frames import matrix_from_quat, quat_normalize
 from liquid_control.structs import FlightLog
-from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 
 try:
     from PIL import Image, ImageDraw, ImageFont
@@ -71,7 +71,7 @@ class Scene:
     def __init__(
         self,
         log: FlightLog,
-        vehicle: VehicleConfig,
+        vehicle: QuadrotorConfig,
         *,
         layers: Sequence[tuple[str, Sequence[int]]] = (),
         size: tuple[int, int] = (640, 360),

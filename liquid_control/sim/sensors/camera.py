@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,14 +35,6 @@ TEXTURE_CELLS = 64  # per side, then the texture repeats; even, so that a checke
 CYLINDER_SIDES = 32  # of a textured one
 NOISE_FRAMES = 16  # of pixel noise that are drawn when a flight starts
 SKY = np.array([178, 204, 230], dtype=np.float32)  # also the colour of fog
-
-
-@dataclass(frozen=True, slots=True)
-class CameraFrame:
-    """One image and its stamp."""
-
-    stamp: int  # ns
-    image: np.ndarray  # (height, width, 3) uint8, RGB
 
 
 class Scene:

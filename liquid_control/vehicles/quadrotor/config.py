@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import model_validator
@@ -16,11 +15,12 @@ from liquid_control.config import (
     Share,
     StrictModel,
     Triple,
-    find_file,
-    load_yaml,
     quantity,
 )
 from liquid_control.structs import GRAVITY
+from liquid_control.vehicles.kind import VehicleConfig
+
+NAME = "quadrotor"
 
 
 class MotorConfig(StrictModel):
@@ -78,14 +78,14 @@ class AutopilotConfig(StrictModel):
     command_timeout: Annotated[PositiveFloat, quantity("s")]
 
 
-class VehicleConfig(StrictModel):
+class QuadrotorConfig(VehicleConfig):
     """A rigid quadrotor, X configuration, body FLU.
 
     Rotor i sits at ``rotor_positions[i]``; ``rotor_directions[i]`` is +1 where it turns
     counter-clockwise seen from above (its reaction torque on the body is then −z).
     """
 
-    name: str
+    kind: Literal["quadrotor"] = "quadrotor"
     mass: Annotated[PositiveFloat, quantity("kg")]
     inertia: Annotated[PositiveTriple, quantity("kg*m^2")]
     rotor_positions: Annotated[tuple[Triple, Triple, Triple, Triple], quantity("m")]
@@ -119,8 +119,3 @@ class VehicleConfig(StrictModel):
     def hover_speed(self) -> float:
         """Rotor speed that carries the weight, rad/s."""
         return float(np.sqrt(self.mass * GRAVITY / (4 * self.motor.thrust_coefficient)))
-
-
-def load_vehicle(name: str | Path) -> VehicleConfig:
-    """A vehicle by path or by name (``config/vehicle/<name>.yaml``)."""
-    return load_yaml(find_file(name, "config/vehicle"), VehicleConfig)

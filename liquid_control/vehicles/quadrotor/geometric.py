@@ -16,15 +16,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.control.observation import OBSERVATION_LAYOUT
+from liquid_control.control.observation import observer_of
 from liquid_control.frames import Array, components, namespace, stack
-from liquid_control.parameters import BackupParameters
-from liquid_control.structs import COMMAND_LAYOUT, GRAVITY
+from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.vehicles.quadrotor.config import NAME
+from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 
 MEMORY = 6  # components of what the law remembers: integral and disturbance, 3 each, m/s²
 
+# what the law reads
+OBSERVER = observer_of(NAME, RATES_THRUST).select(
+    (
+        *("pos_error", "vel_error", "acc_setpoint", "up", "heading"),
+        *("ang_vel", "specific_force", "previous_thrust", "previous_ang_vel"),
+    )
+)
+
 _POS, _VEL, _ACC, _UP, _HEADING, _FORCE, _THRUST = (
-    OBSERVATION_LAYOUT[name]
+    OBSERVER.layout[name]
     for name in (
         "pos_error",
         "vel_error",
@@ -38,12 +47,12 @@ _POS, _VEL, _ACC, _UP, _HEADING, _FORCE, _THRUST = (
 
 
 def geometric_law(
-    observation: Array, memory: Array, gains: BackupParameters, dt: Array
+    observation: Array, memory: Array, gains: GeometricGains, dt: Array
 ) -> tuple[Array, Array]:
-    """Command ``(4, *batch)`` (`COMMAND_LAYOUT`) and next memory ``(6, *batch)``.
+    """Command ``(4, *batch)`` (`RATES_THRUST`) and next memory ``(6, *batch)``.
 
     Args:
-        observation: ``(25, *batch)``, `OBSERVATION_LAYOUT`, NumPy or torch, or a list of floats.
+        observation: ``(25, *batch)``, of `OBSERVER`, NumPy or torch, or a list of floats.
         memory: zeros at the start; in axes of the setpoint (heading, left, up), which stay put
             while the body turns.
         gains: numbers or ``(*batch)`` arrays.
@@ -86,13 +95,17 @@ def geometric_law(
 class GeometricController:
     """The law with its memory, for one vehicle."""
 
-    observation_layout = OBSERVATION_LAYOUT
-    command_layout = COMMAND_LAYOUT
+    observation_layout = OBSERVER.layout
+    command_layout = RATES_THRUST.layout
     neurons = np.zeros(0)
 
-    def __init__(self, gains: BackupParameters):
+    def __init__(self, gains: GeometricGains):
         self.gains = gains
         self.reset()
+
+    def set_parameters(self, parameters: QuadrotorParameters) -> None:
+        """Take the gains of new parameters; what the law remembers is kept."""
+        self.gains = parameters.backup
 
     def reset(self) -> None:
         """Forget integral and disturbance."""

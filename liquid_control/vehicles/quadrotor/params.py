@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 
 Array = Any  # float, numpy.ndarray or torch.Tensor
 Triple = tuple[Array, Array, Array]
@@ -42,7 +42,7 @@ class QuadrotorParams(NamedTuple):
     rotor_radius: Array  # m
 
     @classmethod
-    def from_vehicle(cls, vehicle: VehicleConfig) -> QuadrotorParams:
+    def from_vehicle(cls, vehicle: QuadrotorConfig) -> QuadrotorParams:
         """Nominal parameters as plain floats; replace fields by arrays to randomise a batch."""
         motor, drag = vehicle.motor, vehicle.drag
         return cls(
@@ -81,7 +81,7 @@ class RateLoopParams(NamedTuple):
     max_thrust: Array  # N per rotor
 
     @classmethod
-    def from_vehicle(cls, vehicle: VehicleConfig) -> RateLoopParams:
+    def from_vehicle(cls, vehicle: QuadrotorConfig) -> RateLoopParams:
         """Nominal rate loop and mixer of a vehicle.
 
         Raises `ConfigError` for a rotor layout with which roll, pitch and yaw can't be mixed at

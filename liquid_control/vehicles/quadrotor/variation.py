@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.vehicles.quadrotor.config import VehicleConfig
+from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 from liquid_control.vehicles.quadrotor.params import Array, QuadrotorParams
 
 
-def draw_params(vehicle: VehicleConfig, rng: np.random.Generator, spread: float) -> QuadrotorParams:
+def draw_params(
+    vehicle: QuadrotorConfig, rng: np.random.Generator, spread: float
+) -> QuadrotorParams:
     """A vehicle of the kind: ``spread`` 0 is the nominal one, 1 uses the whole tolerances."""
     tolerances, nominal = vehicle.tolerances, QuadrotorParams.from_vehicle(vehicle)
 

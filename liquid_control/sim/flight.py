@@ -1,0 +1,79 @@
+"""A flight that can be flown: where world, vehicle, parameters and policy come together.
+
+Everything is read and checked here, once; `fly` may then be called for as many seeds as wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.artifact import PolicyMetadata
+from liquid_control.runtime.catalogue import make_controller, make_loop, make_parameters
+from liquid_control.sim.rollout import fly
+from liquid_control.sim.scenario import WorldConfig, load_world
+from liquid_control.sim.world import World
+from liquid_control.structs import FlightLog
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.kind import VehicleConfig
+
+
+@dataclass(frozen=True)
+class Flight:
+    """What flies where; `policy` is its name."""
+
+    scenario: WorldConfig
+    vehicle: VehicleConfig
+    policy: str
+    parameters: ControllerParameters
+    loop: ControlLoop
+    metadata: PolicyMetadata | None = None  # of a policy from a file
+
+    @property
+    def neuron_names(self) -> tuple[str, ...]:
+        """Of the policy; empty where it has none."""
+        return () if self.metadata is None else tuple(self.metadata.neuron_names)
+
+    def world(self, seed: int) -> World:
+        """The world of this flight; to be closed."""
+        return World(self.scenario, self.vehicle, seed)
+
+    def fly(self, world: World, **options) -> FlightLog:
+        """One flight in a world of `world`; for ``options`` see `sim.rollout.fly`."""
+        options = {"policy_name": self.policy, "neuron_names": self.neuron_names, **options}
+        return fly(world, self.loop, **options)
+
+
+def prepare(
+    world: str | Path | WorldConfig,
+    policy: str | Controller,
+    *,
+    vehicle: str | Path | VehicleConfig | None = None,
+    name: str | None = None,
+    **parameters,
+) -> Flight:
+    """Read and check everything that a flight needs.
+
+    Args:
+        world: name, path, or a world that has been read.
+        policy: what flies, by name (see `runtime.catalogue`), or a controller.
+        vehicle: in place of the world's: name, path, or description.
+        name: of the policy in logs; by default that by which it was given.
+        parameters: of the controller, in place of the defaults.
+
+    Raises:
+        ConfigError: for what can't be read or does not fit together.
+    """
+    scenario = world if isinstance(world, WorldConfig) else load_world(world)
+    if not isinstance(vehicle, VehicleConfig):
+        vehicle = load_vehicle(vehicle or scenario.vehicle)
+    by_name = isinstance(policy, str)
+    settings = {"vehicle": scenario.vehicle, "control_rate": float(scenario.control_rate)}
+    if by_name:
+        settings["policy"] = policy
+    chosen = make_parameters(vehicle, **{**settings, **parameters})
+    controller, metadata = make_controller(policy, vehicle, chosen) if by_name else (policy, None)
+    name = name or (policy if by_name else type(policy).__name__)
+    return Flight(scenario, vehicle, name, chosen, make_loop(controller, vehicle, chosen), metadata)

@@ -1,0 +1,1 @@
+"""Bodies of vehicles in the simulated world, one file for each kind."""

@@ -1,0 +1,53 @@
+"""What a kind of vehicle is: the one object that a new kind has to bring.
+
+A kind names its description file, the parameters and rules of its control, its built-in
+controllers, and its body in the simulated world. `vehicles.catalogue` knows the kinds by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from liquid_control.config import StrictModel
+from liquid_control.control.loop import Controller
+from liquid_control.control.rules import Backup, Rules
+from liquid_control.parameters import ControllerParameters
+from liquid_control.structs import CommandKind
+
+
+class VehicleConfig(StrictModel):
+    """What every vehicle file says; each kind has a model of its own with the rest."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class VehicleKind:
+    """One kind of vehicle.
+
+    Attributes:
+        name: what a vehicle file gives as its ``kind``.
+        config: model of the vehicle file.
+        parameters: of its controller, with the groups that this kind adds.
+        command: what it takes.
+        rules: its rules for a description and parameters. With a backup given, the rules have that
+            one, which keeps what it remembers and takes the new parameters.
+        controllers: built-in ones by name, made of the parameters; each has a
+            ``set_parameters`` besides what a `Controller` has.
+        gains: a controller from a YAML file with its gains; ``None`` where there is none such.
+        plant: its body in a world, a `sim.plants.Plant`, for a world, a description and a physics
+            step; it imports the simulation when it is called.
+    """
+
+    name: str
+    config: type[VehicleConfig]
+    parameters: type[ControllerParameters]
+    command: CommandKind
+    rules: Callable[[Any, Any, Backup | None], Rules]
+    plant: Callable[[Any, Any], Any]
+    controllers: Mapping[str, Callable[[Any], Controller]] = field(default_factory=dict)
+    gains: Callable[[Path], Controller] | None = None

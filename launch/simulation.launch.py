@@ -11,17 +11,15 @@ from launch.actions import (
     EmitEvent,
     OpaqueFunction,
     RegisterEventHandler,
-    SetLaunchConfiguration,
 )
-from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
-from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
-from liquid_control.config import share_dir
+from liquid_control.config import ConfigError, share_dir
+from liquid_control.session.plan import plan_flight
 from liquid_control.sim.scenario import load_world
 
 ARGUMENTS = {
@@ -32,75 +30,55 @@ ARGUMENTS = {
     "record": ("false", "true: write all topics to an MCAP file"),
     "path": ("flight.mcap", "the file that is recorded"),
 }
+# What ends the flight for all, and why
+ENDS = {"controller": "the controller has ended", "simulator": "the flight is over"}
 
 
-def read_world(context):
-    """Vehicle and rate of the world, before any process starts: a bad world leaves none behind."""
-    world = load_world(LaunchConfiguration("world").perform(context))
-    return [
-        SetLaunchConfiguration("vehicle", world.vehicle),
-        SetLaunchConfiguration("control_rate", str(world.control_rate)),
-    ]
+def start_nodes(context):
+    """The nodes of the plan; a bad world or argument is an error before any of them starts."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    yes = {name: _yes(name, given[name]) for name in ("lockstep", "record")}
+    if not given["seed"].isdigit():
+        raise ConfigError(f"seed:={given['seed']}: expected a whole number of at least 0")
+    nodes = plan_flight(
+        given["world"],
+        load_world(given["world"]),
+        given["policy"],
+        seed=int(given["seed"]),
+        lockstep=yes["lockstep"],
+        recording=given["path"] if yes["record"] else None,
+    )
+    defaults = {"controller": [str(share_dir() / "config" / "controller.yaml")]}
+    actions = {
+        node.name: Node(
+            package="liquid_control",
+            executable=node.name,
+            name=node.name,
+            output="screen",
+            parameters=[*defaults.get(node.name, ()), dict(node.parameters)],
+        )
+        for node in nodes
+    }
+    # Before the processes: one that can't start ends at once.
+    return [*(_end_with(actions[name], reason) for name, reason in ENDS.items()), *actions.values()]
+
+
+def _yes(name, text):
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in words:
+        raise ConfigError(f"{name}:={text}: expected true or false")
+    return words[text.lower()]
+
+
+def _end_with(action, reason):
+    end = EmitEvent(event=Shutdown(reason=reason))
+    return RegisterEventHandler(OnProcessExit(target_action=action, on_exit=[end]))
 
 
 def generate_launch_description():
     """All nodes of a flight; the controller starts by itself."""
-
-    def parameter(name, kind):
-        return {name: ParameterValue(LaunchConfiguration(name), value_type=kind)}
-
-    def node(name, *parameters, **keywords):
-        return Node(
-            package="liquid_control",
-            executable=name,
-            name=name,
-            output="screen",
-            parameters=list(parameters),
-            **keywords,
-        )
-
-    record = LaunchConfiguration("record")
-    lockstep = parameter("lockstep", bool)
-    subscribers = PythonExpression(["2 if '", record, "'.lower() in ('true', '1') else 1"])
-    recorder = node(
-        "recorder",
-        parameter("path", str),
-        {"hold_simulator": True},
-        condition=IfCondition(record),
-    )
-    controller = node(
-        "controller",
-        str(share_dir() / "config" / "controller.yaml"),
-        {"autostart": True},
-        parameter("policy", str),
-        parameter("vehicle", str),
-        parameter("control_rate", float),
-        lockstep,
-    )
-    simulator = node(
-        "simulator",
-        parameter("world", str),
-        parameter("seed", int),
-        lockstep,
-        {"subscribers": ParameterValue(subscribers, value_type=int)},
-    )
-
-    def end_with(action, reason):
-        end = EmitEvent(event=Shutdown(reason=reason))
-        return RegisterEventHandler(OnProcessExit(target_action=action, on_exit=[end]))
-
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
-            ),
-            OpaqueFunction(function=read_world),
-            # Before the processes: one that can't start ends at once.
-            end_with(controller, "the controller has ended"),
-            end_with(simulator, "the flight is over"),
-            recorder,
-            controller,
-            simulator,
-        ]
-    )
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=start_nodes)])

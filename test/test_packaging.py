@@ -195,24 +195,27 @@ def test_launch_file_describes_a_flight():
     from launch.events.process import ProcessExited
 
     from launch import LaunchContext
-    from liquid_control.sim.scenario import load_world
+    from liquid_control.config import ConfigError
 
     spec = importlib.util.spec_from_file_location("sim", ROOT / "launch/simulation.launch.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    entities = module.generate_launch_description().entities
-    names = {a.name for a in entities if hasattr(a, "default_value")}
+    names = {a.name for a in module.generate_launch_description().entities if hasattr(a, "name")}
     assert names >= {"world", "policy", "seed", "lockstep", "record"}
-    executables = {e.node_executable for e in entities if hasattr(e, "node_executable")}
-    assert executables == NODES
 
-    context = LaunchContext()
-    context.launch_configurations["world"] = "motor_fault"
-    for action in module.read_world(context):
-        action.execute(context)
-    world = load_world("motor_fault")
-    assert context.launch_configurations["vehicle"] == world.vehicle
-    assert float(context.launch_configurations["control_rate"]) == world.control_rate
+    def start(**changes):
+        context = LaunchContext()
+        given = {name: default for name, (default, _) in module.ARGUMENTS.items()}
+        context.launch_configurations.update({**given, "world": "motor_fault", **changes})
+        return module.start_nodes(context)
+
+    entities = start(record="true")
+    executables = [e.node_executable for e in entities if hasattr(e, "node_executable")]
+    assert executables == ["recorder", "controller", "simulator"]
+    assert len([e for e in start() if hasattr(e, "node_executable")]) == 2
+    for wrong in ({"seed": "-1"}, {"record": "perhaps"}, {"world": "no_such_world"}):
+        with pytest.raises(ConfigError, match=next(iter(wrong.values()))):
+            start(**wrong)
 
     (controller,) = (e for e in entities if getattr(e, "node_executable", "") == "controller")
     ended = ProcessExited(

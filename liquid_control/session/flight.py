@@ -9,7 +9,7 @@ from typing import Any
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
-from liquid_control.session.processes import OnProgress, fly_ros
+from liquid_control.session.ros import OnProgress, fly_ros
 from liquid_control.sim.flight import Flight, prepare
 from liquid_control.sim.quantities import MAX_DURATION
 from liquid_control.sim.scenario import WorldConfig, load_world
@@ -78,6 +78,7 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
         log, recording = fly_ros(
             request.world,
             request.policy,
+            scenario=scenario,
             seed=request.seed,
             duration=duration,
             real_time=request.real_time,

@@ -1,4 +1,4 @@
-"""A flight over ROS 2 topics: simulator, controller and recorder, each a process of its own.
+"""Nodes as processes of this machine, alone in a ROS domain of their own.
 
 Needs no launch package; ``launch/simulation.launch.py`` starts the same nodes where there is one.
 """
@@ -12,26 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from liquid_control.config import ConfigError
-from liquid_control.evaluation.recording import read_flight
-from liquid_control.preflight import require_packages
-from liquid_control.sim.scenario import load_world
-from liquid_control.structs import FlightLog
 
-OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, position error m
-
-_PACKAGES = ("rclpy", "pybullet", "mcap_ros2")
-_START_TIMEOUT = 30.0  # s of wall time until the first step
-_STOP_TIMEOUT = 20.0  # s of wall time to end after a signal
-_POLL = 0.02  # s
+STOP_TIMEOUT = 20.0  # s of wall time to end after a signal
 # Domains whose ports stay below the ephemeral ones; the rule is in the RTPS specification, 9.6.1
 _DOMAINS = range(1, 102)
 _PORT_BASE, _DOMAIN_GAIN = 7400, 250
@@ -108,7 +96,7 @@ class Session:
             "OPENBLAS_NUM_THREADS": "1",
         }
 
-    def start(self, name: str, parameters: dict[str, Any]) -> RunningNode:
+    def start(self, name: str, parameters: Mapping[str, Any]) -> RunningNode:
         """Start ``liquid_control.nodes.<name>`` with these ROS parameters."""
         command = [sys.executable, "-m", f"liquid_control.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
@@ -140,7 +128,7 @@ class Session:
         process = self.nodes[name].process
         for seconds, end in (
             (patience, lambda: process.send_signal(signal.SIGINT)),
-            (_STOP_TIMEOUT, process.kill),
+            (STOP_TIMEOUT, process.kill),
         ):
             try:
                 process.wait(seconds)
@@ -157,128 +145,3 @@ class Session:
         for name in reversed(tuple(self.nodes)):
             self.stop(name)
         self._claim.close()
-
-
-def fly_ros(
-    world: str,
-    policy: str,
-    *,
-    seed: int = 0,
-    duration: float | None = None,
-    real_time: bool = False,
-    out_dir: str | Path | None = None,
-    on_progress: OnProgress = lambda *_: None,
-) -> tuple[FlightLog, Path | None]:
-    """One flight through real topics: the log, as recorded, and the path of its MCAP file.
-
-    Args:
-        world, policy: names or paths.
-        duration: simulated seconds; the world's own if ``None``.
-        real_time: at the pace of the clock; otherwise in lockstep, as fast as it goes.
-        out_dir: gets ``flight.mcap`` and ``log/<node>.log``; if ``None``, nothing is kept.
-        on_progress: called about ten times a second, in this thread.
-
-    Raises:
-        ConfigError: for a world that can't be read, or missing packages.
-        FlightFailed: if a node dies or the flight does not begin, or was not recorded whole.
-    """
-    require_packages(*_PACKAGES)
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere if out_dir is None else out_dir)
-        recording, flown = _fly(world, policy, seed, duration, real_time, folder, on_progress)
-        log = read_flight(recording)
-        if len(log.time) < round(flown * log.control_rate):
-            raise FlightFailed(
-                f"the recorder ended early: {recording} holds {len(log.time) / log.control_rate:g} "
-                f"of the {flown:g} s flown"
-            )
-        return log, None if out_dir is None else recording
-
-
-def _fly(
-    world: str,
-    policy: str,
-    seed: int,
-    duration: float | None,
-    real_time: bool,
-    out_dir: Path,
-    on_progress: OnProgress,
-) -> tuple[Path, float]:
-    """The recording, and the simulated seconds that were flown."""
-    recording = out_dir / "flight.mcap"
-    scenario = load_world(world)
-    lockstep = not real_time
-    common = {"vehicle": scenario.vehicle, "lockstep": lockstep}
-    with Session(out_dir / "log") as session:
-        session.start("recorder", {"path": str(recording), "hold_simulator": True})
-        session.start(
-            "controller",
-            {
-                **common,
-                "policy": str(policy),
-                "control_rate": float(scenario.control_rate),
-                "autostart": True,
-            },
-        )
-        simulator = session.start(
-            "simulator",
-            {
-                **common,
-                "world": str(world),
-                "seed": seed,
-                "duration": float(duration or 0.0),
-                "subscribers": 2,
-                "progress": True,
-            },
-        )
-        progress = _Progress(simulator.process.stdout, on_progress)
-        _watch(session, simulator.process, progress)
-        session.stop("recorder", patience=_STOP_TIMEOUT)  # it has heard the end of the flight
-        session.stop("controller")
-        session.check("recorder", "controller", well=(0,))
-    return recording, progress.newest["time"]
-
-
-class _Progress:
-    """Reads the simulator's lines in a thread, so that its pipe never fills."""
-
-    def __init__(self, stream: IO[bytes], on_progress: OnProgress):
-        self.newest: dict[str, Any] | None = None
-        self._stream, self._on_progress = stream, on_progress
-        self._reported: dict[str, Any] | None = None
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self) -> None:
-        for line in self._stream:
-            self.newest = json.loads(line)
-
-    def report(self) -> None:
-        """Hand on the newest line, in the caller's thread."""
-        if self.newest is not self._reported:
-            self._reported = self.newest
-            line = self.newest
-            self._on_progress(line["time"], line["duration"], line["error"])
-
-
-def _watch(session: Session, simulator: subprocess.Popen, progress: _Progress) -> None:
-    """Return when the flight is over; raise if it can't be."""
-    give_up = time.monotonic() + _START_TIMEOUT
-    while simulator.poll() is None:
-        progress.report()
-        session.check("controller")
-        session.check("recorder", well=(0,))  # it leaves just before the simulator does
-        if progress.newest is None and time.monotonic() > give_up:
-            words = session.nodes["simulator"].last_words()
-            raise FlightFailed(f"no step within {_START_TIMEOUT:g} s; simulator: {words}")
-        time.sleep(_POLL)
-    progress.thread.join(1.0)
-    progress.report()
-    # A crash is a result; only a flight without an end is a failure.
-    last = progress.newest
-    if last is None or simulator.returncode not in (0, 1) or not _is_over(last):
-        session.check("simulator")
-
-
-def _is_over(line: dict[str, Any]) -> bool:
-    return line["crashed"] or line["time"] >= line["duration"] - 1e-6

@@ -103,13 +103,13 @@ def test_noise_of_every_sensor(world, condition, factor):
 def test_odometry_is_late(world, condition, periods):
     here = world(condition, 10)
     frame = here.step(HOVER)
-    assert frame.odometry_age == pytest.approx(periods * 0.01)
+    assert frame.odometry.age == pytest.approx(periods * 0.01)
 
 
 @pytest.mark.parametrize(("condition", "share"), [("dropout_30", 0.3), ("dropout_60", 0.6)])
 def test_odometry_is_lost(world, condition, share):
     here = world(condition, 20)
-    stamps = [here.step(HOVER).odometry.stamp for _ in range(400)]
+    stamps = [here.step(HOVER).odometry.sample.stamp for _ in range(400)]
     assert np.mean(np.diff(stamps) == 0) == pytest.approx(share, abs=0.08)
 
 
@@ -119,7 +119,7 @@ def test_odometry_is_lost(world, condition, share):
 def test_rates_of_control(world, condition, rate):
     here = world(condition, rate)
     assert here.time_ns == 1_000_000_000
-    ages = [here.step(HOVER).odometry_age for _ in range(2)]
+    ages = [here.step(HOVER).odometry.age for _ in range(2)]
     assert min(ages) == 0  # odometry comes at 100 Hz at most
     assert max(ages) == pytest.approx(0.005 if rate == 200 else 0.0)
 

@@ -15,7 +15,9 @@ from waiting import wait_until
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.controller import ControllerNode
 from liquid_control.nodes.process import Finish
-from liquid_control.structs import GRAVITY, ImuSample, OdometrySample
+from liquid_control.structs import GRAVITY, RATES_THRUST, ImuSample, OdometrySample
+
+COMMAND = interface.command_topic(RATES_THRUST)
 
 pytestmark = pytest.mark.ros
 PERIOD = 0.01  # s
@@ -37,8 +39,8 @@ class Sensors(Node):
         )
         self.commands, self.status = [], {}
         self.create_subscription(
-            interface.COMMAND.type,
-            interface.COMMAND.name,
+            COMMAND.type,
+            COMMAND.name,
             lambda m: self.commands.append([m.twist.linear.z, m.twist.angular.y]),
             interface.event_qos(),
         )

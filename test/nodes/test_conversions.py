@@ -11,7 +11,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu
 
 from liquid_control.nodes import conversions
-from liquid_control.structs import Command, ImuSample, OdometrySample, Setpoint
+from liquid_control.structs import RATES_THRUST, ImuSample, OdometrySample, Setpoint
 
 stamps = st.integers(0, 2**31 * 10**9 - 1)
 floats = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -47,10 +47,10 @@ def test_odometry_is_exact(stamp, pos, quat, vel, ang_vel):
 
 @given(stamps, floats, arrays(3))
 def test_command_is_exact(stamp, thrust, rates):
-    command = Command(thrust, rates)
+    command = RATES_THRUST.command(thrust, *rates.tolist())
     message = over_the_wire(conversions.command_to_msg(command, stamp))
     assert conversions.stamp_from_msg(message.header.stamp) == stamp
-    assert_same(conversions.command_from_msg(message), command)
+    assert conversions.command_from_msg(message, RATES_THRUST) == command
 
 
 def vectors(limit):

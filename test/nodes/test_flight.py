@@ -20,11 +20,12 @@ from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.runtime.catalogue import make_loop
 from liquid_control.runtime.policy import load_policy
 from liquid_control.session import processes
-from liquid_control.session.processes import FlightFailed, Session, fly_ros
+from liquid_control.session.processes import FlightFailed, Session
+from liquid_control.session.ros import fly_ros
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
-from liquid_control.structs import FlightLog
+from liquid_control.structs import RATES_THRUST, FlightLog
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 
@@ -243,7 +244,8 @@ def test_flight_keeps_away_from_the_domain_of_a_vehicle(policy, tmp_path, monkey
     monkeypatch.setenv("ROS_STATIC_PEERS", "127.0.0.1")
     vehicle = spinning(lambda context: Node("vehicle", context=context))  # in the exported domain
     heard = []
-    for topic in (interface.COMMAND, interface.DIAGNOSTICS, interface.IMU):
+    command = interface.command_topic(RATES_THRUST)
+    for topic in (command, interface.DIAGNOSTICS, interface.IMU):
         qos = interface.event_qos()
         vehicle.create_subscription(topic.type, topic.name, heard.append, qos)
     log, _ = fly_ros("hover_calm", str(policy), duration=1.0, out_dir=tmp_path)

@@ -77,7 +77,7 @@ def _columns(log) -> dict[str, np.ndarray]:
 
 def lockstep_flight() -> dict[str, np.ndarray]:
     """One flight over ROS 2 topics, as recorded."""
-    from liquid_control.session.processes import fly_ros
+    from liquid_control.session.ros import fly_ros
 
     log, _ = fly_ros("demo", "hover_liquid", seed=1, duration=2.0)
     return _columns(log)

@@ -44,7 +44,7 @@ def test_a_gust_on_the_timeline(make_world):
 
 def imu_after(make_world, steps, **fault):
     world = make_world(imu="imu_bmi088", faults=[{"at": 0.1, "until": 0.2, **fault}])
-    return [frame.imu for frame in fly(world, steps)]
+    return [frame.imu.sample for frame in fly(world, steps)]
 
 
 def test_sensor_dropout_leaves_the_last_sample(make_world):
@@ -116,7 +116,7 @@ def test_mistakes_are_named(make_world, fault, message):
 def test_spread_payload_and_battery_reach_the_vehicle(make_world):
     def lift(**changes):
         world = make_world(start={"pos": [0, 0, 9.0]}, **changes)
-        return fly(world, 60)[-1].imu.specific_force_body[2]
+        return fly(world, 60)[-1].imu.sample.specific_force_body[2]
 
     assert lift() == pytest.approx(GRAVITY, rel=0.01)
     assert lift(payload={"mass": 0.003, "below": 0.02}) == pytest.approx(GRAVITY * 0.9, rel=0.02)

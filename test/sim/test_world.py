@@ -7,10 +7,10 @@ from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.structs import GRAVITY, RATES_THRUST, Command
+from liquid_control.structs import GRAVITY, RATES_THRUST
 from liquid_control.vehicles.quadrotor import physics
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
-from liquid_control.vehicles.quadrotor.dynamics import advance
+from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, advance
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 HOVER = RATES_THRUST.command(*RATES_THRUST.neutral)
@@ -21,27 +21,28 @@ def random_commands(rng, steps):
     """Band-limited thrust and rates, an upright flight most of the time."""
     thrust = GRAVITY + np.cumsum(rng.normal(size=steps)) * 0.1
     rates = rng.normal(size=(steps // 10 + 1, 3)).repeat(10, axis=0) * [2, 2, 1]
-    return [Command(float(t), r) for t, r in zip(thrust, rates, strict=False)]
+    return [RATES_THRUST.command(float(t), *r) for t, r in zip(thrust, rates, strict=False)]
 
 
 def test_world_agrees_with_the_batched_dynamics(make_world, vehicle, rng):
     """5 s of random flight in wind, equal step: within 1 cm (field: semi-implicit Euler)."""
     params, loop = QuadrotorParams.from_vehicle(vehicle), RateLoopParams.from_vehicle(vehicle)
     world = make_world(wind=STEADY, start={"pos": [0.0, 0.0, 500.0]})
-    state, wind = world.state, world.wind_world
+    state = QuadrotorState(*world.state, np.array(world.plant.actuators))
+    wind = world.wind_world
     dt = 1 / world.scenario.physics_rate
     for command in random_commands(rng, 500):
         frame = world.step(command)
         for _ in range(world.scenario.substeps):
             speeds = rotor_speed_command(
-                command.thrust, command.ang_vel_body, state.ang_vel_body, loop
+                command["thrust"][0], np.array(command["ang_vel"]), state.ang_vel_body, loop
             )
             state, force = advance(state, speeds, wind, params, dt)
         np.testing.assert_allclose(frame.imu.sample.specific_force_body, force, atol=1e-3)
     assert np.ptp(state.pos_world) > 1
     np.testing.assert_allclose(world.state.pos_world, state.pos_world, atol=1e-4)
     np.testing.assert_allclose(world.state.quat_world_body, state.quat_world_body, atol=1e-4)
-    np.testing.assert_allclose(world.state.rotor_speed, state.rotor_speed, rtol=1e-4)
+    np.testing.assert_allclose(world.plant.actuators, state.rotor_speed, rtol=1e-4)
 
 
 def test_packing_keeps_every_parameter(vehicle):
@@ -129,35 +130,43 @@ def test_rest_on_the_ground(make_world, vehicle):
     np.testing.assert_allclose(frame.imu.sample.specific_force_body, [0, 0, GRAVITY], atol=1e-2)
     np.testing.assert_allclose(frame.imu.sample.ang_vel_body, 0, atol=1e-3)
     np.testing.assert_allclose(world.state.pos_world[2], vehicle.collision_size[2] / 2, atol=1e-3)
-    np.testing.assert_array_equal(world.state.rotor_speed, 0)
+    np.testing.assert_array_equal(world.plant.actuators, 0)
 
 
 def test_lost_commands_end_in_a_gentle_landing(make_world):
     world = make_world(duration=30.0)
-    world.step(Command(GRAVITY, np.array([1.0, 0.5, 0.0])))
+    world.step(RATES_THRUST.command(GRAVITY, 1.0, 0.5, 0.0))
     held = [world.step(None) for _ in range(20)]
-    assert not world.failsafe
-    np.testing.assert_allclose(held[-1].imu.ang_vel_body[:2], [1.0, 0.5], atol=0.15)
+    assert not world.plant.failsafe
+    np.testing.assert_allclose(held[-1].imu.sample.ang_vel_body[:2], [1.0, 0.5], atol=0.15)
     for _ in range(1200):
         world.step(None)
-    assert world.failsafe
+    assert world.plant.failsafe
     assert not world.crashed
     assert world.state.pos_world[2] < 0.03
-    np.testing.assert_allclose(world.state.rotor_speed, 0, atol=1)
+    np.testing.assert_allclose(world.plant.actuators, 0, atol=1)
 
 
 @pytest.mark.parametrize(
-    ("command", "arena", "reason"),
+    ("thrust", "arena", "reason"),
     [
-        (Command(0.0, np.zeros(3)), {}, "hit the ground at"),
-        (Command(2 * GRAVITY, np.zeros(3)), {"max_distance": 2.0}, "from the setpoint"),
-        (Command(0.93 * GRAVITY, np.zeros(3)), {"max_impact_speed": 9.0}, "touched the ground"),
+        (0.0, {}, "hit the ground at"),
+        (
+            RATES_THRUST.command(2 * GRAVITY, 0.0, 0.0, 0.0),
+            {"max_distance": 2.0},
+            "from the setpoint",
+        ),
+        (
+            RATES_THRUST.command(0.93 * GRAVITY, 0.0, 0.0, 0.0),
+            {"max_impact_speed": 9.0},
+            "touched the ground",
+        ),
     ],
 )
-def test_crashes_are_named(make_world, command, arena, reason):
+def test_crashes_are_named(make_world, thrust, arena, reason):
     world = make_world(arena=arena)
     for _ in range(400):
-        world.step(command)
+        world.step(RATES_THRUST.command(thrust, 0.0, 0.0, 0.0))
         if world.crashed:
             break
     assert world.crashed

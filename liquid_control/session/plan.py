@@ -1,0 +1,68 @@
+"""The nodes of a simulated flight and what each is told, for the launch file and for processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from liquid_control.sim.scenario import WorldConfig
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node: the name of its executable and of itself, and its ROS parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plan_flight(
+    world: str,
+    scenario: WorldConfig,
+    policy: str,
+    *,
+    seed: int = 0,
+    duration: float | None = None,
+    lockstep: bool = True,
+    recording: Path | None = None,
+    progress: bool = False,
+) -> tuple[NodeSpec, ...]:
+    """The nodes in the order in which they start.
+
+    Args:
+        world: name or path by which the simulator finds it.
+        scenario: the same, read.
+        policy: what flies, by name.
+        duration: simulated seconds; the world's own if ``None``.
+        lockstep: as fast as it goes, the world waits for each command; else in real time.
+        recording: the file that a recorder writes, if there is to be one.
+        progress: the simulator tells where it is, on its standard output.
+    """
+    common = {"lockstep": lockstep}
+    recorder = NodeSpec("recorder", {"path": str(recording), "hold_simulator": True})
+    controller = NodeSpec(
+        "controller",
+        {
+            **common,
+            "vehicle": scenario.vehicle,
+            "policy": policy,
+            "control_rate": float(scenario.control_rate),
+            "autostart": True,
+        },
+    )
+    simulator = NodeSpec(
+        "simulator",
+        {
+            **common,
+            "vehicle": scenario.vehicle,
+            "world": world,
+            "seed": seed,
+            "duration": float(duration or 0.0),
+            "subscribers": 1 if recording is None else 2,
+            "progress": progress,
+        },
+    )
+    nodes = (controller, simulator)
+    return nodes if recording is None else (recorder, *nodes)

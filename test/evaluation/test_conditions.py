@@ -70,7 +70,7 @@ def test_mass(world, condition, mass):
 )
 def test_one_weak_rotor_turns_the_vehicle_over(world, condition, efficiency):
     weak, healthy = world(condition, 20), world("calm", 20)
-    assert weak._params.efficiency == (efficiency, 1.0, 1.0, 1.0)
+    assert weak.plant._params.efficiency == (efficiency, 1.0, 1.0, 1.0)
     assert np.abs(weak.state.ang_vel_body).max() > 5 * np.abs(healthy.state.ang_vel_body).max()
 
 

@@ -175,7 +175,7 @@ def test_rate_and_latency(make_world):
 
 
 def test_a_camera_may_be_named(make_world):
-    assert make_world(camera="camera_64x48").camera_frame.image.shape == (48, 64, 3)
+    assert make_world(camera="camera_64x48").image.rgb.shape == (48, 64, 3)
 
 
 def test_looking_changes_nothing(make_world):
@@ -189,6 +189,6 @@ def test_looking_changes_nothing(make_world):
 
 def test_a_seed_is_a_film(make_world):
     foggy = {**CAMERA, "appearance": {**PLAIN, "noise": 5.0, "fog": {"uniform": [0.0, 0.2]}}}
-    images = [make_world(seed=s, camera=foggy).camera_frame.image for s in (3, 3, 4)]
+    images = [make_world(seed=s, camera=foggy).image.rgb for s in (3, 3, 4)]
     np.testing.assert_array_equal(images[0], images[1])
     assert np.any(images[0] != images[2])

@@ -23,6 +23,7 @@ from liquid_control.training.conditions import (
 from liquid_control.training.config import EarlyStopConfig, GradientConfig, load_training
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.run import stops_early, train
+from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 
 CONFIG = share_dir() / "config" / "training" / "hover_liquid.yaml"
@@ -259,7 +260,7 @@ def test_an_expert_is_tuned_to_gains_that_fly(tmp_path):
         update={"network": {"kind": "geometric", "integral": True, "observer": True}}
     )
     result = train(write(config, tmp_path / "run.yaml"), tmp_path / "out", compiled=False)
-    controller, _ = make_controller(str(result), QuadrotorParameters())
+    controller, _ = make_controller(str(result), load_vehicle("crazyflie"), QuadrotorParameters())
     assert controller.gains.position_gain != GeometricGains().position_gain
     assert controller.gains.observer_gain > 0
 

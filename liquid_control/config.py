@@ -17,6 +17,8 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from liquid_control.spelling import did_you_mean
+
 
 class ConfigError(ValueError):
     """A file, parameter or flag that can't be used; the message says which, why and what would."""
@@ -50,11 +52,17 @@ def share_dir() -> Path:
 _SUFFIXES = (".yaml", ".onnx")  # of files that are found by their stem
 
 
-def find_file(name: str | Path, folder: str) -> Path:
+def shipped(folder: str) -> list[str]:
+    """Names of the files in a folder of the share folder, e.g. ``sim_worlds``, in order."""
+    return sorted(p.stem for p in (share_dir() / folder).glob("*") if p.suffix in _SUFFIXES)
+
+
+def find_file(name: str | Path, folder: str, *, also: Iterable[str] = ()) -> Path:
     """A file by path, or by its path or stem below ``folder`` of the share folder.
 
     ``find_file("hover_gusts", "sim_worlds")`` and ``find_file("sim_worlds/hover_gusts.yaml",
-    "sim_worlds")`` name the same file. Raises `ConfigError` that lists what there is.
+    "sim_worlds")`` name the same file. Raises `ConfigError` that lists what there is, and what is
+    ``also`` accepted in its place.
     """
     path = Path(name)
     share = share_dir()
@@ -63,8 +71,11 @@ def find_file(name: str | Path, folder: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    known = sorted(p.stem for p in (share / folder).glob("*") if p.suffix in _SUFFIXES)
-    raise ConfigError(f"no such file: {name!s}; expected a path or one of {', '.join(known)}")
+    known = [*also, *shipped(folder)]
+    meant = did_you_mean(path.stem, known)
+    raise ConfigError(
+        f"no such file: {name!s}; {meant}expected a path or one of {', '.join(known)}"
+    )
 
 
 def error_details(error: ValidationError, data: Any) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from liquid_control.config import MAX_SEED, ConfigError, missing_packages
 
 # Import name of a package, and the extra of setup.py that brings it; "": comes with every install.
 EXTRAS = {
-    **dict.fromkeys(("onnxruntime", "rich"), ""),
+    **dict.fromkeys(("argcomplete", "onnxruntime", "rich"), ""),
     **dict.fromkeys(("pybullet", "numba"), "sim"),
     **dict.fromkeys(("rclpy", "mcap", "mcap_ros2"), "ros"),
     **dict.fromkeys(("torch", "onnx", "onnxscript", "networkx", "sklearn"), "train"),

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from liquid_control.config import missing_packages
 from liquid_control.preflight import check_whole
-
-
-def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--jobs`` and ``--ray``, for `worker_pool`."""
-    parser.add_argument("--jobs", type=int, default=1, help="processes on this machine; default: 1")
-    parser.add_argument("--ray", metavar="ADDRESS", help="use a Ray cluster, e.g. auto")
 
 
 @contextmanager

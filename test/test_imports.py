@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
-BASE = {"structs", "frames", "config", "wire", "parameters", "preflight", "workers"}
+BASE = {
+    "arguments", "config", "frames", "parameters", "preflight", "spelling", "structs", "wire",
+    "workers",
+}  # fmt: skip
 LOOP = BASE | {"control", "vehicles"}
 FLYING = LOOP | {"runtime"}
 # What a module of each package may import from the project, at any depth of the code.

@@ -1,1 +1,1 @@
-"""Every benchmark: `liquid-control bench NAME`."""
+"""Every benchmark, a folder each; `registry` names them for ``liquid-control bench``."""

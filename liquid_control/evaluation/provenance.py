@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from liquid_control import __version__
+
 _PACKAGES = ("numpy", "onnxruntime", "pybullet", "torch")
 
 
@@ -16,7 +18,7 @@ def provenance() -> dict[str, str]:
     """Versions, commit, processor, cores and UTC date, as text."""
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "liquid_control": f"{package_version('liquid_control')} {_commit()}".strip(),
+        "liquid_control": f"{__version__} {commit()}".strip(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -32,8 +34,8 @@ def package_version(package: str) -> str:
         return "not installed"
 
 
-def _commit() -> str:
-    """The commit of a checkout; nothing for an installed package."""
+def commit() -> str:
+    """The commit of a checkout as ``(a1b2c3d)``; nothing for an installed package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return ""

@@ -53,7 +53,7 @@ def make_controller(
         return kind.controllers[name](parameters), None
     if is_custom(name):
         return load_custom(name, vehicle, make_rules(vehicle, parameters)), None
-    path = find_file(name, "config/policies")
+    path = find_file(name, "config/policies", also=kind.controllers)
     if path.suffix == ".yaml":
         if kind.gains is None:
             raise ConfigError(f"{path}: a {kind.name} has no controller with gains")

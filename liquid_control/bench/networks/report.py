@@ -11,20 +11,20 @@ import onnxruntime
 import torch
 
 if TYPE_CHECKING:
-    from liquid_control.bench.networks import Sizes
+    from liquid_control.bench.networks.sizes import NetworkSizes
 
 NCPS_CELL = "ncps torch cell"
 AXES = {"units": "neurons", "steps": "sequence length", "batch": "batch"}
 
 
-def write_report(result: dict, sizes: Sizes, command: str, out: Path) -> None:
+def write_report(result: dict, sizes: NetworkSizes, command: str, out: Path) -> None:
     """``networks.md`` and, if scaling was measured, ``networks.png`` in the folder ``out``."""
     (out / "networks.md").write_text(markdown(result, sizes, command))
     if "scaling" in result:
         _plot(result["scaling"], out / "networks.png")
 
 
-def markdown(result: dict, sizes: Sizes, command: str) -> str:
+def markdown(result: dict, sizes: NetworkSizes, command: str) -> str:
     """The measured tables."""
     lines = [
         f"Command: `{command}`. {datetime.datetime.now(datetime.UTC).date()}, {_processor()}, one "
@@ -48,7 +48,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _step_table(step_us: dict, sizes: Sizes) -> list[str]:
+def _step_table(step_us: dict, sizes: NetworkSizes) -> list[str]:
     lines = [
         f"## One step, batch 1, AutoNCP({sizes.units}, {sizes.motor}), {sizes.inputs} inputs",
         "",
@@ -71,7 +71,7 @@ def _step_table(step_us: dict, sizes: Sizes) -> list[str]:
     ]
 
 
-def _training_table(result: dict, sizes: Sizes) -> list[str]:
+def _training_table(result: dict, sizes: NetworkSizes) -> list[str]:
     lines = [
         f"## Training, forward + backward, {sizes.batch} sequences of {sizes.steps} steps",
         "",
@@ -91,7 +91,7 @@ def _training_table(result: dict, sizes: Sizes) -> list[str]:
     ]
 
 
-def _scaling_tables(scaling: dict, sizes: Sizes) -> list[str]:
+def _scaling_tables(scaling: dict, sizes: NetworkSizes) -> list[str]:
     if not scaling:
         return []
     lines = [

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from liquid_control.bench.sequences.config import Task
 from liquid_control.config import ConfigError
 
 BITS = 32
@@ -66,6 +67,21 @@ def standardised(parts: Parts, *, limit: float) -> Parts:
         replace(part, input_NTF=limit * torch.tanh((part.input_NTF - mean_F) / (limit * std_F)))
         for part in parts
     )
+
+
+def task_parts(name: str, task: Task, seed: int, data: Path | None) -> Parts:
+    """Train, valid and test part of a task; `ConfigError` where its data are not there."""
+    rng = np.random.default_rng(1000 + seed)
+    if name.startswith("half_cheetah"):
+        if data is None:
+            raise ConfigError("needs --data DIR with half_cheetah/*.npy")
+        return half_cheetah(data / "half_cheetah")
+    if name == "digits":
+        mnist = None if data is None or not (data / "mnist").is_dir() else data / "mnist"
+        return digits(rng, mnist)
+    if name.startswith("xor_") and task.sizes is not None:
+        return xor(rng, task.sizes, form=name.removeprefix("xor_"))
+    raise ConfigError(f"task {name!r} is not known, or its sizes are missing")
 
 
 def half_cheetah(folder: Path, *, window: int = 32, stride: int = 10) -> Parts:

@@ -1,45 +1,23 @@
-"""Two studies of the LTC paper: solver against closed form, and expressivity by trajectory length.
-
-Both are run by ``liquid-control bench sequences --study``; the latter is in ``expressivity``.
-"""
+"""Solver against closed form: time and error of an LTC's step, and of cells taught by it."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch.nn import functional as F
 
-from liquid_control.bench import expressivity
-from liquid_control.config import StrictModel
+from liquid_control.bench.studies.sizes import StudySizes
 from liquid_control.nn.cells.cell import Cell
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.ltc import LTC
 from liquid_control.nn.cells.sequence import run_sequence
 from liquid_control.nn.cells.wiring import auto_ncp
 
-INPUTS, UNITS, MOTOR = 8, 24, 4  # of the solver study
-CLOSED_FORMS = {"closed form": "closed", "CfC": "default"}
-CLOSED_LOOKS = {  # one evaluation each, so about the same place: a cross in a ring
-    "closed form": {"marker": "o", "markersize": 12, "fillstyle": "none", "markeredgewidth": 2},
-    "CfC": {"marker": "x", "markersize": 7, "markeredgewidth": 2},
-}
+INPUTS, UNITS, MOTOR = 8, 24, 4
+CLOSED_FORMS = {"closed form": "closed", "CfC": "default"}  # modes of a CfC
 
 
-class Sizes(StrictModel):
-    """The part ``studies`` of config/benchmarks/sequences.yaml."""
-
-    seeds: int = Field(ge=1)
-    unfolds: list[int] = Field(min_length=1)  # substeps an LTC's step is solved with
-    reference_unfolds: int = Field(gt=0)  # of the RK4 solution that counts as exact
-    batch: int = Field(gt=0)  # sequences of the solver study
-    steps: int = Field(gt=0)
-    updates: int = Field(gt=0)  # of the closed form that learns the solution
-    expressivity: expressivity.Sizes
-
-
-def solver_study(sizes: Sizes) -> list[dict]:
+def solver_study(sizes: StudySizes) -> list[dict]:
     """Time and error of an LTC's step by solver and unfolds, and of closed forms taught by it.
 
     The reference is RK4 with many substeps. The closed forms (same wiring, one evaluation a step)
@@ -143,51 +121,3 @@ def _teach(student: Cell, input_BTF, target_BTO, updates: int):
 
 def _rmse(got: torch.Tensor, expected: torch.Tensor) -> float:
     return (got - expected).square().mean().sqrt().item()
-
-
-def _diverges(row: dict, solver: list[dict]) -> bool:
-    """Whether a solver is ten times worse than answering the mean."""
-    return row["error"] is None or row["error"] > 10 * solver[0]["error"]
-
-
-def markdown(solver: list[dict], lengths: list[dict]) -> str:
-    """Both tables, and what a solver as exact as the closed form costs."""
-    lines = ["| step | unfolds | error (RMSE) | µs a step and sample |", "|---|---|---|---|"]
-    for row in solver:
-        spread = "" if row["error_std"] is None else f" ± {row['error_std']:.0e}"
-        error = "diverges" if _diverges(row, solver) else f"{row['error']:.2e}{spread}"
-        lines.append(f"| {row['name']} | {row['unfolds']} | {error} | {row['us']:.2f} |")
-    lines.append("")
-    for closed in (row for row in solver if row["name"] in CLOSED_FORMS):
-        for name in ("LTC, fused", "LTC, rk4"):
-            rows = [r for r in solver if r["name"] == name and not _diverges(r, solver)]
-            as_exact = [row for row in rows if row["error"] <= closed["error"]]
-            least = min(as_exact, key=lambda row: row["unfolds"], default=None)
-            lines.append(f"- {name} is as exact as the {closed['name']} " + (
-                "at none of these numbers of unfolds." if least is None else
-                f"from {least['unfolds']} unfolds on, at {least['us'] / closed['us']:.1f} times "
-                "its time."))  # fmt: skip
-    return "\n".join([*lines, "", expressivity.markdown(lengths)])
-
-
-def plot(solver: list[dict], lengths: list[dict], path: Path) -> None:
-    """Error over time of the solvers; trajectory length over width for each activation."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    activations = len({row["activation"] for row in lengths})
-    figure, panels = plt.subplots(1, 1 + activations, figsize=(4 * (1 + activations), 4))
-    for name in dict.fromkeys(row["name"] for row in solver if row["us"] > 0):
-        rows = [r for r in solver if r["name"] == name and not _diverges(r, solver)]
-        errors = [row["error"] for row in rows]
-        look = CLOSED_LOOKS.get(name, {"marker": "o"})
-        panels[0].loglog([row["us"] for row in rows], errors, label=name, **look)
-    panels[0].set(xlabel="CPU µs a step and sample", ylabel="error (RMSE)")
-    expressivity.plot(lengths, panels[1:])
-    panels[1].set_ylabel("trajectory length / input's")
-    panels[0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)

@@ -1,104 +1,21 @@
 """One training run of a sequence task: network, optimizer, score. The same for every network."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from liquid_control.bench.tasks import Parts, Sequences, standardised
-from liquid_control.config import StrictModel
+from liquid_control.bench.sequences.config import Task, TaskNetwork
+from liquid_control.bench.sequences.network import make_network
+from liquid_control.bench.sequences.tasks import Parts, Sequences, standardised
 from liquid_control.nn.cells.cell import Cell
-from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.sequence import run_sequence
-from liquid_control.nn.cells.wrappers import Readout
-from liquid_control.nn.cells.zoo import build_cell
-
-SHARPNESS = 6.0  # of spaced time gates, per unit of time
-
-
-class Network(StrictModel):
-    """A network in a task: ``cell`` is its config, sizes are filled in by the task."""
-
-    cell: dict
-    units: int = Field(gt=0)
-    with_time: bool = True  # False: every dt is replaced by the mean
-    switch_times: tuple[float, float] | None = None  # of the time gates of a CfC at the start
-
-
-class Task(StrictModel):
-    """What is trained on, how (alike for all networks), and what others reached."""
-
-    metric: Literal["mse", "accuracy_last_step", "accuracy_last"]  # the last: class at the end only
-    batch: int = Field(gt=0)
-    epochs: int = Field(gt=0)
-    learning_rates: list[float] = Field(min_length=1)  # tried at seed 0, chosen on validation
-    weight_decay: float = Field(default=0.0, ge=0)  # AdamW's, on matrices only
-    weight_average: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights that are judged
-    # inputs in standard deviations of the training part, limited smoothly to this many, and a
-    # readout in those of the targets
-    standardise: float | None = Field(default=None, gt=0)
-    input_noise: float = Field(default=0.0, ge=0)  # in training, standard deviation
-    growth: float = Field(default=0.0, ge=0, lt=1)  # share of updates on sequences cut short
-    sizes: tuple[int, int, int] | None = None  # sequences to draw: train, valid, test
-    networks: dict[str, Network]
-    published: dict[str, str]
-    floors: dict[str, str]
-    note: str
-
-    def better(self, score: float, than: float) -> bool:
-        return score < than if self.metric == "mse" else score > than
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread, as long as it lasts."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def make_network(network: Network, inputs: int, outputs: int, rng: torch.Generator, seed: int):
-    """The cell of a task with a linear readout of all its neurons; one unit of time is nominal."""
-    config = {**network.cell, "nominal_dt": 1.0}
-    wired = config["cell"] if config["kind"] == "mixed_memory" else config
-    if wired["kind"] in ("cfc", "ltc"):
-        sizes = {"sensory": inputs, "units": network.units, "seed": seed}
-        motor = network.units if wired["wiring"]["kind"] != "auto_ncp" else outputs
-        wired = {**wired, "wiring": {**wired["wiring"], **sizes, "motor": motor}}
-        wired["nominal_dt"] = config.pop("nominal_dt")
-        config = {**config, "cell": wired} if config["kind"] == "mixed_memory" else wired
-    else:
-        config |= {"input_size": inputs, "units": network.units}
-    cell = build_cell(config, rng)
-    if network.switch_times is not None:
-        _space_gates(cell.cell if config["kind"] == "mixed_memory" else cell, *network.switch_times)
-    return Readout(cell, output_size=outputs, rng=rng)
-
-
-def _space_gates(cfc: CfC, low: float, high: float) -> None:
-    """Time gates that start as sigmoid(SHARPNESS*(t - t_k)), t_k evenly spaced over the neurons.
-
-    What tau_range is to time constants: with zero biases all gates switch near t = 0, and a count
-    of units of time is learned very slowly.
-    """
-    times_H = torch.linspace(low, high, cfc.state_size)
-    for layer, bias in zip(cfc.layers, cfc.bias):
-        slope_N, offset_N = bias.data.chunk(4)[2:]
-        slope_N += SHARPNESS
-        offset_N -= SHARPNESS * times_H[layer.start : layer.stop]
 
 
 def train_network(
-    task: Task, network: Network, parts: Parts, *, seed: int, learning_rate: float, epochs: int
+    task: Task, network: TaskNetwork, parts: Parts, *, seed: int, learning_rate: float, epochs: int
 ) -> dict:
     """AdamW, clipped gradients, one-cycle learning rate; test at the best validation epoch.
 

@@ -1,0 +1,1 @@
+"""How long a policy's step takes, as it flies."""

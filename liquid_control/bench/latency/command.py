@@ -1,0 +1,41 @@
+"""Bench latency: time of a policy's step, alone, on inputs like those in flight."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from liquid_control.arguments import add_json_argument, complete_names
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    policy = parser.add_argument(
+        "policy", help="policy file, name of a shipped one, or 'geometric'"
+    )
+    complete_names(policy, "config/policies", "geometric")
+    parser.add_argument(
+        "--steps", type=int, default=20_000, help="how many are timed; default: %(default)s"
+    )
+    add_json_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from liquid_control.bench.latency.step import measure_step_latency
+    from liquid_control.parameters import ControllerParameters
+    from liquid_control.preflight import check_whole
+    from liquid_control.runtime.catalogue import make_controller
+
+    check_whole("--steps", options.steps)
+    parameters = ControllerParameters()
+    controller, _ = make_controller(options.policy, parameters)
+    dt = 1 / parameters.control_rate
+    figures = {
+        "policy": options.policy,
+        **measure_step_latency(controller, options.steps, dt=dt),
+    }
+    if options.json:
+        print(json.dumps(figures, allow_nan=False))
+    else:
+        for key, value in figures.items():
+            print(f"{key:13} {value:.2f}" if isinstance(value, float) else f"{key:13} {value}")
+    return 0

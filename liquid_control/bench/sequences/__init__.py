@@ -1,0 +1,1 @@
+"""The sequence tasks of the liquid papers, every network, several seeds."""

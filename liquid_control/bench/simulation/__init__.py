@@ -1,0 +1,1 @@
+"""How fast the world is, against PyBullet alone and other simulators."""

@@ -1,0 +1,1 @@
+"""Two studies of the LTC paper: solver against closed form, and expressivity."""

@@ -1,0 +1,47 @@
+"""The table at the end of a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.box import HEAVY_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from liquid_control.cli.display import CONSOLE
+
+
+def show_evaluation(summary, files: list[Path]) -> None:
+    """Position error of each policy in each condition, limits that were missed, and the files."""
+    from liquid_control.evaluation.suite.results import limit_texts
+
+    wide = len(summary.policies) <= 4  # a terminal has room for intervals
+    title = "position error, RMSE in cm" + (" [95 % interval]" if wide else "")
+    table = Table(title=title, box=HEAVY_HEAD if wide else None)
+    table.add_column("condition", no_wrap=True)
+    for policy in summary.policies:
+        table.add_column(policy, justify="right", overflow="fold", min_width=5)
+    for condition in summary.conditions:
+        cells = []
+        for policy in summary.policies:
+            interval = summary.mean(policy, condition, "rmse_m")
+            events, flights = summary.crashes(policy, condition)
+            cell = "-"
+            if interval.mean is not None:
+                mean, low, high = (100 * v for v in (interval.mean, interval.low, interval.high))
+                cell = f"{mean:.2f}" + (f" \\[{low:.2f}, {high:.2f}]" if wide else "")
+            cells.append(cell + (f" [red]{events}/{flights} crashed" if events else ""))
+        table.add_row(condition, *cells)
+    CONSOLE.print(table)
+    limits = summary.limits()
+    for limit in (limit for limit in limits if not limit.met):
+        name, largest, reached = limit_texts(limit)
+        CONSOLE.print(
+            f"  [red]missed[/] {limit.policy} in {limit.condition}: {name}: {escape(reached)}, "
+            f"limit {largest}",
+            highlight=False,
+        )
+    if limits:
+        CONSOLE.print(f"  {sum(limit.met for limit in limits)} of {len(limits)} limits met")
+    for path in files:
+        CONSOLE.print(f"  {path}", highlight=False)

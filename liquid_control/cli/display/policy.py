@@ -1,0 +1,43 @@
+"""What a policy file holds, and what a training run made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from liquid_control.cli.display import CONSOLE
+from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
+
+
+def show_trained(result: Path) -> None:
+    """What a training run made: a policy, or a file of gains."""
+    if result.suffix == ".onnx":
+        show_policy(result, load_artifact(result).metadata)
+    else:
+        CONSOLE.print(f"{result}\n{result.read_text()}", highlight=False)
+
+
+def show_policy(path: Path, metadata: PolicyMetadata) -> None:
+    """What a policy file holds."""
+    table = Table(title=str(path), show_header=False)
+    layers = metadata.wiring.layers if metadata.wiring else {}
+    circuit = ", ".join(f"{len(ids)} {name}" for name, ids in layers.items())
+    for name, value in (
+        ("network", metadata.network),
+        ("neurons", circuit or str(len(metadata.neuron_names))),
+        ("weights", str(metadata.weights)),
+        ("vehicle", metadata.vehicle),
+        ("control period", f"{metadata.control_period * 1e3:g} ms"),
+        ("observation", ", ".join(slot.name for slot in metadata.observation)),
+        ("command", ", ".join(slot.name for slot in metadata.command)),
+        ("training", _training(metadata.training)),
+    ):
+        table.add_row(name, value)
+    CONSOLE.print(table)
+
+
+def _training(record: dict) -> str:
+    error = record.get("training_rmse_m")
+    settled = "" if error is None else f", error {100 * error:.1f} cm in training conditions"
+    return f"{record.get('updates', '?')} updates in {record.get('seconds', '?')} s{settled}"

@@ -1,0 +1,132 @@
+"""``liquid-control train``: policies from configurations, several seeds at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from liquid_control.arguments import add_json_argument, add_worker_arguments, complete_names
+from liquid_control.cli.exits import DONE
+
+
+def add(commands) -> None:
+    parser = commands.add_parser("train", help="train policies from configurations")
+    config = parser.add_argument(
+        "config", nargs="+", help="training file, or name of a shipped one (or several)"
+    )
+    complete_names(config, "config/training")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        help="train each with seeds 1 to N, in OUT/CONFIG/SEED; default: the file's seed, in OUT",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="in place of the file's value, e.g. optimiser.learning_rate=0.01",
+    )
+    parser.add_argument("--device", help="cpu or cuda; default: cuda if torch sees one")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
+    )
+    parser.add_argument("--restart", action="store_true", help="drop the run that is there")
+    add_worker_arguments(parser)
+    add_json_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from liquid_control.training.run import train, train_all
+
+    runs = _training_runs(options)
+    workers = {"jobs": options.jobs, "ray_address": options.ray}
+    if options.json:
+        summaries = [_summary(result) for result in train_all(runs, **workers)]
+        one = len(summaries) == 1
+        print(json.dumps(summaries[0] if one else {"runs": summaries}, allow_nan=False))
+        return DONE
+
+    from liquid_control.cli.display.policy import show_trained
+    from liquid_control.cli.display.progress import count_progress, training_progress
+
+    if options.jobs != 1 or options.ray:
+        with count_progress("training", "runs") as on_progress:
+            results = train_all(runs, on_progress=on_progress, **workers)
+        for result in results:
+            show_trained(result)
+        return DONE
+    for run in runs:
+        with training_progress() as (on_start, on_progress):
+            result = train(**vars(run), on_start=on_start, on_progress=on_progress)
+        show_trained(result)
+    return DONE
+
+
+def _training_runs(options: argparse.Namespace) -> list:
+    """The runs, in order; all are checked before the first one starts."""
+    from liquid_control.config import find_file
+    from liquid_control.preflight import check_whole, output_folder
+    from liquid_control.training.run import TrainingJob, check_job
+
+    changes = dict(_assignment("--set", text) for text in options.set)
+    check_whole("--seeds", options.seeds)
+    # absolute: a worker on another machine has a folder of its own
+    files = [find_file(config, "config/training").absolute() for config in options.config]
+    folder = options.out.absolute()
+    settings = {
+        "device": options.device,
+        "compiled": False if options.no_compile else None,
+        "restart": options.restart,
+    }
+    if options.seeds is None:
+        folders = [folder / file.stem for file in files] if len(files) > 1 else [folder]
+        runs = [
+            TrainingJob(file, out, changes, **settings)
+            for file, out in zip(files, folders, strict=True)
+        ]
+    else:
+        runs = [
+            TrainingJob(file, folder / file.stem / str(seed), {**changes, "seed": seed}, **settings)
+            for seed in range(1, options.seeds + 1)
+            for file in files
+        ]
+    for run in runs:
+        check_job(run)
+    for run in runs:
+        output_folder(run.out)
+    return runs
+
+
+def _assignment(flag: str, text: str) -> tuple[str, object]:
+    """KEY=VALUE, the value read as YAML."""
+    import yaml
+
+    from liquid_control.config import ConfigError
+
+    key, equals, value = text.partition("=")
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        read = None
+    if not (key and equals) or read is None:
+        raise ConfigError(f"{flag} {text}: expected KEY=VALUE, e.g. optimiser.learning_rate=0.01")
+    return key, read
+
+
+def _summary(result: Path) -> dict:
+    if result.suffix == ".yaml":
+        return {"policy": str(result)}
+    from liquid_control.runtime.artifact import load_artifact
+
+    metadata = load_artifact(result).metadata
+    record = metadata.training
+    return {
+        "policy": str(result),
+        "weights": metadata.weights,
+        "network": metadata.network,
+        **{key: record[key] for key in ("updates", "seconds", "loss", "training_rmse_m")},
+    }

@@ -1,9 +1,11 @@
+import json
 import time
 
 import numpy as np
 import pytest
 
-from liquid_control.bench.latency import measure_step_latency
+from liquid_control.bench.latency import command
+from liquid_control.bench.latency.step import measure_step_latency
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains
 from liquid_control.vehicles.quadrotor.rules import observer
@@ -45,3 +47,11 @@ def test_a_real_controller_is_measured():
 def test_steps_must_be_positive():
     with pytest.raises(ValueError, match="steps is 0"):
         measure_step_latency(_Waits(), 0)
+
+
+@pytest.mark.parametrize("policy", ["hover_19", "geometric"])
+def test_the_command_measures_a_policy_by_name(policy, parse, capsys):
+    assert command.run(parse(command, policy, "--steps", 200, "--json")) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["policy"], figures["steps"]) == (policy, 200)
+    assert 0 < figures["step_us_p50"] <= figures["step_us_max"]

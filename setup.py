@@ -1,11 +1,14 @@
 """One description for colcon (ament_python) and pip; pyproject.toml holds tool settings only."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = "liquid_control"
 SHARE = Path("share") / PACKAGE
+HOME = "https://liquid-control.org"
+SOURCE = f"{HOME}/source"  # and the path of a file
 
 
 def share_files(*patterns: str) -> list[tuple[str, list[str]]]:
@@ -18,15 +21,65 @@ def share_files(*patterns: str) -> list[tuple[str, list[str]]]:
     return sorted(folders.items())
 
 
+def version() -> str:
+    """That of the package, which is not imported: it may not be installed yet."""
+    text = Path(PACKAGE, "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+?)"', text, re.MULTILINE).group(1)
+
+
+def long_description() -> str:
+    """The README, whose links lead to the files of the repository from wherever it is shown."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    return re.sub(r"\]\((?!https?:|#)", f"]({SOURCE}/", text)
+
+
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version=version(),
     description="Liquid neural networks (CfC, NCP) that fly quadrotors",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    url=HOME,
+    project_urls={
+        "Documentation": f"{HOME}/docs",
+        "Source": SOURCE,
+        "Changelog": f"{SOURCE}/CHANGELOG.rst",
+    },
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    author="liquid_control authors",
     maintainer="liquid_control maintainers",
     maintainer_email="maintainers@liquid-control.org",
+    keywords=[
+        "liquid neural networks",
+        "closed-form continuous-time",
+        "neural circuit policies",
+        "quadrotor",
+        "drone",
+        "flight control",
+        "robotics",
+        "ROS 2",
+        "reinforcement learning",
+        "simulation",
+        "onnx",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={f"{PACKAGE}.evaluation.page": ["page.css", "page.js"]},
+    package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.evaluation.page": ["page.css", "page.js"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (str(SHARE), ["package.xml"]),
@@ -40,6 +93,7 @@ setup(
         "pydantic>=2.5",
         "onnxruntime>=1.17",
         "rich>=13",
+        "argcomplete>=3.1",
     ],
     extras_require={
         "sim": ["pybullet>=3.2.5", "numba>=0.57"],

@@ -1,16 +1,20 @@
 """What users install: the package by colcon and by pip, with the share data found in both."""
 
 import ast
+import json
 import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
 
+import liquid_control
 from liquid_control.preflight import EXTRAS
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +39,8 @@ def checkout(tmp_path_factory):
     names = ("liquid_control", "config", "sim_worlds", "launch", "resource", "scripts")
     for name in names:
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("package.xml", "setup.py", "setup.cfg", "pyproject.toml"):
+    files = ("package.xml", "setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+    for name in files:
         shutil.copy(ROOT / name, target / name)
     return target
 
@@ -49,6 +54,15 @@ def share_files(folder: Path) -> set[str]:
 
 def environment(**changes) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | changes
+
+
+def setup_arguments(monkeypatch) -> dict:
+    """What setup.py says."""
+    setup = {}
+    monkeypatch.setattr("setuptools.setup", lambda **arguments: setup.update(arguments))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    return setup
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +143,75 @@ def test_pip_install_holds_console_script_and_share(checkout, tmp_path):
     run(prefix / "bin" / "liquid-control", "--help", cwd=tmp_path, env=found)
 
 
-def test_package_xml_is_valid_and_agrees_with_setup():
+@pytest.fixture(scope="module")
+def wheel(checkout, tmp_path_factory):
+    """A wheel of the checkout; needs no network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    flags = ("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", *flags, checkout, env=environment())
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_a_wheel_flies_without_the_checkout(wheel, tmp_path):
+    """In a fresh environment, which finds what the package needs in that of the tests."""
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    pip = (sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "--quiet")
+    run(*pip, "--no-deps", "--no-index", wheel, env=environment())
+    (site,) = venv.glob("lib/python*/site-packages")
+    (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    keywords = {"cwd": tmp_path, "env": environment()}
+    command = venv / "bin/liquid-control"
+    code = "import liquid_control; print(liquid_control.__file__)"
+    assert run(venv / "bin/python", "-c", code, **keywords).startswith(str(site))
+    expected = f"liquid_control {liquid_control.__version__}\n"  # and no commit
+    assert run(command, "--version", **keywords) == expected
+    worlds = run(command, "worlds", "list", **keywords)
+    assert {path.stem for path in (ROOT / "sim_worlds").glob("*.yaml")} <= set(worlds.split())
+    fly = ("fly", "--no-ros", "--world", "hover_gusts", "--duration", "4", "--json")
+    assert json.loads(run(command, *fly, **keywords))["passed"]
+    assert json.loads(run(command, "policy", "hover_19", "--json", **keywords))["neuron_names"]
+
+
+def test_a_wheel_is_ready_for_an_index(wheel):
+    """Metadata by the rules of the index, the readme with links that lead somewhere, and files."""
+    from packaging.metadata import Metadata
+
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (path,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        about = Metadata.from_email(archive.read(path), validate=True)
+    assert str(about.version) == liquid_control.__version__
+    assert about.description_content_type == "text/markdown"
+    assert about.description.startswith("# liquid_control\n")
+    links = re.findall(r"\]\((.*?)\)", about.description)
+    assert len(links) > 5
+    assert all(link.startswith(("https://", "#")) for link in links)
+    assert {"Documentation", "Source", "Changelog"} <= set(about.project_urls)
+    assert about.author
+    assert about.maintainer_email
+    assert about.keywords
+    assert "Typing :: Typed" in about.classifiers
+    assert "liquid_control/py.typed" in names
+    assert any(re.search(r"dist-info/(licenses/)?LICENSE$", name) for name in names)
+
+
+def test_a_wheel_passes_twine(wheel):
+    pytest.importorskip("twine")
+    assert "PASSED" in run(sys.executable, "-m", "twine", "check", "--strict", wheel)
+
+
+def test_package_xml_is_valid_and_agrees_with_setup(monkeypatch):
     catkin_pkg = pytest.importorskip("catkin_pkg.package")
     package = catkin_pkg.parse_package(ROOT)  # raises where the format is not kept
     assert package.package_format == 3
     assert package.licenses == ["Apache-2.0"]
-    text = (ROOT / "setup.py").read_text()
-    assert f'version="{package.version}"' in text
+    setup = setup_arguments(monkeypatch)
+    assert package.version == setup["version"] == liquid_control.__version__
     (maintainer,) = package.maintainers
-    assert f'maintainer_email="{maintainer.email}"' in text
+    assert (maintainer.name, maintainer.email) == (setup["maintainer"], setup["maintainer_email"])
+    assert [url.url for url in package.urls] == [setup["url"]]
 
 
 def test_every_ros_package_that_is_imported_is_declared():
@@ -154,10 +228,7 @@ def test_every_ros_package_that_is_imported_is_declared():
 
 def test_every_other_package_that_is_imported_is_declared(monkeypatch):
     """In setup.py, where a plain install or the extra that the error names brings it."""
-    setup = {}
-    monkeypatch.setattr("setuptools.setup", lambda **arguments: setup.update(arguments))
-    monkeypatch.chdir(ROOT)
-    runpy.run_path("setup.py")
+    setup = setup_arguments(monkeypatch)
     requirements = {"": setup["install_requires"], **setup["extras_require"]}
     names = {  # where pip's name is another than that of the import
         "yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "rclpy": "ros-kilted-rclpy",

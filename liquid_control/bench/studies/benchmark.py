@@ -6,6 +6,7 @@ from liquid_control.bench.studies.expressivity import expressivity_study
 from liquid_control.bench.studies.report import markdown, plot
 from liquid_control.bench.studies.sizes import StudySizes
 from liquid_control.bench.studies.solver import solver_study
+from liquid_control.bench.timing import one_thread
 from liquid_control.preflight import check_whole, output_folder, require_packages
 
 
@@ -20,8 +21,9 @@ def run_studies(sizes: StudySizes, out: Path, *, seeds: int | None = None) -> di
         sizes = sizes.model_copy(update={"seeds": seeds})
     require_packages("matplotlib")
     output_folder(out)
-    solver = solver_study(sizes)
-    lengths = expressivity_study(sizes.expressivity)
+    with one_thread():  # on a busy machine several wait for each other, and waiting is CPU time
+        solver = solver_study(sizes)
+        lengths = expressivity_study(sizes.expressivity)
     table = (
         "Command: `liquid-control bench sequences --study`. Mean ± standard deviation, over "
         f"{sizes.seeds} seeds and, for the trajectory lengths, {sizes.expressivity.draws} draws of "

@@ -61,17 +61,18 @@ _MODULES = {  # of each name, the same in the block above
     "train": "training.run",
 }
 
+if not TYPE_CHECKING:  # or a checker would take any name for one of these
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        from liquid_control.spelling import did_you_mean
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            from liquid_control.spelling import did_you_mean
 
-        meant = did_you_mean(name, _MODULES).strip()
-        end = f"; {meant}" if meant else ""
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{end}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value  # found at once from now on
-    return value
+            meant = did_you_mean(name, _MODULES).strip()
+            end = f"; {meant}" if meant else ""
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{end}")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value  # found at once from now on
+        return value
 
 
 def __dir__() -> list[str]:

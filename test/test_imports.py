@@ -58,7 +58,8 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             names = [node.module]
             if node.module == "liquid_control":
-                names = [f"liquid_control.{alias.name}" for alias in node.names]
+                of = [alias.name for alias in node.names if alias.name != "__version__"]
+                names = [f"liquid_control.{name}" for name in of]
         parts = [name.split(".") for name in names]
         found |= {p[1] for p in parts if p[0] == "liquid_control" and len(p) > 1}
     return found

@@ -10,7 +10,7 @@ from liquid_control.control.loop import Controller
 from liquid_control.structs import GRAVITY
 
 _WARM_UP = 500
-# Standard deviations of the slots in gusts; a network's speed hardly depends on them.
+# Standard deviations of the slots in gusts, else 1; a network's speed hardly depends on them.
 _SPREAD = {
     "pos_error": 0.05,
     "vel_error": 0.2,
@@ -63,6 +63,6 @@ def _observations(policy: Controller, rng: np.random.Generator) -> np.ndarray:
     layout = policy.observation_layout
     inputs = rng.normal(size=(1000, layout.size))
     for slot in layout.slots:
-        inputs[:, layout[slot.name]] *= _SPREAD[slot.name]
+        inputs[:, layout[slot.name]] *= _SPREAD.get(slot.name, 1.0)
         inputs[:, layout[slot.name]] += _MEAN.get(slot.name, 0.0)
     return inputs

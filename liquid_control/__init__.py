@@ -21,23 +21,32 @@ if TYPE_CHECKING:  # for editors and type checkers, which don't look into the ta
     from liquid_control.evaluation.suite.flights import run_suite as run_suite
     from liquid_control.nn.export import export_policy as export_policy
     from liquid_control.parameters import ControllerParameters as ControllerParameters
+    from liquid_control.runtime.catalogue import make_controller as make_controller
+    from liquid_control.runtime.catalogue import make_loop as make_loop
+    from liquid_control.runtime.catalogue import make_parameters as make_parameters
     from liquid_control.runtime.policy import load_policy as load_policy
     from liquid_control.session.flight import FlightRequest as FlightRequest
     from liquid_control.session.flight import FlightResult as FlightResult
     from liquid_control.session.flight import fly as fly
     from liquid_control.sim.scenario import load_world as load_world
     from liquid_control.sim.world import World as World
+    from liquid_control.structs import Command as Command
+    from liquid_control.structs import CommandKind as CommandKind
     from liquid_control.structs import FlightLog as FlightLog
     from liquid_control.structs import ImuSample as ImuSample
     from liquid_control.structs import OdometrySample as OdometrySample
+    from liquid_control.structs import Reading as Reading
     from liquid_control.structs import SensorFrame as SensorFrame
     from liquid_control.structs import Setpoint as Setpoint
     from liquid_control.training.run import train as train
     from liquid_control.vehicles.catalogue import load_vehicle as load_vehicle
+    from liquid_control.vehicles.catalogue import register_vehicle as register_vehicle
 
 __version__ = "0.1.0"  # setup.py reads it here, package.xml repeats it
 
 _MODULES = {  # of each name, the same in the block above
+    "Command": "structs",
+    "CommandKind": "structs",
     "ConfigError": "config",
     "ControlLoop": "control.loop",
     "Controller": "control.loop",
@@ -47,6 +56,7 @@ _MODULES = {  # of each name, the same in the block above
     "FlightResult": "session.flight",
     "ImuSample": "structs",
     "OdometrySample": "structs",
+    "Reading": "structs",
     "SensorFrame": "structs",
     "Setpoint": "structs",
     "World": "sim.world",
@@ -57,6 +67,10 @@ _MODULES = {  # of each name, the same in the block above
     "load_suite": "evaluation.suite.config",
     "load_vehicle": "vehicles.catalogue",
     "load_world": "sim.scenario",
+    "make_controller": "runtime.catalogue",
+    "make_loop": "runtime.catalogue",
+    "make_parameters": "runtime.catalogue",
+    "register_vehicle": "vehicles.catalogue",
     "run_suite": "evaluation.suite.flights",
     "train": "training.run",
 }

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 NODES = {"controller", "recorder", "simulator"}
 FIND = (
     "import liquid_control, liquid_control.config as c; print(liquid_control.__file__); "
-    "from liquid_control.vehicles.quadrotor.config import load_vehicle; "
+    "from liquid_control.vehicles.catalogue import load_vehicle; "
     "print(c.share_dir()); print(load_vehicle('crazyflie').name)"
 )
 

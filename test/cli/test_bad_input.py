@@ -11,7 +11,7 @@ from liquid_control.cli.exits import BAD_INPUT
 from liquid_control.cli.program import main
 from liquid_control.config import ConfigError
 from liquid_control.spelling import did_you_mean
-from liquid_control.vehicles.quadrotor.config import load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 
 @pytest.mark.parametrize(

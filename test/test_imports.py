@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
 BASE = {
-    "arguments", "config", "frames", "parameters", "preflight", "spelling", "structs", "wire",
-    "workers",
+    "arguments", "config", "frames", "importing", "parameters", "preflight", "spelling", "structs",
+    "wire", "workers",
 }  # fmt: skip
 LOOP = BASE | {"control", "vehicles"}
 FLYING = LOOP | {"runtime"}

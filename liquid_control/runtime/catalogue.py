@@ -13,9 +13,10 @@ from __future__ import annotations
 from liquid_control.config import ConfigError, find_file
 from liquid_control.control.loop import Controller, ControlLoop
 from liquid_control.control.rules import Backup, Rules
+from liquid_control.importing import is_import_name
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
-from liquid_control.runtime.custom import is_custom, load_custom
+from liquid_control.runtime.custom import load_custom
 from liquid_control.runtime.policy import load_policy
 from liquid_control.vehicles.catalogue import VEHICLES, kind_of
 from liquid_control.vehicles.kind import VehicleConfig
@@ -51,7 +52,7 @@ def make_controller(
     kind = kind_of(vehicle)
     if name in kind.controllers:
         return kind.controllers[name](parameters), None
-    if is_custom(name):
+    if is_import_name(name):
         return load_custom(name, vehicle, make_rules(vehicle, parameters)), None
     path = find_file(name, "config/policies", also=kind.controllers)
     if path.suffix == ".yaml":

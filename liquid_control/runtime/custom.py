@@ -11,11 +11,7 @@ slots, and may have ``reset()``, ``warm_up()`` and ``neurons``. Its constructor 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,30 +19,21 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import Controller
 from liquid_control.control.rules import Rules
+from liquid_control.importing import import_object
 from liquid_control.vehicles.kind import VehicleConfig
-
-
-def is_custom(name: str) -> bool:
-    """Whether a name is of the form ``package.module:Name`` or ``file.py:Name``."""
-    module, colon, attribute = name.rpartition(":")
-    return bool(colon and module) and attribute.isidentifier()
 
 
 def load_custom(name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
     """The controller that a name stands for, made for this vehicle.
 
     Raises:
-        ConfigError: for a module that can't be imported, a name that it lacks, a constructor that
-            fails, and for what does not step; the message says which and why.
+        ConfigError: for a name that can't be imported, a constructor that fails, and for what does
+            not step; the message says which and why.
     """
-    module_name, _, attribute = name.rpartition(":")
-    module = _import(name, module_name)
-    if not hasattr(module, attribute):
-        raise ConfigError(f"{name}: {module_name} has no {attribute}")
-    made = getattr(module, attribute)
+    made = import_object(name)
     offers = {"vehicle": vehicle, "rules": rules}
     try:
-        if callable(made) and not (hasattr(made, "step") and not inspect.isclass(made)):
+        if inspect.isclass(made) or not hasattr(made, "step"):
             wanted = inspect.signature(made).parameters
             made = made(**{key: value for key, value in offers.items() if key in wanted})
     except Exception as error:  # whatever somebody else's code raises
@@ -54,26 +41,6 @@ def load_custom(name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
     if not callable(getattr(made, "step", None)):
         raise ConfigError(f"{name}: expected a method step(observation, dt), {made!r} has none")
     return CustomController(name, made, rules)
-
-
-def _import(name: str, module: str) -> Any:
-    try:
-        if not module.endswith(".py"):
-            if "" not in sys.path and str(Path.cwd()) not in sys.path:
-                sys.path.insert(0, str(Path.cwd()))  # a console script does not have it
-            return importlib.import_module(module)
-        path = Path(module)
-        if not path.is_file():
-            raise ConfigError(f"{name}: no such file: {path}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        loaded = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, loaded)  # so that its dataclasses can be made
-        spec.loader.exec_module(loaded)
-        return loaded
-    except ConfigError:
-        raise
-    except Exception as error:  # an ImportError, or whatever the module raises
-        raise ConfigError(f"{name}: {type(error).__name__}: {error}") from None
 
 
 class CustomController:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from liquid_control.config import ConfigError, find_file, parse, read_yaml
+from liquid_control.importing import import_object, is_import_name
 from liquid_control.vehicles.kind import VehicleConfig, VehicleKind
 from liquid_control.vehicles.quadrotor.kind import QUADROTOR
 
@@ -23,21 +24,37 @@ def register_vehicle(kind: VehicleKind) -> VehicleKind:
 
 
 def kind_of(vehicle: VehicleConfig) -> VehicleKind:
-    """The kind of a vehicle."""
+    """The kind of a vehicle, which was read by `load_vehicle` or is of a registered kind."""
     return VEHICLES[vehicle.kind]
 
 
 def load_vehicle(name: str | Path) -> VehicleConfig:
     """A vehicle by path or by name (``config/vehicle/<name>.yaml``).
 
-    A file without ``kind`` describes a quadrotor.
+    Its ``kind`` is that of a registered kind, or ``package.module:NAME`` or ``file.py:NAME`` of a
+    `VehicleKind` of your own (a file beside the vehicle's), which is registered with that. A file
+    without ``kind`` describes a quadrotor.
 
     Raises:
         ConfigError: for an unknown file or kind, and for a file that does not describe one.
     """
     path = find_file(name, "config/vehicle")
     data = read_yaml(path)
-    named = data.get("kind", QUADROTOR.name) if isinstance(data, dict) else QUADROTOR.name
-    if not isinstance(named, str) or named not in VEHICLES:
-        raise ConfigError(f"{path}: kind: expected one of {', '.join(VEHICLES)}, got {named!r}")
-    return parse(data, VEHICLES[named].config, path)
+    if not isinstance(data, dict):
+        return parse(data, QUADROTOR.config, path)
+    kind = _find_kind(data.get("kind", QUADROTOR.name), path)
+    return parse({**data, "kind": kind.name}, kind.config, path)
+
+
+def _find_kind(named: object, path: Path) -> VehicleKind:
+    if isinstance(named, str) and named in VEHICLES:
+        return VEHICLES[named]
+    if isinstance(named, str) and is_import_name(named):
+        kind = import_object(named, path.parent)
+        if isinstance(kind, VehicleKind):
+            return register_vehicle(kind)
+        raise ConfigError(f"{path}: kind: {named} is no VehicleKind but {kind!r}")
+    known = ", ".join(VEHICLES)
+    raise ConfigError(
+        f"{path}: kind: expected one of {known}, or package.module:NAME, got {named!r}"
+    )

@@ -1,0 +1,123 @@
+"""Controllers of your own fly by name, and what is wrong with one is said in a line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pybullet")
+
+from liquid_control.cli import main
+from liquid_control.config import ConfigError
+from liquid_control.runtime.catalogue import make_controller, make_parameters
+from liquid_control.sim.flight import prepare
+from liquid_control.vehicles.catalogue import load_vehicle
+
+MINE = '''
+import numpy as np
+
+G = 9.80665
+
+class Proportional:
+    """Levels by its own law: proportional in position, velocity and tilt."""
+
+    observation = ("pos_error", "vel_error", "up", "heading")
+
+    def __init__(self, rules):
+        self.high = rules.high
+        self.steps = 0
+
+    def reset(self):
+        self.steps = 0
+
+    def step(self, observation, dt):
+        pos, vel, up, heading = np.split(observation, 4)
+        wanted = 8.0 * pos + 5.0 * vel + G * up
+        turn = np.cross([0.0, 0.0, 1.0], wanted / np.linalg.norm(wanted))
+        self.steps += 1
+        return wanted[2], *(12.0 * turn[:2]), 4.0 * np.arctan2(heading[1], heading[0])
+
+class Nothing:
+    pass
+
+class Fails:
+    def __init__(self, vehicle):
+        raise RuntimeError(f"no {vehicle.name} today")
+    def step(self, observation, dt):
+        return 0
+
+class Blind:
+    observation = ("pos_error", "no_such_slot")
+    def step(self, observation, dt):
+        return 0
+
+class TooFew:
+    def step(self, observation, dt):
+        return [1.0]
+
+ready = Proportional.__new__(Proportional)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def load(name):
+    vehicle = load_vehicle("crazyflie")
+    return make_controller(name, vehicle, make_parameters(vehicle))[0]
+
+
+def test_a_class_of_a_file_hovers(mine):
+    flight = prepare("hover_calm", f"{mine}:Proportional")
+    with flight.world(1) as world:
+        log = flight.fly(world, duration=5.0)
+    assert set(log.mode) == {"policy"}
+    error = np.linalg.norm(log.setpoint_pos_world[300:] - log.pos_world[300:], axis=1)
+    assert error.max() < 0.1
+
+
+def test_a_module_of_the_working_folder_flies_by_the_command_line(mine):
+    command = [sys.executable, "-m", "liquid_control.cli", "fly", "--no-ros", "--json"]
+    command += ["--world", "hover_calm", "--duration", "4", "--policy", "mine:Proportional"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=mine.parent, timeout=120)
+    result = json.loads(done.stdout)
+    assert result["policy"] == "mine:Proportional"
+    assert result["mode_time_s"].keys() == {"policy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no_such_file.py:A", "no such file"),
+        ("no_such_module:A", "No module named 'no_such_module'"),
+        ("{mine}:Missing", "has no Missing"),
+        ("{mine}:Nothing", r"expected a method step\(observation, dt\)"),
+        ("{mine}:Fails", "RuntimeError: no crazyflie today"),
+        ("{mine}:Blind", "unknown observation slots .'no_such_slot'."),
+    ],
+)
+def test_what_is_wrong_is_named(mine, name, reason):
+    with pytest.raises(ConfigError, match=reason):
+        load(name.format(mine=mine))
+
+
+def test_bad_names_are_one_line(mine, capsys):
+    assert main(["fly", "--no-ros", "--policy", f"{mine}:Missing"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_wrong_size_flies_on_the_backup(mine):
+    flight = prepare("hover_calm", f"{mine}:TooFew")
+    with flight.world(1) as world:
+        log = flight.fly(world, duration=1.0)
+    assert set(log.mode) == {"backup"}
+
+
+def test_a_module_is_imported_once(mine):
+    assert type(load(f"{mine}:Proportional")._inner) is type(load(f"{mine}:Proportional")._inner)

@@ -10,7 +10,7 @@ names the file, the key, the value and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,7 +21,15 @@ from liquid_control.spelling import did_you_mean
 
 
 class ConfigError(ValueError):
-    """A file, parameter or flag that can't be used; the message says which, why and what would."""
+    """A file, parameter or flag that can't be used; the message says which, why and what would.
+
+    Attributes:
+        details: each mistake as (dotted key, reason), where there are several.
+    """
+
+    def __init__(self, message: str, details: Iterable[tuple[str, str]] = ()):
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class StrictModel(BaseModel):
@@ -57,19 +65,24 @@ def shipped(folder: str) -> list[str]:
     return sorted(p.stem for p in (share_dir() / folder).glob("*") if p.suffix in _SUFFIXES)
 
 
-def find_file(name: str | Path, folder: str, *, also: Iterable[str] = ()) -> Path:
+def find_file(
+    name: str | Path, folder: str, *, also: Iterable[str] = (), beside: Path | None = None
+) -> Path:
     """A file by path, or by its path or stem below ``folder`` of the share folder.
 
     ``find_file("hover_gusts", "sim_worlds")`` and ``find_file("sim_worlds/hover_gusts.yaml",
-    "sim_worlds")`` name the same file. Raises `ConfigError` that lists what there is, and what is
+    "sim_worlds")`` name the same file. A file that stands ``beside`` the one that names it comes
+    before those of the share folder. Raises `ConfigError` that lists what there is, and what is
     ``also`` accepted in its place.
     """
     path = Path(name)
     share = share_dir()
-    candidates = [path, share / path, share / folder / path]
-    candidates += [share / folder / f"{name}{suffix}" for suffix in _SUFFIXES]
+    folders = [share / folder] if beside is None else [beside.parent, share / folder]
+    candidates = [path, share / path]
+    for parent in folders:
+        candidates += [parent / path, *(parent / f"{name}{suffix}" for suffix in _SUFFIXES)]
     for candidate in candidates:
-        if candidate.is_file():
+        if candidate.is_file() and not (beside and candidate.samefile(beside)):
             return candidate
     known = [*also, *shipped(folder)]
     meant = did_you_mean(path.stem, known)
@@ -124,13 +137,19 @@ def _key(loc: Iterable[str | int], data: Any, *last: str | int) -> str:
     return ".".join(map(str, (*keys, *last)))
 
 
-def parse(data: Any, model: type[Config], source: str | Path) -> Config:
-    """Validate ``data`` as ``model``; ``source`` names its origin in the error."""
+def parse(
+    data: Any, model: type[Config], source: str | Path, *, path: Path | None = None
+) -> Config:
+    """Validate ``data`` as ``model``; ``source`` names its origin in the error.
+
+    ``path`` is that of its file, where parts of it may name others beside it.
+    """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context={"path": path})
     except ValidationError as error:
-        details = "; ".join(": ".join(filter(None, d)) for d in error_details(error, data))
-        raise ConfigError(f"{source}: {details}") from None
+        details = error_details(error, data)
+        text = "; ".join(": ".join(filter(None, detail)) for detail in details)
+        raise ConfigError(f"{source}: {text}", details) from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -159,46 +178,77 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def merge(
-    base: Any,
-    changes: Any,
-    *,
-    whole: Container[str] = (),
-    read: Callable[[str], Any] = lambda name: name,
-) -> Any:
-    """``base`` with ``changes``: mappings are merged key by key, all else is replaced.
+def merge(base: Any, changes: Any, *, whole: Container[str] = ()) -> Any:
+    """``base`` with ``changes``; the one rule for worlds, suites, training files and sensors.
+
+    Mappings are merged key by key, everything else is replaced. A mapping that says ``extends``
+    begins from what it names and so replaces; and where ``base`` only names a part and ``changes``
+    gives keys of it, the part is extended: ``mocap`` with ``{delay: 0.04}`` is ``{extends: mocap,
+    delay: 0.04}``.
 
     Args:
         whole: keys of the outermost mapping whose value is replaced even if it is a mapping.
-        read: makes the mapping of a part that ``base`` gives by name, before keys of it change.
     """
-    if not isinstance(changes, dict):
+    if not isinstance(changes, dict) or "extends" in changes:
         return changes
     if isinstance(base, str):
-        base = read(base)
+        return {"extends": base, **changes}
     if not isinstance(base, dict):
         return changes
     merged = dict(base)
     for key, value in changes.items():
-        merged[key] = value if key in whole else merge(base.get(key), value, read=read)
+        merged[key] = value if key in whole else merge(base.get(key), value)
     return merged
 
 
 def read_extended(
-    path: Path, folder: str, *, whole: Container[str] = (), seen: tuple[Path, ...] = ()
+    path: Path,
+    folder: str,
+    *,
+    whole: Container[str] = (),
+    own: Container[str] = (),
+    seen: tuple[Path, ...] = (),
 ) -> Any:
-    """The content of a YAML file that may say ``extends: NAME`` of another in ``folder``.
+    """The content of a YAML file that may say ``extends: NAME`` of another.
 
-    It then takes all of that file but the keys it gives itself; nested keys are merged, those of
-    ``whole`` replaced.
+    It then takes all of that file but the keys it gives itself, see `merge`. The name is that of a
+    file beside it, a path, or one of those in ``folder`` of the share folder.
+
+    Args:
+        whole: see `merge`.
+        own: keys of the outermost mapping that are not taken over.
+
+    Raises:
+        ConfigError: for a file that can't be read, is not there or extends itself.
     """
-    data = read_yaml(path)
-    if not isinstance(data, dict) or "extends" not in data:
-        return data
     if path in seen:
         raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, seen))}")
-    base = find_file(data.pop("extends"), folder)
-    return merge(read_extended(base, folder, whole=whole, seen=(*seen, path)), data, whole=whole)
+    return extended(read_yaml(path), folder, path, whole=whole, own=own, seen=(*seen, path))
+
+
+def extended(
+    data: Any,
+    folder: str,
+    path: Path | None = None,
+    *,
+    whole: Container[str] = (),
+    own: Container[str] = (),
+    seen: tuple[Path, ...] = (),
+) -> Any:
+    """``data`` without its ``extends``, which `read_extended` describes; it stands in ``path``."""
+    if not isinstance(data, dict) or "extends" not in data:
+        return data
+    name = data["extends"]
+    if not isinstance(name, str):
+        place = f"{path}: " if path else ""
+        raise ConfigError(f"{place}extends: expected the name of a file, got {name!r}")
+    base = read_extended(
+        find_file(name, folder, beside=path), folder, whole=whole, own=own, seen=seen
+    )
+    if isinstance(base, dict):
+        base = {key: value for key, value in base.items() if key not in own}
+    rest = {key: value for key, value in data.items() if key != "extends"}
+    return merge(base, rest, whole=whole)
 
 
 def load_yaml(path: str | Path, model: type[Config]) -> Config:
@@ -228,7 +278,8 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Triple = tuple[float, float, float]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ProperShare = Annotated[float, Field(ge=0, lt=1)]  # something is left
 PositiveTriple = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 NonNegativeTriple = tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
 

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from liquid_control.config import parse, read_yaml, share_dir
+from liquid_control.config import merge
 from liquid_control.vehicles.catalogue import load_vehicle
+
+IDEAL = {
+    "imu": "imu_ideal",
+    "odometry": "odometry_ideal",
+    "start": {"pos_spread": 0.0, "vel_spread": 0.0, "tilt_deg": 0.0, "yaw_spread_deg": 0.0},
+    "arena": {"max_distance": 1e4},
+}
 
 
 @pytest.fixture(scope="session")
@@ -14,21 +21,15 @@ def vehicle():
 
 @pytest.fixture
 def make_world(vehicle):
-    """A world of ideal sensors and no spread, changed by top-level keys; closed after the test."""
-    from liquid_control.sim.scenario import WorldConfig
+    """A world of ideal sensors and no spread, with changes; closed after the test."""
+    from liquid_control.sim.scenario import read_world
     from liquid_control.sim.world import World
 
     worlds = []
 
     def make(seed=0, vehicle=vehicle, **changes):
-        data = read_yaml(share_dir() / "sim_worlds/hover_calm.yaml")
-        data.update(imu="imu_ideal", odometry="odometry_ideal")
-        data["start"].update(pos_spread=0.0, vel_spread=0.0, tilt_deg=0.0, yaw_spread_deg=0.0)
-        data["arena"]["max_distance"] = 1e4
-        for key, value in changes.items():
-            old = data.get(key)
-            data[key] = {**old, **value} if isinstance(old, dict) else value
-        worlds.append(World(parse(data, WorldConfig, "test"), vehicle, seed))
+        scenario = read_world("hover_calm", merge(IDEAL, changes), source="test")
+        worlds.append(World(scenario, vehicle, seed))
         return worlds[-1]
 
     yield make

@@ -9,7 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
 BASE = {
-    "arguments", "config", "frames", "importing", "parameters", "preflight", "spelling", "structs",
+    "arguments", "config", "frames", "importing", "kinds", "parameters", "preflight", "spelling",
+    "structs",
     "wire", "workers",
 }  # fmt: skip
 LOOP = BASE | {"control", "vehicles"}

@@ -233,9 +233,10 @@ def test_every_other_package_that_is_imported_is_declared(monkeypatch):
     names = {  # where pip's name is another than that of the import
         "yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "rclpy": "ros-kilted-rclpy",
         "mcap_ros2": "mcap-ros2-support", "imageio_ffmpeg": "imageio-ffmpeg",
-        "mpl_toolkits": "matplotlib", "annotated_types": "pydantic", "llvmlite": "numba",
+        "mpl_toolkits": "matplotlib", "annotated_types": "pydantic",
+        "pydantic_core": "pydantic", "llvmlite": "numba",
     }  # fmt: skip
-    base = dict.fromkeys(("numpy", "yaml", "pydantic", "annotated_types"), "")
+    base = dict.fromkeys(("numpy", "yaml", "pydantic", "pydantic_core", "annotated_types"), "")
     parts = {"mpl_toolkits": EXTRAS["matplotlib"], "llvmlite": EXTRAS["numba"]}
     extras = {**base, **EXTRAS, **parts}
     # PyFlyt is timed where somebody has it; torch's exporter imports onnxscript

@@ -1,4 +1,4 @@
-"""``liquid-control worlds``: list the shipped worlds, check files, print the schema."""
+"""``liquid-control worlds``: list the shipped worlds, check files, print schema and keys."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def add(commands) -> None:
     check.set_defaults(run=_check)
     schema = actions.add_parser("schema", help="JSON schema of a world file, for editors")
     schema.set_defaults(run=_schema)
+    keys = actions.add_parser("keys", help="every key of a world file: unit, range, default")
+    keys.set_defaults(run=_keys)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -34,10 +36,11 @@ def _list(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from liquid_control.config import find_file
+    from liquid_control.evaluation.judged import read_judged_world
     from liquid_control.sim.check import check_worlds, world_files
 
     files = [find_file(name, "sim_worlds") for name in options.files] or world_files()
-    problems = check_worlds(files)
+    problems = check_worlds(files, read_judged_world)
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(files)} worlds checked, {len(problems)} problems")
@@ -48,4 +51,11 @@ def _schema(options: argparse.Namespace) -> int:
     from liquid_control.sim.check import world_schema
 
     print(json.dumps(world_schema(), indent=2))
+    return DONE
+
+
+def _keys(options: argparse.Namespace) -> int:
+    from liquid_control.sim.reference import world_keys
+
+    print(world_keys(), end="")
     return DONE

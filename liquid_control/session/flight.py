@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.config import ConfigError, find_file
+from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
 from liquid_control.session.ros import OnProgress, fly_ros
 from liquid_control.sim.flight import Flight, prepare
 from liquid_control.sim.quantities import MAX_DURATION
-from liquid_control.sim.scenario import WorldConfig, load_world
+from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
 from liquid_control.structs import FlightLog
 
@@ -66,8 +67,7 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
             missing package or a folder that can't be written, before anything starts.
     """
     check_whole("--seed", request.seed, least=0)
-    world_file = find_file(request.world, "sim_worlds")
-    scenario = load_world(world_file)
+    scenario = read_judged_world(find_file(request.world, "sim_worlds"))
     flight = prepare(scenario, request.policy)
     duration = _duration(request, scenario)
     if request.out is not None:
@@ -89,7 +89,7 @@ def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> Fl
     else:
         log = _fly_here(request, flight, duration, on_progress)
     metrics = flight_metrics(log, after=scenario.success.settle_time)
-    criteria = _criteria(scenario)
+    criteria = scenario.success.limits
     checks = judge(metrics, criteria)
     if request.out is not None:
         files += _write(request, log, flight, criteria)
@@ -131,12 +131,6 @@ def _fly_here(
 
     with flight.world(request.seed) as world:
         return flight.fly(world, duration=duration, real_time=request.real_time, on_step=report)
-
-
-def _criteria(scenario: WorldConfig) -> dict[str, float]:
-    success = scenario.success
-    limits = {"rmse_m": success.max_rmse, "max_error_m": success.max_error}
-    return {key: limit for key, limit in limits.items() if limit is not None}
 
 
 def _write(

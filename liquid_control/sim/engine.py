@@ -9,7 +9,7 @@ import numpy as np
 import pybullet
 
 from liquid_control.frames import quat_from_yaw
-from liquid_control.sim.scenario import ObstacleConfig
+from liquid_control.sim.scenery.config import SceneObject
 from liquid_control.structs import GRAVITY
 from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
@@ -37,7 +37,7 @@ class Engine:
         self,
         vehicle: QuadrotorConfig,
         params: QuadrotorParams,
-        obstacles: Sequence[ObstacleConfig],
+        obstacles: Sequence[SceneObject],
         pos: np.ndarray,
         quat: np.ndarray,
         vel: np.ndarray,
@@ -62,13 +62,14 @@ class Engine:
         pybullet.resetBaseVelocity(self.body, vel.tolist(), [0, 0, 0], **client)
         for obstacle in obstacles:
             turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg)))
-            pybullet.createMultiBody(
-                0,
-                pybullet.createCollisionShape(**_collision_shape(obstacle), **client),
-                basePosition=list(obstacle.pos),
-                baseOrientation=turn.tolist(),
-                **client,
-            )
+            for shape in obstacle.collision():
+                pybullet.createMultiBody(
+                    0,
+                    pybullet.createCollisionShape(**shape, **client),
+                    basePosition=list(obstacle.pos),
+                    baseOrientation=turn.tolist(),
+                    **client,
+                )
 
     def set_inertia(self, params: QuadrotorParams) -> None:
         """Mass and principal inertia of the body, which nothing damps."""
@@ -96,10 +97,3 @@ class Engine:
         if any(other != self._ground for _, _, other, *_ in contacts):
             return "obstacle"
         return "ground" if contacts else ""
-
-
-def _collision_shape(obstacle: ObstacleConfig) -> dict:
-    x, y, z = obstacle.size
-    if obstacle.shape == "cylinder":
-        return {"shapeType": pybullet.GEOM_CYLINDER, "radius": x / 2, "height": z}
-    return {"shapeType": pybullet.GEOM_BOX, "halfExtents": [x / 2, y / 2, z / 2]}

@@ -1,7 +1,9 @@
 """What goes wrong in a flight, and when: the ``faults`` of a world.
 
-A fault acts from ``at`` until ``until`` (to the end where that is null). Faults of the vehicle
-change its parameters, faults of a sensor change what is delivered, a gust adds to the wind.
+A fault acts from ``at`` until ``until`` (to the end where that is null). What it acts on is told by
+the method that it has: `VehicleFault.apply` changes parameters of the vehicle,
+`SensorFault.disturb` changes what a sensor delivers, and `WindFault.build` adds to the wind, as a
+wind source does. Another kind of fault is a class with one of them, registered in `FAULTS`.
 """
 
 from __future__ import annotations
@@ -9,13 +11,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from liquid_control.config import StrictModel
-from liquid_control.sim.quantities import Lag, Time, Velocity
+from liquid_control.config import Share, StrictModel
+from liquid_control.kinds import Kinds
+from liquid_control.sim.quantities import Lag, Time, Velocity, key
 from liquid_control.sim.wind.sources import Source
 from liquid_control.structs import ImuSample, OdometrySample
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
@@ -26,11 +29,24 @@ QUANTITIES = {
     "imu": ("ang_vel_body", "specific_force_body"),
     "odometry": ("pos_world", "vel_body", "ang_vel_body"),
 }
+FAULTS = Kinds("kind")
+Sensor = Literal["imu", "odometry"]
 
 
-class _Fault(StrictModel):
-    at: Time  # s
-    until: Time | None = None  # s
+class Delivery(NamedTuple):
+    """A sensor at one moment, as a fault of it finds it."""
+
+    time: float  # s
+    sample: Sample  # what it measures
+    last: Sample | None  # what was delivered before
+    history: Sequence[tuple[float, Sample | None]]  # what it measured when, oldest first
+
+
+class Fault(StrictModel):
+    """When a fault acts; each kind adds what it does."""
+
+    at: Time = key("begin", "s")
+    until: Time | None = key("end; null for never", "s", default=None)
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -43,12 +59,40 @@ class _Fault(StrictModel):
         return self.at <= time and (self.until is None or time < self.until)
 
 
-class MotorFault(_Fault):
+FaultConfig = Annotated[Fault, FAULTS]
+
+
+@runtime_checkable
+class VehicleFault(Protocol):
+    """A fault that changes the parameters of the vehicle while it acts."""
+
+    def apply(self, params: Any) -> Any: ...
+
+
+@runtime_checkable
+class WindFault(Protocol):
+    """A fault that adds to the wind."""
+
+    def build(self, rng: np.random.Generator, duration: float) -> Source: ...
+
+
+@runtime_checkable
+class SensorFault(Protocol):
+    """A fault that changes what the sensor delivers; `memory` s of history are kept for it."""
+
+    sensor: str
+    memory: float
+
+    def disturb(self, now: Delivery) -> Sample | None: ...
+
+
+@FAULTS.register
+class MotorFault(Fault):
     """A rotor gives ``efficiency`` times its thrust and torque."""
 
     kind: Literal["motor"]
-    rotor: Annotated[int, Field(ge=0, le=3)]
-    efficiency: Annotated[float, Field(ge=0, le=1)]
+    rotor: int = key("index in the order of the vehicle file", ge=0, le=3)
+    efficiency: Share = key("1 for a healthy rotor")
 
     def apply(self, params: QuadrotorParams) -> QuadrotorParams:
         efficiency = list(params.efficiency)
@@ -56,49 +100,92 @@ class MotorFault(_Fault):
         return params._replace(efficiency=tuple(efficiency))
 
 
-class MassFault(_Fault):
+@FAULTS.register
+class MassFault(Fault):
     """The mass is ``factor`` times what it was: a load picked up or dropped, at the centre."""
 
     kind: Literal["mass"]
-    factor: Annotated[float, Field(ge=0.01, le=100)]
+    factor: float = key("of the mass", ge=0.01, le=100)
 
     def apply(self, params: QuadrotorParams) -> QuadrotorParams:
         return params._replace(mass=params.mass * self.factor)
 
 
-class GustFault(_Fault):
+@FAULTS.register
+class GustFault(Fault):
     """A gust of a given velocity, there at once."""
 
     kind: Literal["gust"]
-    velocity: Velocity  # m/s, world
+    velocity: Velocity = key("added to the wind, world", "m/s")
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         still = (0.0, 0.0, 0.0)
         return Source(lambda time, pos: self.velocity if self.active(time) else still)
 
 
-class SensorFault(_Fault):
-    """A sensor that delivers nothing new, new stamps on the last values, or no numbers."""
+class _SensorFault(Fault):
+    sensor: Sensor = key("which one")
 
-    kind: Literal["sensor_dropout", "sensor_freeze", "sensor_nan"]
-    sensor: Literal["imu", "odometry"]
+    @property
+    def memory(self) -> float:
+        return 0.0
 
 
-class DelayFault(_Fault):
+@FAULTS.register
+class DropoutFault(_SensorFault):
+    """A sensor that delivers nothing new."""
+
+    kind: Literal["sensor_dropout"]
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        return now.last
+
+
+@FAULTS.register
+class FreezeFault(_SensorFault):
+    """A sensor that delivers new stamps on the last values."""
+
+    kind: Literal["sensor_freeze"]
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        return None if now.last is None else replace(now.last, stamp=now.sample.stamp)
+
+
+@FAULTS.register
+class NanFault(_SensorFault):
+    """A sensor that delivers no numbers."""
+
+    kind: Literal["sensor_nan"]
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        return replace(now.sample, **{name: np.full(3, np.nan) for name in QUANTITIES[self.sensor]})
+
+
+@FAULTS.register
+class DelayFault(_SensorFault):
     """A sensor whose samples arrive ``seconds`` later."""
 
     kind: Literal["sensor_delay"]
-    sensor: Literal["imu", "odometry"]
-    seconds: Annotated[Lag, Field(gt=0)]  # s
+    seconds: Annotated[Lag, Field(gt=0)] = key("how much later", "s")
+
+    @property
+    def memory(self) -> float:
+        return self.seconds
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        latest = now.time - self.seconds + 1e-9
+        return next((sample for time, sample in reversed(now.history) if time <= latest), None)
 
 
-class BiasFault(_Fault):
+@FAULTS.register
+class BiasFault(_SensorFault):
     """A jump of the bias of one quantity."""
 
     kind: Literal["sensor_bias"]
-    sensor: Literal["imu", "odometry"]
-    quantity: Literal["ang_vel_body", "specific_force_body", "pos_world", "vel_body"]
-    offset: tuple[Bias, Bias, Bias]  # in the unit of the quantity
+    quantity: Literal["ang_vel_body", "specific_force_body", "pos_world", "vel_body"] = key(
+        "which one; `pos_world` and `vel_body` of the odometry, `specific_force_body` of the imu"
+    )
+    offset: tuple[Bias, Bias, Bias] = key("added, in the unit of the quantity")
 
     @model_validator(mode="after")
     def _measured(self):
@@ -109,45 +196,28 @@ class BiasFault(_Fault):
             )
         return self
 
-
-FaultConfig = Annotated[
-    MotorFault | MassFault | GustFault | SensorFault | DelayFault | BiasFault,
-    Field(discriminator="kind"),
-]
+    def disturb(self, now: Delivery) -> Sample | None:
+        value = getattr(now.sample, self.quantity) + np.array(self.offset)
+        return replace(now.sample, **{self.quantity: value})
 
 
 class FaultySensor:
     """What a sensor delivers, given what it measures; one for each sensor of a flight."""
 
-    def __init__(self, sensor: str, faults: Sequence[FaultConfig]):
-        self._faults = [fault for fault in faults if getattr(fault, "sensor", None) == sensor]
-        self._quantities = QUANTITIES[sensor]
+    def __init__(self, sensor: str, faults: Sequence[Fault]):
+        self._faults = [f for f in faults if isinstance(f, SensorFault) and f.sensor == sensor]
         self._delivered: Sample | None = None
         self._history: deque[tuple[float, Sample | None]] = deque()
-        self._longest = max((getattr(f, "seconds", 0.0) for f in self._faults), default=0.0)
+        self._memory = max((fault.memory for fault in self._faults), default=0.0)
 
     def deliver(self, time: float, sample: Sample | None) -> Sample | None:
         """The newest sample that has been delivered at ``time`` s."""
-        if self._longest:
+        if self._memory:
             self._history.append((time, sample))
-            while self._history[0][0] < time - self._longest - 1.0:
+            while self._history[0][0] < time - self._memory - 1.0:
                 self._history.popleft()
         for fault in self._faults:
             if sample is not None and fault.active(time):
-                sample = self._disturbed(fault, time, sample)
+                sample = fault.disturb(Delivery(time, sample, self._delivered, self._history))
         self._delivered = sample
         return sample
-
-    def _disturbed(self, fault: FaultConfig, time: float, sample: Sample) -> Sample | None:
-        if fault.kind == "sensor_dropout":
-            return self._delivered
-        if fault.kind == "sensor_freeze":
-            frozen = self._delivered
-            return None if frozen is None else replace(frozen, stamp=sample.stamp)
-        if fault.kind == "sensor_nan":
-            return replace(sample, **{name: np.full(3, np.nan) for name in self._quantities})
-        if fault.kind == "sensor_delay":
-            latest = time - fault.seconds + 1e-9
-            return next((s for t, s in reversed(self._history) if t <= latest), None)
-        value = getattr(sample, fault.quantity) + np.array(fault.offset)
-        return replace(sample, **{fault.quantity: value})

@@ -1,4 +1,4 @@
-"""Numbers of a world file: within what bounds they are physical, and what the seed picks.
+"""Keys of a world file: unit and meaning, bounds within which they are physical, seed's picks.
 
 The bounds refuse what would hang or crash a flight, not a storm.
 """
@@ -8,9 +8,28 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticUndefined
 
 from liquid_control.config import StrictModel
+
+
+def key(meaning: str, unit: str = "", *, default: Any = PydanticUndefined, **bounds: Any) -> Any:
+    """A field of a world file; the reference of the keys and the JSON schema show all of it.
+
+    Args:
+        bounds: what pydantic's Field takes, as ``gt=0``.
+    """
+    extra = {"unit": unit} if unit else None
+    return Field(default, description=meaning, json_schema_extra=extra, **bounds)
+
 
 MAX_DURATION = 86400.0  # s
 MAX_PHYSICS_RATE = 10_000  # Hz
@@ -34,7 +53,7 @@ Strengths = tuple[Strength, Strength, Strength]  # m/s
 class Uniform(StrictModel):
     """A number that the seed picks, uniform between two bounds."""
 
-    uniform: tuple[float, float]
+    uniform: tuple[float, float] = key("lower and upper bound, in the unit of the number")
 
     @model_validator(mode="after")
     def _check(self):
@@ -62,7 +81,24 @@ def drawn(least: float, most: float) -> Any:
             raise ValueError(f"expected {least:g} to {most:g}, got {got}")
         return value
 
-    return Annotated[Draw, AfterValidator(check)]
+    return Annotated[Draw, AfterValidator(check), _DrawSchema(least, most)]
+
+
+class _DrawSchema:
+    """Bounds of a `Draw` in the JSON schema."""
+
+    def __init__(self, least: float, most: float):
+        self._bounds = {"type": "number", "minimum": least, "maximum": most}
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict:
+        pair = {"type": "array", "items": self._bounds, "minItems": 2, "maxItems": 2}
+        drawn_from = {
+            "type": "object",
+            "properties": {"uniform": pair},
+            "required": ["uniform"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [self._bounds, drawn_from]}
 
 
 SpeedDraw = drawn(-MAX_SPEED, MAX_SPEED)

@@ -1,183 +1,173 @@
-"""The YAML of a world: vehicle, start, task, wind, sensors, success criteria, seeds."""
+"""The YAML of a world: vehicle, start, task, wind, sensors, success criteria.
+
+`read_world` is the one way from a file to a `WorldConfig`, for whoever flies in it and whoever
+checks it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import numpy as np
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from liquid_control.config import (
-    PositiveFloat,
-    Seed,
+    ConfigError,
+    NonNegativeFloat,
+    Share,
     StrictModel,
     find_file,
-    load_yaml,
+    merge,
+    parse,
+    read_extended,
 )
-from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
 from liquid_control.sim.faults import FaultConfig
+from liquid_control.sim.named import Named
 from liquid_control.sim.quantities import (
     MAX_PHYSICS_RATE,
-    Angle,
     Charge,
-    Coordinate,
-    Heading,
     Height,
-    Lag,
-    Length,
-    Level,
-    Position,
     Span,
     Strength,
-    Tilt,
     Time,
-    draw,
+    key,
 )
+from liquid_control.sim.scenery.config import SceneObjectConfig
+from liquid_control.sim.sensors import FOLDER, AnySensor
+from liquid_control.sim.sensors.camera import CameraConfig
 from liquid_control.sim.sensors.imu import ImuConfig
 from liquid_control.sim.sensors.odometry import OdometryConfig
+from liquid_control.sim.start import StartConfig
 from liquid_control.sim.task import SegmentConfig
 from liquid_control.sim.wind.field import WindSourceConfig
+from liquid_control.vehicles.catalogue import load_vehicle
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
-PositiveInt = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-FocalLength = Annotated[float, Field(gt=0, le=100_000)]  # px
-Pixel = Annotated[float, Field(ge=-10_000, le=10_000)]  # px
-Color = tuple[Share, Share, Share]  # red, green, blue
+DURATION = 15.0  # s, of a world that says neither duration nor task
+SENSORS = {"imu": "imu_bmi088", "odometry": "mocap"}  # a world's keys of them change these
 
 
-def _sensor(model: type[StrictModel]) -> BeforeValidator:
-    """Of a sensor written out, or the name of a file in ``sim_worlds/sensors``."""
-
-    def read(value: Any) -> Any:
-        by_name = isinstance(value, str)
-        return load_yaml(find_file(value, "sim_worlds/sensors"), model) if by_name else value
-
-    return BeforeValidator(read, json_schema_input_type=str | model)
+def _without_null(limits: Any) -> Any:
+    if not isinstance(limits, dict):
+        return limits
+    return {metric: limit for metric, limit in limits.items() if limit is not None}
 
 
-class StartConfig(StrictModel):
-    """Where a flight begins. Spreads are half widths, uniform, picked by the seed."""
-
-    place: Literal["ground", "air"]
-    pos: tuple[Coordinate, Coordinate, Height]  # m; on the ground its height is ignored
-    pos_spread: Height  # m per axis
-    vel_spread: Strength  # m/s per axis, in the air
-    tilt_deg: Tilt  # about a horizontal axis that the seed picks, in the air
-    yaw_deg: Heading
-    yaw_spread_deg: Annotated[Angle, Field(ge=0)]  # of the vehicle about the task's heading
-
-    @model_validator(mode="after")
-    def _above_ground(self):
-        height = self.pos[2]
-        if self.place == "air" and height <= self.pos_spread:
-            raise ValueError(
-                f"a start in the air must be higher than pos_spread ({self.pos_spread:g} m), got "
-                f"{height:g} m"
-            )
-        return self
+Limits = Annotated[
+    dict[str, NonNegativeFloat],
+    BeforeValidator(_without_null, json_schema_input_type=dict[str, NonNegativeFloat | None]),
+]
 
 
 class SuccessConfig(StrictModel):
-    """What a flight must reach; ``None`` leaves a figure open."""
+    """What a flight must reach beside not crashing."""
 
-    no_crash: bool
-    settle_time: Time  # s, errors before don't count
-    max_rmse: Length | None  # m
-    max_error: Length | None  # m
+    settle_time: Time = key("errors before don't count", "s", default=3.0)
+    limits: Limits = key(
+        "largest allowed value of each metric, by its name in metrics; null takes away the limit "
+        "of a world that this one extends",
+        default={},
+    )
 
 
 class ArenaConfig(StrictModel):
     """Limits whose violation is a crash."""
 
-    max_distance: Annotated[float, Field(gt=0, le=10_000)]  # m from the setpoint
-    max_impact_speed: Annotated[Strength, Field(gt=0)]  # m/s, touching anything faster is a crash
-    max_ground_tilt_deg: Annotated[float, Field(gt=0, le=180)]  # while touching the ground
+    max_distance: float = key("from the setpoint", "m", default=3.0, gt=0, le=10_000)
+    max_impact_speed: Annotated[Strength, Field(gt=0)] = key(
+        "touching anything faster is a crash", "m/s", default=1.0
+    )
+    max_ground_tilt_deg: float = key("while touching the ground", "°", default=60.0, gt=0, le=180)
 
 
 class PayloadConfig(StrictModel):
     """A point mass fixed under the vehicle."""
 
-    mass: Annotated[float, Field(gt=0, le=1000)]  # kg
-    below: Annotated[Height, Field(le=100)]  # m, under the centre of mass
-
-
-class ObstacleConfig(StrictModel):
-    """A fixed upright box (``size`` x, y, z) or cylinder (``size`` diameter, diameter, height)."""
-
-    shape: Literal["box", "cylinder"]
-    pos: Position  # m, centre
-    size: tuple[Length, Length, Length]  # m
-    yaw_deg: Angle
-    color: Color
-
-
-class TextureConfig(StrictModel):
-    """A pattern of square cells that darkens the colours of ground and obstacles."""
-
-    kind: Literal["checker", "noise", "stripes"]  # the seed picks the noise
-    contrast: Share  # by how much the darkest cells are darker
-    cell_size: Annotated[float, Field(ge=0.01, le=100)]  # m
-
-
-class AppearanceConfig(StrictModel):
-    """How the world looks; what is left open the seed picks."""
-
-    brightness: Level  # 1 is daylight, 0 is black
-    light_toward_deg: Heading  # heading that the light shines to
-    fog: Level  # 1/m, extinction; the visibility is about 3.9 / fog
-    noise: Annotated[float, Field(ge=0, le=255)]  # 1 σ of a pixel, of 255
-    occlusion: Share  # share of the width and height that a dark patch hides
-    ground: tuple[Color, Color]  # of the ground's tiles
-    texture: TextureConfig | None = None
-
-
-class CameraConfig(StrictModel):
-    """Intrinsics in pixels, mounting pose, timing and appearance."""
-
-    width: Annotated[int, Field(gt=0, le=4096)]
-    height: Annotated[int, Field(gt=0, le=4096)]
-    focal_length: tuple[FocalLength, FocalLength]  # px, x and y
-    principal_point: tuple[Pixel, Pixel]  # px, from the top left corner
-    pos_body: Position  # m
-    pitch_deg: Angle  # positive looks up
-    update_rate: PositiveFloat  # Hz, divides the control rate
-    latency: Lag  # s, from stamp to arrival, rounded up to control periods
-    exposure: Lag  # s; 0 for no motion blur
-    blur_frames: Annotated[int, Field(gt=0, le=100)]  # drawn per image along the exposure
-    appearance: AppearanceConfig
+    mass: float = key("of the load", "kg", gt=0, le=1000)
+    below: Annotated[Height, Field(le=100)] = key("under the centre of mass", "m")
 
 
 class WorldConfig(StrictModel):
-    """A world file. SI units; `wind_sources`, `task`, `imu` and `odometry` describe their parts."""
+    """A world, every key of which has a default."""
 
-    name: str
-    description: str
-    vehicle: str
-    vehicle_spread: Share  # 0 the nominal vehicle, 1 the whole tolerances of its kind
-    payload: PayloadConfig | None = None
-    battery_charge: Charge | None = None  # share; null for constant voltage
-    control_rate: PositiveInt  # Hz
-    physics_rate: Annotated[int, Field(ge=MIN_PHYSICS_RATE, le=MAX_PHYSICS_RATE)]  # Hz
-    duration: Span  # s
-    start: StartConfig
-    task: Annotated[tuple[SegmentConfig, ...], Field(min_length=1)]
-    wind: tuple[WindSourceConfig, ...]
-    imu: Annotated[ImuConfig, _sensor(ImuConfig)]
-    odometry: Annotated[OdometryConfig, _sensor(OdometryConfig)]
-    camera: Annotated[CameraConfig, _sensor(CameraConfig)] | None = None
-    obstacles: tuple[ObstacleConfig, ...] = ()
-    faults: tuple[FaultConfig, ...] = ()
-    arena: ArenaConfig
-    success: SuccessConfig
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    name: str = key("the file's name without its suffix", default="")
+    description: str = key("a line about it", default="")
+    vehicle: str = key("path, or a file in config/vehicle", default="crazyflie")
+    vehicle_spread: Share = key(
+        "0 the nominal vehicle, 1 drawn from the whole tolerances of its kind", default=0.0
+    )
+    payload: PayloadConfig | None = key("a load; null for none", default=None)
+    battery_charge: Charge | None = key(
+        "share at the start; null for constant voltage", default=None
+    )
+    control_rate: int = key("divides the physics rate", "Hz", default=100, gt=0)
+    physics_rate: int = key(
+        "steps of physics", "Hz", default=500, ge=MIN_PHYSICS_RATE, le=MAX_PHYSICS_RATE
+    )
+    duration: Span = key("default: as long as the task, or 15 s", "s", default=DURATION)
+    start: StartConfig = key("where the flight begins", default=StartConfig())
+    task: tuple[SegmentConfig, ...] = key(
+        "segments in a row; a shorter one than the duration holds its last position; default: "
+        "hover all along",
+        default=(),
+        min_length=1,
+    )
+    wind: tuple[WindSourceConfig, ...] = key("sources that add up", default=())
+    imu: Annotated[ImuConfig, Named(FOLDER)] = key(
+        "the IMU", default=SENSORS["imu"], validate_default=True
+    )
+    odometry: Annotated[OdometryConfig, Named(FOLDER)] = key(
+        "the source of pose and twist", default=SENSORS["odometry"], validate_default=True
+    )
+    camera: Annotated[CameraConfig, Named(FOLDER)] | None = key(
+        "a camera; null for none", default=None
+    )
+    sensors: dict[str, AnySensor] = key("further sensors by name", default={})
+    obstacles: tuple[SceneObjectConfig, ...] = key("what can be hit and seen", default=())
+    faults: tuple[FaultConfig, ...] = key("what goes wrong, and when", default=())
+    arena: ArenaConfig = key("what is a crash", default=ArenaConfig())
+    success: SuccessConfig = key("what a good flight is", default=SuccessConfig())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        """Sensors given in part; duration and task, each of which follows from the other."""
+        if not isinstance(data, dict):
+            return data
+        _refuse_old(data)
+        data = merge(SENSORS, data)
+        if "task" not in data:
+            duration = _valid(_SPAN, data.get("duration")) or DURATION
+            return {**data, "task": [{"kind": "hover", "duration": duration}]}
+        if "duration" not in data:
+            segments = _valid(_TASK, data["task"])
+            duration = sum(segment.duration for segment in segments) if segments else DURATION
+            return {**data, "duration": duration}
+        return data
 
     @field_validator("vehicle")
     @classmethod
-    def _vehicle_exists(cls, name: str) -> str:
-        find_file(name, "config/vehicle")
+    def _vehicle_flies(cls, name: str) -> str:
+        load_vehicle(name)
         return name
+
+    @model_validator(mode="after")
+    def _settles(self):
+        settle_time, rate = self.success.settle_time, self.control_rate
+        if round(self.duration * rate) - 1 <= settle_time * rate:
+            raise ValueError(
+                f"success.settle_time (3 s if not given) must end before the last control period "
+                f"of the {self.duration:g} s, got {settle_time:g} s"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rates_divide(self):
@@ -216,19 +206,66 @@ class WorldConfig(StrictModel):
         return self.physics_rate // self.control_rate
 
 
+_SPAN, _TASK = TypeAdapter(Span), TypeAdapter(tuple[SegmentConfig, ...])
+_OLD_LIMITS = {"max_rmse": "rmse_m", "max_error": "max_error_m"}
+
+
+def _valid(adapter: TypeAdapter, value: Any) -> Any:
+    """``None`` for a mistake, which is named with all others."""
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _refuse_old(data: Mapping[str, Any]) -> None:
+    """Keys of earlier versions, in one error that says what to write."""
+    success = data.get("success")
+    success = success if isinstance(success, dict) else {}
+    advice = []
+    unread = ["seeds"] if "seeds" in data else []
+    unread += ["success.no_crash"] if "no_crash" in success else []
+    if unread:
+        advice.append(f"leave out {' and '.join(unread)}, which nothing reads")
+    old = [name for name in _OLD_LIMITS if name in success]
+    if old:
+        limits = {_OLD_LIMITS[name]: success[name] for name in old if success[name] is not None}
+        text = ", ".join(f"{metric}: {limit}" for metric, limit in limits.items())
+        names = " and ".join(f"success.{name}" for name in old)
+        advice.append(f"write success.limits: {{{text}}} in place of {names}")
+    if advice:
+        raise ValueError(f"keys of an earlier version: {'; '.join(advice)}")
+
+
+def read_world(
+    name: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    source: str | Path | None = None,
+) -> WorldConfig:
+    """A world by path or by name (``sim_worlds/<name>.yaml``), with changes.
+
+    A file may extend another, and changes go into it by the same rule, see `config.merge`. A world
+    has the name of its file, unless the changes give another.
+
+    Args:
+        source: what the error names in place of the file, where the changes matter.
+
+    Raises:
+        ConfigError: for any mistake; its `details` name each by key and reason.
+    """
+    path = find_file(name, "sim_worlds")
+    data = read_extended(path, "sim_worlds", own=("name", "description"))
+    if data is None:
+        data = {}  # every key has a default
+    if isinstance(data, dict):
+        if data.get("name", path.stem) != path.stem:
+            detail = ("name", f"expected {path.stem!r} or no name, got {data['name']!r}")
+            raise ConfigError(f"{path}: {': '.join(detail)}", [detail])
+        data = merge({"name": path.stem, **data}, dict(changes or {}))
+    return parse(data, WorldConfig, source or path, path=path)
+
+
 def load_world(name: str | Path) -> WorldConfig:
-    """A world by path or by name (``sim_worlds/<name>.yaml``)."""
-    return load_yaml(find_file(name, "sim_worlds"), WorldConfig)
-
-
-def draw_start(config: StartConfig, rng: np.random.Generator):
-    """Position (3,), attitude (4,) xyzw, velocity (3,) and the task's yaw for one seed."""
-    spread = config.pos_spread * rng.uniform(-1, 1, 3)
-    vel = config.vel_spread * rng.uniform(-1, 1, 3)
-    yaw = np.deg2rad(draw(config.yaw_deg, rng))
-    vehicle_yaw = yaw + np.deg2rad(config.yaw_spread_deg) * rng.uniform(-1, 1)
-    axis_angle = rng.uniform(0, 2 * np.pi)
-    tilt = np.deg2rad(draw(config.tilt_deg, rng))
-    axis = np.array([np.cos(axis_angle), np.sin(axis_angle), 0.0])
-    quat = quat_multiply(quat_from_yaw(vehicle_yaw), quat_from_rotation_vector(tilt * axis))
-    return np.array(config.pos) + spread, quat, vel, float(yaw)
+    """A world by path or by name, as it stands; see `read_world`."""
+    return read_world(name)

@@ -2,26 +2,46 @@
 
 Every segment starts and ends at rest, and position, velocity and acceleration are continuous from
 one to the next, but for `steps`, whose setpoint jumps. Rest-to-rest moves are the minimum-jerk
-polynomial (Flash and Hogan, 1985).
+polynomial (Flash and Hogan, 1985). Another kind of segment is a class like these, registered in
+`SEGMENTS`.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from liquid_control.config import StrictModel
-from liquid_control.sim.quantities import Height, Length, Position, Span, Time
+from liquid_control.kinds import Kinds
+from liquid_control.sim.quantities import Height, Length, Position, Span, Time, key
 from liquid_control.structs import Setpoint
 
 Oscillations = Annotated[int, Field(ge=-100, le=100)]
 Path = tuple[np.ndarray, np.ndarray, np.ndarray]  # pos, vel, acc
 _STILL = np.zeros(3)
 _STILL.setflags(write=False)
+SEGMENTS = Kinds("kind")
+
+
+class Segment(Protocol):
+    """What a kind of segment must give; positions are ``(3,)`` in m, world."""
+
+    @property
+    def duration(self) -> float:
+        """How long it lasts, s."""
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        """Where it ends if it begins at ``start``, at rest."""
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        """Position, velocity and acceleration ``time`` s after it began; beyond its end too."""
+
+
+SegmentConfig = Annotated[Segment, SEGMENTS]
 
 
 def _minimum_jerk(x: float) -> tuple[float, float, float]:
@@ -40,11 +60,12 @@ def _move(start: np.ndarray, end: np.ndarray, time: float, duration: float) -> P
     return start + s * step, ds / duration * step, dds / duration**2 * step
 
 
+@SEGMENTS.register
 class HoverSegment(StrictModel):
     """Stay where the segment before ended."""
 
     kind: Literal["hover"]
-    duration: Span  # s
+    duration: Span = key("how long", "s")
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start
@@ -53,12 +74,13 @@ class HoverSegment(StrictModel):
         return start, _STILL, _STILL
 
 
+@SEGMENTS.register
 class TakeoffSegment(StrictModel):
     """Straight up by ``height``."""
 
     kind: Literal["takeoff"]
-    height: Length  # m
-    duration: Span  # s
+    height: Length = key("how far up", "m")
+    duration: Span = key("of the climb", "s")
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start + np.array([0.0, 0.0, self.height])
@@ -67,6 +89,7 @@ class TakeoffSegment(StrictModel):
         return _move(start, self.end(start), time, self.duration)
 
 
+@SEGMENTS.register
 class LissajousSegment(StrictModel):
     """``start + amplitude · sin(frequency · φ)`` per axis, ``loops`` times.
 
@@ -75,11 +98,11 @@ class LissajousSegment(StrictModel):
     """
 
     kind: Literal["lissajous"]
-    amplitude: tuple[Height, Height, Height]  # m
-    frequency: tuple[Oscillations, Oscillations, Oscillations]  # per loop
-    period: Span  # s per loop at full speed
-    loops: Annotated[int, Field(gt=0, le=10_000)]
-    ramp: Span  # s
+    amplitude: tuple[Height, Height, Height] = key("half size along the world's axes", "m")
+    frequency: tuple[Oscillations, Oscillations, Oscillations] = key("oscillations in a loop")
+    period: Span = key("of a loop at full speed", "s")
+    loops: int = key("how often", default=1, gt=0, le=10_000)
+    ramp: Span = key("time to full speed, and from it to rest", "s", default=1.0)
 
     @property
     def duration(self) -> float:
@@ -113,13 +136,14 @@ class LissajousSegment(StrictModel):
         return integral * self.ramp, rate, change / self.ramp
 
 
+@SEGMENTS.register
 class WaypointsSegment(StrictModel):
     """Straight moves from point to point, stopping at each."""
 
     kind: Literal["waypoints"]
-    points: Annotated[tuple[Position, ...], Field(min_length=1)]  # m, world
-    leg_duration: Span  # s
-    pause: Time  # s at each point
+    points: tuple[Position, ...] = key("where to stop, world", "m", min_length=1)
+    leg_duration: Span = key("from point to point", "s")
+    pause: Time = key("at each point", "s", default=0.0)
 
     @property
     def duration(self) -> float:
@@ -135,12 +159,13 @@ class WaypointsSegment(StrictModel):
         return _move(before, np.array(self.points[leg]), time - leg * leg_time, self.leg_duration)
 
 
+@SEGMENTS.register
 class StepsSegment(StrictModel):
     """Jumps from point to point, without a path and without feed-forward."""
 
     kind: Literal["steps"]
-    points: Annotated[tuple[Position, ...], Field(min_length=1)]  # m, world
-    pause: Span  # s at each point
+    points: tuple[Position, ...] = key("where to jump to, world", "m", min_length=1)
+    pause: Span = key("at each point", "s")
 
     @property
     def duration(self) -> float:
@@ -154,16 +179,10 @@ class StepsSegment(StrictModel):
         return np.array(self.points[leg]), _STILL, _STILL
 
 
-SegmentConfig = Annotated[
-    HoverSegment | TakeoffSegment | LissajousSegment | WaypointsSegment | StepsSegment,
-    Field(discriminator="kind"),
-]
-
-
 class Task:
     """Segments laid end to end from a start position; holds the last position afterwards."""
 
-    def __init__(self, segments: tuple[SegmentConfig, ...], start: np.ndarray, yaw: float):
+    def __init__(self, segments: tuple[Segment, ...], start: np.ndarray, yaw: float):
         self._yaw = yaw
         self._begins, self._pieces = [], []
         begin = 0.0

@@ -13,12 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.faults import FaultySensor, GustFault
+from liquid_control.sim.faults import FaultySensor, WindFault
 from liquid_control.sim.plants.plant import Plant, Start
-from liquid_control.sim.scenario import WorldConfig, draw_start
+from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.sensors.camera import Camera
 from liquid_control.sim.sensors.imu import Imu, strapdown
 from liquid_control.sim.sensors.odometry import Odometry
+from liquid_control.sim.start import draw_start
+from liquid_control.sim.streams import Streams
 from liquid_control.sim.task import Task
 from liquid_control.sim.wind.field import Wind
 from liquid_control.structs import Command, ImageSample, ImuSample, SensorFrame, Setpoint
@@ -81,32 +83,29 @@ class World:
     def reset(self) -> SensorFrame:
         """Start the flight anew; returns the sensors at time 0."""
         scenario, plant = self.scenario, self.plant
-        # one stream per part: a new source of noise leaves the others as they were
-        start_rng, wind_rng, imu_rng, odometry_rng, vehicle_rng, camera_rng = (
-            np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(6)
-        )
-        pos, quat, vel, yaw = draw_start(scenario.start, start_rng)
+        streams = Streams(self.seed)
+        pos, quat, vel, yaw = draw_start(scenario.start, streams.start)
         task_start = np.array(scenario.start.pos)
         on_ground = scenario.start.place == "ground"
         if on_ground:
             pos[2] = task_start[2] = plant.ground_height
             vel = np.zeros(3)
         self._task = Task(scenario.task, task_start, yaw)
-        gusts = [fault for fault in scenario.faults if isinstance(fault, GustFault)]
-        self._wind = Wind([*scenario.wind, *gusts], wind_rng, scenario.duration, self._dt)
-        self._imu = Imu(scenario.imu, imu_rng, self._strapdown)
-        self._odometry = Odometry(scenario.odometry, odometry_rng, scenario.control_rate)
+        gusts = [fault for fault in scenario.faults if isinstance(fault, WindFault)]
+        self._wind = Wind([*scenario.wind, *gusts], streams.wind, scenario.duration, self._dt)
+        self._imu = Imu(scenario.imu, streams.imu, self._strapdown)
+        self._odometry = Odometry(scenario.odometry, streams.odometry, scenario.control_rate)
         self._imu_faults = FaultySensor("imu", scenario.faults)
         self._odometry_faults = FaultySensor("odometry", scenario.faults)
         self._tick = 0  # control periods
         self._imu_count = 0
         self.crashed, self.crash_reason = False, ""
-        plant.start(Start(pos, quat, vel, on_ground), vehicle_rng)
+        plant.start(Start(pos, quat, vel, on_ground), streams.vehicle)
         self._wind.begin(tuple(pos.tolist()), tuple(vel.tolist()), 1)
         plant.wind = self._wind.velocity(0.0, tuple(pos.tolist()))
         self.imu_samples: list[ImuSample] = []
         self._measure_imu()
-        self._start_camera(camera_rng)
+        self._start_camera(streams.camera)
         return self._frame()
 
     def _start_camera(self, rng: np.random.Generator) -> None:

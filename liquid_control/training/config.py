@@ -13,6 +13,7 @@ from liquid_control.config import (
     NonNegativeFloat,
     PositiveFloat,
     Seed,
+    Share,
     StrictModel,
     find_file,
     merge,
@@ -30,7 +31,6 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
 NonNegativeRange = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], AfterValidator(_ordered)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class NoiseConfig(StrictModel):

@@ -43,7 +43,12 @@ def load_vehicle(name: str | Path) -> VehicleConfig:
     if not isinstance(data, dict):
         return parse(data, QUADROTOR.config, path)
     kind = _find_kind(data.get("kind", QUADROTOR.name), path)
-    return parse({**data, "kind": kind.name}, kind.config, path)
+    vehicle = parse({**data, "kind": kind.name}, kind.config, path)
+    try:
+        kind.check(vehicle)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return vehicle
 
 
 def _find_kind(named: object, path: Path) -> VehicleKind:

@@ -38,6 +38,7 @@ class VehicleKind:
             one, which keeps what it remembers and takes the new parameters.
         controllers: built-in ones by name, made of the parameters; each has a
             ``set_parameters`` besides what a `Controller` has.
+        check: raises `ConfigError` for a description that its model takes but that can't fly.
         gains: a controller from a YAML file with its gains; ``None`` where there is none such.
         plant: its body in a world, a `sim.plants.Plant`, for a world, a description and a physics
             step; it imports the simulation when it is called.
@@ -51,3 +52,4 @@ class VehicleKind:
     plant: Callable[[Any, Any], Any]
     controllers: Mapping[str, Callable[[Any], Controller]] = field(default_factory=dict)
     gains: Callable[[Path], Controller] | None = None
+    check: Callable[[Any], Any] = lambda vehicle: None

@@ -10,9 +10,11 @@ from liquid_control.config import share_dir
 def test_a_broken_world_is_named_by_file_key_and_reason(tmp_path, capsys):
     text = (share_dir() / "sim_worlds" / "hover_gusts.yaml").read_text()
     for broken, key in (
-        (text.replace("control_rate:", "controll_rate:"), "controll_rate: unknown key"),
+        (text.replace("duration:", "controll_rate:"), "controll_rate: unknown key"),
         (text.replace("duration: 15.0 ", "duration: -1 ", 1), "duration"),
         (text.replace("duration: 15.0 ", "duration: .nan ", 1), "duration"),
+        (text.replace("rmse_m", "rmse"), "success.limits.rmse: expected a metric, one of "),
+        (text.replace("limits: ", "no_crash: true, limits: "), "leave out success.no_crash"),
         (text + "duration: 3.0\n", "'duration' stands twice"),
         (text + "  :\n- broken", "not valid YAML"),
     ):
@@ -33,3 +35,5 @@ def test_the_shipped_worlds_are_good(capsys):
     assert "hover_gusts" in capsys.readouterr().out
     assert main(["worlds", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["$schema"]
+    assert main(["worlds", "keys"]) == 0
+    assert "| `control_rate` |" in capsys.readouterr().out

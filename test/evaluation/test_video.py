@@ -7,7 +7,7 @@ import pytest
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.views.film import write_video
-from liquid_control.evaluation.views.scene import Camera, Scene
+from liquid_control.evaluation.views.scene import Scene, Viewpoint
 from liquid_control.vehicles.catalogue import load_vehicle
 
 
@@ -44,7 +44,9 @@ def test_other_formats_are_refused(tmp_path, log, vehicle):
 
 
 def test_camera_puts_the_target_at_the_center_and_up_is_up():
-    camera = Camera.look_at(np.array([2.0, -1.0, 1.5]), np.array([0.3, 0.2, 1.0]), 500, (320, 180))
+    camera = Viewpoint.look_at(
+        np.array([2.0, -1.0, 1.5]), np.array([0.3, 0.2, 1.0]), 500, (320, 180)
+    )
     pixels, depth = camera.project(np.array([[0.3, 0.2, 1.0], [0.3, 0.2, 1.1]]))
     assert np.allclose(pixels[0], [320, 180])
     assert depth[0] == pytest.approx(np.sqrt(1.7**2 + 1.2**2 + 0.5**2))

@@ -111,11 +111,8 @@ def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):
     """Odometry at 50 Hz, 20 ms late: the first steps have none, later ones repeat a sample."""
     import yaml
 
-    from liquid_control.config import share_dir
-
-    data = yaml.safe_load((share_dir() / "sim_worlds" / "hover_calm.yaml").read_text())
-    odometry = yaml.safe_load((share_dir() / "sim_worlds" / "sensors" / "mocap.yaml").read_text())
-    data["odometry"] = odometry | {"update_rate": 50.0, "delay": 0.02, "dropout": 0.1}
+    odometry = {"extends": "mocap", "update_rate": 50.0, "delay": 0.02, "dropout": 0.1}
+    data = {"extends": "hover_calm", "odometry": odometry}
     world_file = tmp_path / "slow_odometry.yaml"
     world_file.write_text(yaml.safe_dump(data))
     log, _ = fly_ros(str(world_file), str(policy), seed=2, duration=1.0, out_dir=tmp_path / "out")

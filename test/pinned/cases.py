@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.config import parse, read_yaml, share_dir
+from liquid_control.config import share_dir
 from liquid_control.sim.flight import prepare
-from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.scenario import WorldConfig, read_world
 
 DURATION = 4.0  # s
 OBSTACLE = {
@@ -44,9 +44,7 @@ SEEDS = (1, 2)
 
 
 def _scenario(world: str) -> WorldConfig:
-    file, changes = WORLDS[world]
-    data = read_yaml(share_dir() / f"sim_worlds/{file}.yaml")
-    return parse({**data, **changes}, WorldConfig, world)
+    return read_world(*WORLDS[world])
 
 
 def flight(world: str, policy: str, seed: int) -> dict[str, np.ndarray]:

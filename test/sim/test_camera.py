@@ -5,8 +5,8 @@ import pytest
 
 from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply, rotate
-from liquid_control.sim.scenario import CameraConfig, ObstacleConfig
-from liquid_control.sim.sensors.camera import Camera
+from liquid_control.sim.scenery.config import BoxConfig
+from liquid_control.sim.sensors.camera import Camera, CameraConfig
 from liquid_control.structs import RATES_THRUST
 
 LEVEL = np.array([0.0, 0.0, 0.0, 1.0])
@@ -27,7 +27,7 @@ CAMERA = {
 
 def red_ball(pos, size=0.2):
     data = {"shape": "box", "pos": pos, "size": [size] * 3, "yaw_deg": 0, "color": [1, 0, 0]}
-    return parse(data, ObstacleConfig, "test")
+    return parse(data, BoxConfig, "test")
 
 
 @pytest.fixture

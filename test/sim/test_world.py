@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from liquid_control.config import ConfigError, parse, read_yaml, share_dir
+from liquid_control.config import ConfigError, read_yaml, share_dir
 from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.scenario import read_world
 from liquid_control.structs import GRAVITY, RATES_THRUST
 from liquid_control.vehicles.quadrotor import physics
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
@@ -191,6 +191,5 @@ def test_mistakes_are_named(make_world, changes, message):
 
 
 def test_an_unknown_vehicle_is_named():
-    data = read_yaml(share_dir() / "sim_worlds/hover_calm.yaml")
     with pytest.raises(ConfigError, match=r"hover_calm\.yaml: vehicle.*zeppelin"):
-        parse({**data, "vehicle": "zeppelin"}, WorldConfig, "hover_calm.yaml")
+        read_world("hover_calm", {"vehicle": "zeppelin"})

@@ -9,8 +9,7 @@ import numpy as np
 
 from liquid_control.bench.timing import in_turns
 from liquid_control.config import find_file, load_yaml
-from liquid_control.sim.scenario import CameraConfig
-from liquid_control.sim.sensors.camera import Camera
+from liquid_control.sim.sensors.camera import Camera, CameraConfig
 
 
 def measure_camera(turns: int) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from liquid_control.config import (
     merge,
     parse,
     read_extended,
-    read_yaml,
 )
+from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import COMPARED, RATES, FlightMetrics
 from liquid_control.evaluation.provenance import package_version
 from liquid_control.preflight import check_whole
@@ -48,7 +48,7 @@ ROW_METRICS = tuple(  # what a row keeps of the metrics of its flight
 
 
 class Condition(StrictModel):
-    """A world file with changes: mappings are merged key by key, all else is replaced.
+    """A world file with changes, which go into it as `config.merge` says.
 
     `loop_ticks` makes the controller's rate uneven: its steps come between so many control periods
     apart, drawn anew each time.
@@ -179,6 +179,8 @@ def load_suite(
         chosen = {key: files for key, files in config.policies.items() if key in only}
         baselines = tuple(key for key in config.baselines if key in only)
         config = config.model_copy(update={"policies": chosen, "baselines": baselines})
+    for world in dict.fromkeys(config.conditions[name].world for name in names):
+        read_judged_world(world)  # as it stands it must be good too
     settings = [_setting(path, config, name) for name in names]
     cells = tuple(
         Cell(policy, k, artifact, setting, _key(artifact, setting))
@@ -229,22 +231,19 @@ def _check_artifact(cell: Cell) -> None:
 
 def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     condition = config.conditions[name]
-    world = read_yaml(find_file(condition.world, "sim_worlds"))
-    for changes in (config.changes, condition.changes):
-        world = merge(world, changes, read=_read_sensor)
-    names = {"name": name, "description": condition.description}
-    scenario = parse({**world, **names}, WorldConfig, f"{path}: condition {name}")
+    # errors count after the suite's time, which is the one that has to fit into the flight
+    own = {"name": name, "description": condition.description, "success": {"settle_time": 0.0}}
+    changes = merge(merge(config.changes, condition.changes), own)
+    scenario = read_judged_world(condition.world, changes, source=f"{path}: condition {name}")
     if config.after >= scenario.duration:
         raise ConfigError(
             f"{path}: after: expected less than the {scenario.duration:g} s of condition {name}, "
             f"got {config.after:g}"
         )
+    success = scenario.success.model_copy(update={"settle_time": config.after})
+    scenario = scenario.model_copy(update={"success": success})
     vehicle = load_vehicle(scenario.vehicle)
     return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
-
-
-def _read_sensor(name: str) -> Any:
-    return read_yaml(find_file(name, "sim_worlds/sensors"))
 
 
 def _key(artifact: str, setting: Setting) -> str:

@@ -34,7 +34,7 @@ MODE_COLORS = {"policy": GOOD, "backup": (255, 190, 70), "descend": BAD, "silent
 
 
 @dataclass(frozen=True)
-class Camera:
+class Viewpoint:
     """A pinhole at ``eye``, looking at ``target``; picture coordinates in pixels."""
 
     eye: np.ndarray  # (3,) m
@@ -45,7 +45,7 @@ class Camera:
     @classmethod
     def look_at(
         cls, eye: np.ndarray, target: np.ndarray, focal: float, center: tuple[float, float]
-    ) -> Camera:
+    ) -> Viewpoint:
         """Upright, with ``target`` in the centre."""
         forward = (target - eye) / np.linalg.norm(target - eye)
         right = np.cross(forward, [0.0, 0.0, 1.0])
@@ -102,27 +102,27 @@ class Scene:
         """The picture at ``time`` s, RGB, of the given size."""
         log = self.log
         k = min(int(np.searchsorted(log.time, time)), len(log.time) - 1)
-        camera = self._camera(k)
+        viewpoint = self._viewpoint(k)
         picture = self._sky.copy()
         draw = ImageDraw.Draw(picture, "RGBA")
-        self._draw_ground(draw, camera, k)
-        self._draw_wind(draw, camera, k, time)
-        self._draw_setpoint(draw, camera, k)
-        self._draw_trail(draw, camera, k)
-        self._draw_vehicle(draw, camera, k)
+        self._draw_ground(draw, viewpoint, k)
+        self._draw_wind(draw, viewpoint, k, time)
+        self._draw_setpoint(draw, viewpoint, k)
+        self._draw_trail(draw, viewpoint, k)
+        self._draw_vehicle(draw, viewpoint, k)
         self._draw_text(draw, k)
         self._draw_error(draw, k)
         self._draw_neurons(draw, k)
         return picture.reduce(SUPERSAMPLING)
 
-    def _camera(self, k: int) -> Camera:
+    def _viewpoint(self, k: int) -> Viewpoint:
         target = self._focus[k]
         azimuth = np.deg2rad(-60 + 3.0 * (self.log.time[k] - self.log.time[0]))
         offset = np.array([np.cos(azimuth), np.sin(azimuth), 0.38]) * self._view
         eye = target + offset
         eye[2] = max(eye[2], 2 * self._scale)
         width, height = self._canvas
-        return Camera.look_at(eye, target, 1.45 * height, (0.5 * width, 0.44 * height))
+        return Viewpoint.look_at(eye, target, 1.45 * height, (0.5 * width, 0.44 * height))
 
     def _draw_sky(self) -> Image.Image:
         width, height = self._canvas
@@ -130,7 +130,7 @@ class Scene:
         column = (np.array(SKY) * (1 - blend) + np.array(HAZE) * blend).astype(np.uint8)
         return Image.fromarray(np.ascontiguousarray(np.broadcast_to(column, (height, width, 3))))
 
-    def _draw_ground(self, draw: ImageDraw.ImageDraw, camera: Camera, k: int) -> None:
+    def _draw_ground(self, draw: ImageDraw.ImageDraw, viewpoint: Viewpoint, k: int) -> None:
         spacing, half = 0.25, 14
         corner = np.round(self._focus[k][:2] / spacing)
         offsets = np.arange(-half, half + 1)
@@ -139,7 +139,7 @@ class Scene:
                 line = np.zeros((9, 3))
                 line[:, axis] = (corner[axis] + i) * spacing
                 line[:, 1 - axis] = (corner[1 - axis] + np.linspace(-half, half, 9)) * spacing
-                pixels, depth = camera.project(line)
+                pixels, depth = viewpoint.project(line)
                 major = (corner[axis] + i) % 4 == 0
                 for j in range(8):
                     if min(depth[j], depth[j + 1]) > 0.05:
@@ -149,19 +149,21 @@ class Scene:
                         draw.line([*pixels[j], *pixels[j + 1]], (*GRID, alpha), 2)
         shadow = self.log.pos_world[k] * [1, 1, 0]
         ring = _circle(0.9 * self._scale) + shadow
-        pixels, depth = camera.project(ring)
+        pixels, depth = viewpoint.project(ring)
         if depth.min() > 0.05:
             draw.polygon([tuple(p) for p in pixels], (0, 0, 0, 110))
 
-    def _draw_wind(self, draw: ImageDraw.ImageDraw, camera: Camera, k: int, time: float) -> None:
+    def _draw_wind(
+        self, draw: ImageDraw.ImageDraw, viewpoint: Viewpoint, k: int, time: float
+    ) -> None:
         wind, box = self.log.wind_world[k], self._box
         self._streaks += wind * (time - self._time)
         self._time = time
         center = self._focus[k]
         points = center + (self._streaks - center + box) % (2 * box) - box
         tails = points - 0.05 * wind
-        head, depth = camera.project(points)
-        tail, tail_depth = camera.project(tails)
+        head, depth = viewpoint.project(points)
+        tail, tail_depth = viewpoint.project(tails)
         speed = np.linalg.norm(wind)
         visible = (depth > 0.1) & (tail_depth > 0.1) & (points[:, 2] > 0)
         for i in np.flatnonzero(visible):
@@ -169,17 +171,17 @@ class Scene:
             alpha = int(140 * near * np.clip(speed / 3, 0.15, 1))
             draw.line([*tail[i], *head[i]], (170, 205, 245, alpha), 2)
 
-    def _draw_setpoint(self, draw: ImageDraw.ImageDraw, camera: Camera, k: int) -> None:
+    def _draw_setpoint(self, draw: ImageDraw.ImageDraw, viewpoint: Viewpoint, k: int) -> None:
         first = max(0, k - self._steps(2.0))
         ahead = self.log.setpoint_pos_world[first : k + self._steps(2.0) : self._steps(0.04)]
-        pixels, depth = camera.project(ahead)
+        pixels, depth = viewpoint.project(ahead)
         for a, b, z in zip(pixels[:-1:2], pixels[1::2], depth[::2]):
             if z > 0.05:
                 draw.line([*a, *b], (*ACCENT, 130), 2)
-        (center,), (depth,) = camera.project(self.log.setpoint_pos_world[k])
+        (center,), (depth,) = viewpoint.project(self.log.setpoint_pos_world[k])
         if depth < 0.05:
             return
-        radius = camera.focal * 0.55 * self._scale / depth
+        radius = viewpoint.focal * 0.55 * self._scale / depth
         _ring(draw, center, radius, (*ACCENT, 230), 3)
         for direction in np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]):
             draw.line(
@@ -188,12 +190,12 @@ class Scene:
                 3,
             )
 
-    def _draw_trail(self, draw: ImageDraw.ImageDraw, camera: Camera, k: int) -> None:
+    def _draw_trail(self, draw: ImageDraw.ImageDraw, viewpoint: Viewpoint, k: int) -> None:
         stride = max(self._steps(0.03), 1)
         indices = np.arange(max(0, k - self._steps(3.0)), k + 1, stride)
         if len(indices) < 2:
             return
-        pixels, depth = camera.project(self.log.pos_world[indices])
+        pixels, depth = viewpoint.project(self.log.pos_world[indices])
         for i in range(len(indices) - 1):
             if min(depth[i], depth[i + 1]) < 0.05:
                 continue
@@ -201,27 +203,29 @@ class Scene:
             color = self._error_color(self._error[indices[i]])
             draw.line([*pixels[i], *pixels[i + 1]], (*color, int(235 * age)), 5)
 
-    def _draw_vehicle(self, draw: ImageDraw.ImageDraw, camera: Camera, k: int) -> None:
+    def _draw_vehicle(self, draw: ImageDraw.ImageDraw, viewpoint: Viewpoint, k: int) -> None:
         matrix, pos = self._up_from_body[:, :, k], self.log.pos_world[k]
         rotors = np.array(self.vehicle.rotor_positions)
         radius = 0.6 * np.linalg.norm(rotors[0, :2])
-        ends, depth = camera.project(pos + rotors @ matrix.T)
-        (center,), _ = camera.project(pos)
-        pixel = camera.focal / depth.mean()
+        ends, depth = viewpoint.project(pos + rotors @ matrix.T)
+        (center,), _ = viewpoint.project(pos)
+        pixel = viewpoint.focal / depth.mean()
         for i in np.argsort(-depth):
             nose = rotors[i, 0] > 0
             arm = (235, 240, 248) if nose else (120, 132, 152)
             draw.line([*center, *ends[i]], arm, max(int(0.12 * self._scale * pixel), 3))
-            disc, _ = camera.project(pos + (rotors[i] + _circle(radius) + [0, 0, 0.006]) @ matrix.T)
+            disc, _ = viewpoint.project(
+                pos + (rotors[i] + _circle(radius) + [0, 0, 0.006]) @ matrix.T
+            )
             tint = ACCENT if nose else (190, 200, 215)
             draw.polygon([tuple(p) for p in disc], (*tint, 60), (*tint, 190))
             angle = self._blade_angle[k, i]
             blade = radius * np.array([np.cos(angle), np.sin(angle), 0.006 / radius])
             tips = rotors[i] + np.stack([blade, blade * [-1, -1, 1]])
-            tips, _ = camera.project(pos + tips @ matrix.T)
+            tips, _ = viewpoint.project(pos + tips @ matrix.T)
             draw.line([*tips[0], *tips[1]], (255, 255, 255, 150), 3)
         body = _circle(0.32 * self._scale) @ matrix.T + pos
-        hull, _ = camera.project(body)
+        hull, _ = viewpoint.project(body)
         draw.polygon([tuple(p) for p in hull], (52, 64, 86), (235, 240, 248))
 
     def _draw_text(self, draw: ImageDraw.ImageDraw, k: int) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.streams import Streams
 from liquid_control.sim.wind.field import Wind
-from liquid_control.sim.wind.turbulence import MIN_AIRSPEED, DrydenConfig, TurbulenceConfig
+from liquid_control.sim.wind.turbulence import MIN_AIRSPEED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,8 +64,7 @@ def wind_figure(scenario: WorldConfig, seed: int) -> Figure:
 
 
 def _field(scenario: WorldConfig, seed: int, duration: float) -> Wind:
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
-    return Wind(scenario.wind, rng, duration, 1 / SAMPLE_RATE)
+    return Wind(scenario.wind, Streams(seed).wind, duration, 1 / SAMPLE_RATE)
 
 
 def _sample(field: Wind, scenario: WorldConfig, duration: float) -> np.ndarray:
@@ -100,7 +100,7 @@ def _theory(scenario: WorldConfig):
     mean = _field(scenario, 0, 1.0).mean
     airspeed = max(math.hypot(*mean), MIN_AIRSPEED)
     for source in scenario.wind:
-        if isinstance(source, TurbulenceConfig | DrydenConfig):
+        if hasattr(source, "scales"):
             sigma, lengths = source.scales(scenario.start.pos[2])
             yield sigma, tuple(length / airspeed for length in lengths)
 

@@ -13,7 +13,7 @@ import pybullet
 
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.engine import Engine
-from liquid_control.sim.faults import FaultConfig, MassFault, MotorFault
+from liquid_control.sim.faults import Fault, VehicleFault
 from liquid_control.sim.plants.plant import Start, Vector, WindAt
 from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import WorldConfig
@@ -55,7 +55,7 @@ class QuadrotorPlant:
         if scenario.payload is not None:
             params = with_payload(params, scenario.payload.mass, scenario.payload.below)
         self._healthy = params
-        self._active: tuple[FaultConfig, ...] = ()
+        self._active: tuple[Fault, ...] = ()
         self._battery = None
         if scenario.battery_charge is not None:
             self._battery = Battery(self.vehicle.battery, draw(scenario.battery_charge, rng))
@@ -110,7 +110,7 @@ class QuadrotorPlant:
             return
         params = self._healthy
         for fault in active:
-            if isinstance(fault, MotorFault | MassFault):
+            if isinstance(fault, VehicleFault):
                 params = fault.apply(params)
         if self._battery is not None:
             supply = self._battery.drain(self.actuators, 1 / self.scenario.control_rate)

@@ -18,7 +18,7 @@ import numpy as np
 
 from liquid_control.config import PositiveFloat, StrictModel
 from liquid_control.frames import Array, rotate_components
-from liquid_control.sim.quantities import Noise, Position
+from liquid_control.sim.quantities import Noise, Position, key
 from liquid_control.structs import GRAVITY
 
 NOISE_BLOCK = 256  # samples of noise drawn at once
@@ -28,23 +28,23 @@ FLICKER_TO_MARKOV = 0.664 / 0.618
 class ImuConfig(StrictModel):
     """Kalibr's IMU YAML (its four densities and the rate) and what Kalibr leaves out."""
 
-    source: str
-    update_rate: PositiveFloat  # Hz
-    accelerometer_noise_density: Noise  # m/s²/√Hz
-    accelerometer_random_walk: Noise  # m/s³/√Hz
-    gyroscope_noise_density: Noise  # rad/s/√Hz
-    gyroscope_random_walk: Noise  # rad/s²/√Hz
-    accelerometer_bias_instability: Noise  # m/s²
-    gyroscope_bias_instability: Noise  # rad/s
-    bias_correlation_time: PositiveFloat  # s, of the bias instability
-    accelerometer_turn_on_bias: Noise  # m/s², 1 σ over flights
-    gyroscope_turn_on_bias: Noise  # rad/s, 1 σ over flights
-    scale_error: Noise  # 1 σ over flights
-    misalignment: Noise  # rad, 1 σ over flights
-    accelerometer_range: PositiveFloat  # m/s²
-    gyroscope_range: PositiveFloat  # rad/s
-    lever_arm: Position  # m, from the centre of mass, body frame
-    vibration: Noise  # m/s² per (rad/s)² and rotor, amplitude at the rotor's speed
+    source: str = key("where the values are from")
+    update_rate: PositiveFloat = key("multiple of the control rate, divides the physics rate", "Hz")
+    accelerometer_noise_density: Noise = key("white noise", "m/s²/√Hz")
+    accelerometer_random_walk: Noise = key("of the bias", "m/s³/√Hz")
+    gyroscope_noise_density: Noise = key("white noise", "rad/s/√Hz")
+    gyroscope_random_walk: Noise = key("of the bias", "rad/s²/√Hz")
+    accelerometer_bias_instability: Noise = key("flicker floor of the Allan plot", "m/s²")
+    gyroscope_bias_instability: Noise = key("flicker floor of the Allan plot", "rad/s")
+    bias_correlation_time: PositiveFloat = key("of the bias instability", "s")
+    accelerometer_turn_on_bias: Noise = key("1 σ over flights", "m/s²")
+    gyroscope_turn_on_bias: Noise = key("1 σ over flights", "rad/s")
+    scale_error: Noise = key("1 σ over flights")
+    misalignment: Noise = key("1 σ over flights", "rad")
+    accelerometer_range: PositiveFloat = key("beyond it a reading is clipped", "m/s²")
+    gyroscope_range: PositiveFloat = key("beyond it a reading is clipped", "rad/s")
+    lever_arm: Position = key("from the centre of mass, body", "m")
+    vibration: Noise = key("amplitude at the speed of a rotor, for each of them", "m/s²/(rad/s)²")
 
 
 class ImuNoise:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
-from liquid_control.config import StrictModel
+from liquid_control.config import ProperShare, StrictModel
 from liquid_control.frames import rotate_components
-from liquid_control.sim.quantities import Lag, Noise, Span
+from liquid_control.sim.quantities import Lag, Noise, Span, key
 from liquid_control.structs import OdometrySample
 
 NOISE_BLOCK = 256  # samples of noise drawn at once
@@ -20,17 +18,17 @@ NOISE_BLOCK = 256  # samples of noise drawn at once
 class OdometryConfig(StrictModel):
     """Errors of a pose and twist source, 1 σ per axis."""
 
-    source: str
-    update_rate: Annotated[float, Field(ge=0.01)]  # Hz, divides the control rate
-    position_noise: Noise  # m, horizontal
-    altitude_noise: Noise  # m
-    velocity_noise: Noise  # m/s
-    attitude_noise: Noise  # rad
-    ang_vel_noise: Noise  # rad/s
-    drift: Noise  # m, stationary deviation of a slow position error
-    drift_time: Span  # s, its correlation time
-    delay: Lag  # s, from stamp to arrival; a whole number of control periods
-    dropout: Annotated[float, Field(ge=0, lt=1)]  # share of samples that never arrive
+    source: str = key("where the values are from")
+    update_rate: float = key("divides the control rate", "Hz", ge=0.01)
+    position_noise: Noise = key("horizontal", "m")
+    altitude_noise: Noise = key("vertical", "m")
+    velocity_noise: Noise = key("white noise", "m/s")
+    attitude_noise: Noise = key("white noise", "rad")
+    ang_vel_noise: Noise = key("white noise", "rad/s")
+    drift: Noise = key("stationary deviation of a slow position error", "m")
+    drift_time: Span = key("correlation time of the drift", "s")
+    delay: Lag = key("from stamp to arrival, a whole number of control periods", "s")
+    dropout: ProperShare = key("share of samples that never arrive")
 
 
 class Odometry:

@@ -7,34 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
-from liquid_control.sim.wind.sources import (
-    CosineGustsConfig,
-    Flow,
-    JetConfig,
-    SeriesConfig,
-    SteadyConfig,
-    StepGustConfig,
-    Vector,
-)
-from liquid_control.sim.wind.turbulence import (
-    DrydenConfig,
-    OrnsteinUhlenbeckConfig,
-    TurbulenceConfig,
-)
+from liquid_control.sim.wind import turbulence  # noqa: F401  its sources are registered with it
+from liquid_control.sim.wind.sources import WIND_SOURCES, Flow, Vector, WindSource
 
-WindSourceConfig = Annotated[
-    SteadyConfig
-    | TurbulenceConfig
-    | DrydenConfig
-    | OrnsteinUhlenbeckConfig
-    | CosineGustsConfig
-    | StepGustConfig
-    | SeriesConfig
-    | JetConfig,
-    Field(discriminator="kind"),
-]
+WindSourceConfig = Annotated[WindSource, WIND_SOURCES]
 
 
 class Wind:
@@ -47,7 +24,7 @@ class Wind:
 
     def __init__(
         self,
-        configs: Sequence[WindSourceConfig],
+        configs: Sequence[WindSource],
         rng: np.random.Generator,
         duration: float,
         dt: float,

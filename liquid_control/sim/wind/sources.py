@@ -1,6 +1,7 @@
 """Wind sources that are functions of time and place: steady, gusts, recordings, a fan.
 
-Each has its YAML and `build`, which lets the seed pick what is left open and returns a `Source`.
+Each has its YAML and `build`, which lets the seed pick what is left open and returns a `Source`;
+another one is a class like these, registered in `WIND_SOURCES`.
 Velocities are in the world frame (ENU), m/s. Directions are where the air moves *to*:
 ``toward_deg: 90`` blows north, ``-90`` is a north wind.
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from liquid_control.config import ConfigError, StrictModel, find_file
+from liquid_control.kinds import Kinds
 from liquid_control.sim.quantities import (
     MAX_SPEED,
     Angle,
@@ -29,10 +31,12 @@ from liquid_control.sim.quantities import (
     SpeedDraw,
     StartTime,
     draw,
+    key,
 )
 from liquid_control.sim.wind import formulas
 
 Vector = tuple[float, float, float]
+WIND_SOURCES = Kinds("kind")
 
 
 def direction(toward_deg: float, upward_deg: float = 0.0) -> Vector:
@@ -65,11 +69,17 @@ class Source(NamedTuple):
     begin: Callable[[Flow], None] | None = None  # called before the steps of a control period
 
 
+class WindSource(Protocol):
+    """What a kind of wind source must give; ``duration`` of the flight in s."""
+
+    def build(self, rng: np.random.Generator, duration: float) -> Source: ...
+
+
 class ShearConfig(StrictModel):
     """Logarithmic profile over the ground (MIL-F-8785C, 3.7.3.2): ln(z/z0) / ln(z_ref/z0)."""
 
-    roughness: Length  # m, z0; the standard has 0.15 ft near terminals, 2 ft elsewhere
-    reference_height: Length  # m, where the wind has its nominal speed; 20 ft there
+    roughness: Length = key("z0; the standard has 0.15 ft near terminals, 2 ft elsewhere", "m")
+    reference_height: Length = key("where the wind has its nominal speed; 20 ft there", "m")
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -86,13 +96,14 @@ class ShearConfig(StrictModel):
         return math.log(height / self.roughness) / math.log(self.reference_height / self.roughness)
 
 
+@WIND_SOURCES.register
 class SteadyConfig(StrictModel):
     """Steady wind, with an optional profile over height."""
 
     kind: Literal["steady"]
-    speed: SpeedDraw  # m/s
-    toward_deg: Heading
-    shear: ShearConfig | None = None
+    speed: SpeedDraw = key("of the air", "m/s")
+    toward_deg: Heading = key("where it blows to, from East counter-clockwise", "°")
+    shear: ShearConfig | None = key("profile over height; null for none", default=None)
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         velocity = scaled(draw(self.speed, rng), direction(draw(self.toward_deg, rng)))
@@ -102,17 +113,20 @@ class SteadyConfig(StrictModel):
         return Source(lambda time, pos: scaled(shear.share(pos[2]), velocity), velocity)
 
 
+@WIND_SOURCES.register
 class CosineGustsConfig(StrictModel):
     """1-cosine gusts at times that the seed picks, ``mean_interval`` apart on average."""
 
     kind: Literal["gust_1_cosine"]
-    amplitude: SpeedDraw  # m/s
-    toward_deg: Heading
-    upward_deg: Elevation
-    rise_time: RiseTime  # s
-    hold_time: HoldTime  # s
-    first: StartTime  # s, of the first gust
-    mean_interval: Annotated[float, Field(ge=0.1)] | None  # s; null for one gust only
+    amplitude: SpeedDraw = key("added to the wind at the top of a gust", "m/s")
+    toward_deg: Heading = key("where a gust blows to", "°")
+    upward_deg: Elevation = key("how far it blows upward", "°", default=0.0)
+    rise_time: RiseTime = key("from still to the top, and from there to still", "s")
+    hold_time: HoldTime = key("at the top", "s", default=0.0)
+    first: StartTime = key("start of the first gust", "s")
+    mean_interval: Annotated[float, Field(ge=0.1)] | None = key(
+        "mean time between the starts of gusts; null for one gust only", "s", default=None
+    )
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         gusts, start = [], draw(self.first, rng)
@@ -136,15 +150,16 @@ class CosineGustsConfig(StrictModel):
         return Source(velocity)
 
 
+@WIND_SOURCES.register
 class StepGustConfig(StrictModel):
     """A gust that is there at once and gone at once."""
 
     kind: Literal["gust_step"]
-    amplitude: SpeedDraw  # m/s
-    toward_deg: Heading
-    upward_deg: Elevation
-    start: StartTime  # s
-    length: HoldTime  # s
+    amplitude: SpeedDraw = key("added to the wind", "m/s")
+    toward_deg: Heading = key("where the gust blows to", "°")
+    upward_deg: Elevation = key("how far it blows upward", "°", default=0.0)
+    start: StartTime = key("when it is there", "s")
+    length: HoldTime = key("how long it lasts", "s")
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
@@ -155,6 +170,7 @@ class StepGustConfig(StrictModel):
         return Source(lambda time, pos: amplitude if start <= time < end else still)
 
 
+@WIND_SOURCES.register
 class SeriesConfig(StrictModel):
     """A recorded wind: a CSV file with the header ``time,east,north,up`` (s, m/s).
 
@@ -163,8 +179,8 @@ class SeriesConfig(StrictModel):
     """
 
     kind: Literal["series"]
-    file: str
-    random_start: bool
+    file: str = key("path, or a file below sim_worlds")
+    random_start: bool = key("begin at a phase that the seed picks", default=False)
 
     @field_validator("file")
     @classmethod
@@ -215,6 +231,7 @@ def read_series(name: str) -> np.ndarray:
     return table
 
 
+@WIND_SOURCES.register
 class JetConfig(StrictModel):
     """The free jet of a fan, to be walked or flown through.
 
@@ -224,11 +241,11 @@ class JetConfig(StrictModel):
     """
 
     kind: Literal["jet"]
-    pos: Position  # m, outlet
-    toward_deg: Angle
-    upward_deg: Angle
-    speed: OutletSpeed  # m/s at the outlet
-    diameter: Annotated[float, Field(ge=0.01, le=100)]  # m
+    pos: Position = key("the outlet, world", "m")
+    toward_deg: Angle = key("where it blows to", "°")
+    upward_deg: Angle = key("how far it blows upward", "°", default=0.0)
+    speed: OutletSpeed = key("at the outlet", "m/s")
+    diameter: float = key("of the outlet", "m", ge=0.01, le=100)
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         ax, ay, az = direction(self.toward_deg, self.upward_deg)

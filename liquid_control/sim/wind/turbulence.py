@@ -16,9 +16,9 @@ from pydantic import Field, model_validator
 
 from liquid_control.config import StrictModel
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.quantities import Strength, Strengths
+from liquid_control.sim.quantities import Strength, Strengths, key
 from liquid_control.sim.wind import formulas
-from liquid_control.sim.wind.sources import Flow, Source, Vector
+from liquid_control.sim.wind.sources import WIND_SOURCES, Flow, Source, Vector
 
 FOOT = 0.3048  # m
 KNOT = 1852 / 3600  # m/s
@@ -96,12 +96,13 @@ class _Dryden:
         return next(self._ahead)
 
 
+@WIND_SOURCES.register
 class TurbulenceConfig(StrictModel):
     """Dryden turbulence of a given strength and scale (MIL-F-8785C filters)."""
 
     kind: Literal["turbulence"]
-    sigma: Strengths  # m/s, axes u, v, w
-    length: tuple[ScaleLength, ScaleLength, ScaleLength]  # m
+    sigma: Strengths = key("standard deviation: along the mean wind, to its left, up", "m/s")
+    length: tuple[ScaleLength, ScaleLength, ScaleLength] = key("scales of the same axes", "m")
 
     def scales(self, height: float) -> tuple[Vector, Vector]:
         """Strength and filter lengths of the axes u, v, w at ``height`` m."""
@@ -112,13 +113,18 @@ class TurbulenceConfig(StrictModel):
         return Source(dryden.velocity, begin=dryden.begin)
 
 
+@WIND_SOURCES.register
 class DrydenConfig(StrictModel):
     """Dryden turbulence of a standard, by its word for the strength or by the wind at 20 ft."""
 
     kind: Literal["dryden"]
-    standard: Standard
-    severity: Literal["light", "moderate", "severe"] | None = None
-    wind_at_20_ft: Annotated[Strength, Field(gt=0)] | None = None  # m/s
+    standard: Standard = key("whose strengths and lengths follow the height")
+    severity: Literal["light", "moderate", "severe"] | None = key(
+        "the standard's word for 15, 30 or 45 kt at 20 ft", default=None
+    )
+    wind_at_20_ft: Annotated[Strength, Field(gt=0)] | None = key(
+        "in place of severity", "m/s", default=None
+    )
 
     @model_validator(mode="after")
     def _one_strength(self):
@@ -137,12 +143,13 @@ class DrydenConfig(StrictModel):
         return Source(dryden.velocity, begin=dryden.begin)
 
 
+@WIND_SOURCES.register
 class OrnsteinUhlenbeckConfig(StrictModel):
     """Three independent first-order Gauss–Markov processes, stationary from the start."""
 
     kind: Literal["ornstein_uhlenbeck"]
-    sigma: Strengths  # m/s, world axes
-    time_constant: Annotated[float, Field(ge=0.001, le=10_000)]  # s
+    sigma: Strengths = key("standard deviation along the world's axes", "m/s")
+    time_constant: float = key("of the exponential correlation", "s", ge=0.001, le=10_000)
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         sigma = self.sigma

@@ -12,7 +12,7 @@ from liquid_control.config import (
     NonNegativeTriple,
     PositiveFloat,
     PositiveTriple,
-    Share,
+    ProperShare,
     StrictModel,
     Triple,
     quantity,
@@ -63,11 +63,11 @@ class BatteryConfig(StrictModel):
 class TolerancesConfig(StrictModel):
     """How far vehicles of one kind differ: half widths as a share of the nominal value."""
 
-    mass: Annotated[Share, quantity("1")]
-    inertia: Annotated[Share, quantity("1")]
-    thrust: Annotated[Share, quantity("1")]  # per rotor
-    drag: Annotated[Share, quantity("1")]
-    time_constant: Annotated[Share, quantity("1")]
+    mass: Annotated[ProperShare, quantity("1")]
+    inertia: Annotated[ProperShare, quantity("1")]
+    thrust: Annotated[ProperShare, quantity("1")]  # per rotor
+    drag: Annotated[ProperShare, quantity("1")]
+    time_constant: Annotated[ProperShare, quantity("1")]
 
 
 class AutopilotConfig(StrictModel):

@@ -10,6 +10,7 @@ from liquid_control.vehicles.kind import VehicleKind
 from liquid_control.vehicles.quadrotor.config import NAME, QuadrotorConfig
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
+from liquid_control.vehicles.quadrotor.params import RateLoopParams
 from liquid_control.vehicles.quadrotor.rules import quadrotor_rules
 
 
@@ -32,4 +33,5 @@ QUADROTOR = VehicleKind(
     plant=_plant,
     controllers={"geometric": lambda parameters: GeometricController(parameters.backup)},
     gains=_from_gains,
+    check=RateLoopParams.from_vehicle,  # its mixer
 )

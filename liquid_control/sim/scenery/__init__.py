@@ -1,0 +1,1 @@
+"""What stands in a world and how the world looks."""

@@ -1,0 +1,109 @@
+"""The scene of a world file: objects that can be hit and seen, and how the world looks.
+
+An object tells PyBullet its own shapes, so another one is a class like these, registered in
+`SCENE_OBJECTS`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
+
+from liquid_control.config import Share, StrictModel
+from liquid_control.kinds import Kinds
+from liquid_control.sim.quantities import Angle, Heading, Length, Level, Position, key
+
+Color = tuple[Share, Share, Share]  # red, green, blue
+CYLINDER_SIDES = 32  # of a textured one
+SCENE_OBJECTS = Kinds("shape")
+
+
+class SceneObject(Protocol):
+    """What a kind of object must give; shapes are in its own frame, and all are fixed."""
+
+    pos: Position  # m, world
+    yaw_deg: float
+    color: Color
+
+    def collision(self) -> list[dict[str, Any]]:
+        """What PyBullet's createCollisionShape takes, for each part that can be hit."""
+
+    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
+        """What PyBullet's createVisualShape takes, for each part that can be seen.
+
+        A texture repeats after ``texture_period``, m; ``None`` where there is none.
+        """
+
+
+SceneObjectConfig = Annotated[SceneObject, SCENE_OBJECTS]
+
+
+class _Placed(StrictModel):
+    pos: Position = key("centre, world", "m")
+    size: tuple[Length, Length, Length]
+    yaw_deg: Angle = key("turned about the vertical", "°", default=0.0)
+    color: Color = key("red, green, blue", default=(0.6, 0.6, 0.6))
+
+
+# The shapes need PyBullet, which is not there wherever worlds are read: so they are imported late.
+@SCENE_OBJECTS.register
+class BoxConfig(_Placed):
+    """A fixed upright box."""
+
+    shape: Literal["box"]
+    size: tuple[Length, Length, Length] = key("along its own x, y, z", "m")
+
+    def collision(self) -> list[dict[str, Any]]:
+        from liquid_control.sim.scenery import shapes
+
+        return [shapes.box(self.size)]
+
+    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
+        from liquid_control.sim.scenery import shapes
+
+        if texture_period is None:
+            return [shapes.box(self.size)]
+        return [shapes.prism(self.size, 4, texture_period)]
+
+
+@SCENE_OBJECTS.register
+class CylinderConfig(_Placed):
+    """A fixed upright cylinder."""
+
+    shape: Literal["cylinder"]
+    size: tuple[Length, Length, Length] = key("diameter, the same again, height", "m")
+
+    def collision(self) -> list[dict[str, Any]]:
+        from liquid_control.sim.scenery import shapes
+
+        return [shapes.cylinder(self.size[0] / 2, height=self.size[2])]
+
+    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
+        from liquid_control.sim.scenery import shapes
+
+        if texture_period is None:
+            return [shapes.cylinder(self.size[0] / 2, length=self.size[2])]
+        return [shapes.prism(self.size, CYLINDER_SIDES, texture_period)]
+
+
+class TextureConfig(StrictModel):
+    """A pattern of square cells that darkens the colours of ground and objects."""
+
+    kind: Literal["checker", "noise", "stripes"] = key("pattern; the seed picks the noise")
+    contrast: Share = key("by how much the darkest cells are darker")
+    cell_size: Annotated[float, Field(ge=0.01, le=100)] = key("side of a cell", "m")
+
+
+class AppearanceConfig(StrictModel):
+    """How the world looks to a camera; what is left open the seed picks."""
+
+    brightness: Level = key("1 is daylight, 0 is black", default=1.0)
+    light_toward_deg: Heading = key("heading that the light shines to", "°", default=30.0)
+    fog: Level = key("extinction; the visibility is about 3.9 / fog", "1/m", default=0.0)
+    noise: float = key("1 σ of a pixel, of 255", default=0.0, ge=0, le=255)
+    occlusion: Share = key("share of width and height that a dark patch hides", default=0.0)
+    ground: tuple[Color, Color] = key(
+        "colours of the ground's tiles", default=((0.45, 0.5, 0.4), (0.55, 0.6, 0.5))
+    )
+    texture: TextureConfig | None = key("of ground and objects; null for none", default=None)

@@ -1,0 +1,168 @@
+"""The world drawn by PyBullet's TinyRenderer (no GPU, no display).
+
+It lives in an engine of its own, so that looking never touches the physics.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pybullet
+
+from liquid_control.frames import quat_from_yaw
+from liquid_control.sim.scenery.config import AppearanceConfig, Color, SceneObject, TextureConfig
+from liquid_control.sim.wind.sources import Vector
+
+NEAR, FAR = 0.05, 60.0  # m, clipping planes
+BACKGROUND = 0.999999  # depth buffer where nothing was drawn; a polygon at 59 m has 0.99999
+GROUND_TILES = 20  # per side; small polygons, since TinyRenderer drops those that cross the eye
+TILE_SIZE = 2.0  # m
+TEXTURE_CELLS = 64  # per side, then the texture repeats; even, so that a checker has no seam
+SKY = np.array([178, 204, 230], dtype=np.float32)  # also the colour of fog
+
+
+class Renderer:
+    """Ground and objects as a pinhole sees them; ``rng`` picks the noise of their texture."""
+
+    def __init__(
+        self,
+        look: AppearanceConfig,
+        objects: Sequence[SceneObject],
+        rng: np.random.Generator,
+    ):
+        self._client = pybullet.connect(pybullet.DIRECT)
+        texture = look.texture
+        period = TEXTURE_CELLS * texture.cell_size if texture else None
+        bodies = [
+            self._add_tiles(odd, color, period or 1.0) for odd, color in enumerate(look.ground)
+        ]
+        for item in objects:
+            for shape in item.visuals(period):
+                visual = pybullet.createVisualShape(
+                    rgbaColor=[*item.color, 1.0], physicsClientId=self._client, **shape
+                )
+                bodies.append(self._add(visual, item.pos, item.yaw_deg))
+        if texture:
+            self._cover(bodies, _texture_cells(texture, rng))
+
+    def close(self) -> None:
+        """Release the renderer."""
+        pybullet.disconnect(physicsClientId=self._client)
+
+    def _add(self, visual: int, pos: Vector, yaw_deg: float = 0.0) -> int:
+        return pybullet.createMultiBody(
+            0,
+            -1,
+            visual,
+            list(pos),
+            quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist(),
+            physicsClientId=self._client,
+        )
+
+    def _cover(self, bodies: Sequence[int], cells: np.ndarray) -> None:
+        """Multiply the bodies' colours by a texture, one pixel per cell."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "texture.tga")
+            path.write_bytes(_tga(cells))
+            texture = pybullet.loadTexture(str(path), physicsClientId=self._client)
+        for body in bodies:
+            pybullet.changeVisualShape(
+                body, -1, textureUniqueId=texture, physicsClientId=self._client
+            )
+
+    def _add_tiles(self, odd: int, color: Color, period: float) -> int:
+        """One body with every second tile; its texture repeats after ``period``, m."""
+        vertices, indices = [], []
+        half = GROUND_TILES // 2
+        for i in range(-half, half):
+            for j in range(-half, half):
+                if (i + j) % 2 == odd:
+                    first = len(vertices)
+                    for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
+                        vertices.append([(i + di) * TILE_SIZE, (j + dj) * TILE_SIZE, 0.0])
+                    indices += [first, first + 1, first + 2, first, first + 2, first + 3]
+        visual = pybullet.createVisualShape(
+            pybullet.GEOM_MESH,
+            vertices=vertices,
+            indices=indices,
+            normals=[[0, 0, 1]] * len(vertices),
+            # the renderer wants no negative texture coordinates
+            uvs=[[(v + half * TILE_SIZE) / period for v in vertex[:2]] for vertex in vertices],
+            rgbaColor=[*color, 1.0],
+            physicsClientId=self._client,
+        )
+        return self._add(visual, (0.0, 0.0, 0.0))
+
+    def draw(self, view, projection, size: tuple[int, int], light) -> tuple:
+        """What PyBullet's getCameraImage returns."""
+        return pybullet.getCameraImage(
+            *size,
+            view,
+            projection,
+            lightDirection=light,
+            shadow=0,
+            renderer=pybullet.ER_TINY_RENDERER,
+            flags=pybullet.ER_NO_SEGMENTATION_MASK,
+            physicsClientId=self._client,
+        )
+
+
+def foggy(drawn: tuple, fog: float) -> np.ndarray:
+    """What `Renderer.draw` returned as RGB (height, width, 3) float32 with sky, and fog of 1/m."""
+    width, height, rgba, buffer, _ = drawn
+    buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
+    pixels = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)
+    rgb = pixels[..., :3].astype(np.float32)
+    rgb[buffer >= BACKGROUND] = SKY
+    if fog:
+        depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)  # m
+        rgb -= SKY
+        rgb *= np.exp(-np.float32(fog) * depth)[..., None]
+        rgb += SKY
+    return rgb
+
+
+def projection_matrix(
+    size: tuple[int, int],
+    focal_length: tuple[float, float],
+    principal_point: tuple[float, float],
+) -> list[float]:
+    """OpenGL projection of a pinhole in pixels, column by column as PyBullet takes it."""
+    (w, h), (fx, fy), (cx, cy) = size, focal_length, principal_point
+    a, b = -(FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR)
+    columns = [
+        [2 * fx / w, 0.0, 0.0, 0.0],
+        [0.0, 2 * fy / h, 0.0, 0.0],
+        [1 - 2 * cx / w, 2 * cy / h - 1, a, -1.0],
+        [0.0, 0.0, b, 0.0],
+    ]
+    return [value for column in columns for value in column]
+
+
+def view_matrix(eye: Vector, target: Vector, up: Vector) -> tuple[float, ...]:
+    """OpenGL view of a camera at ``eye`` that looks at ``target``, m, world."""
+    return pybullet.computeViewMatrix(eye, target, up)
+
+
+def _texture_cells(texture: TextureConfig, rng: np.random.Generator) -> np.ndarray:
+    """Brightness of each cell, (TEXTURE_CELLS, TEXTURE_CELLS) uint8."""
+    row, column = np.indices((TEXTURE_CELLS, TEXTURE_CELLS))
+    if texture.kind == "noise":
+        dark = rng.uniform(size=row.shape)
+    elif texture.kind == "checker":
+        dark = (row + column) % 2
+    else:
+        dark = column % 2
+    return np.round(255 * (1 - texture.contrast * dark)).astype(np.uint8)
+
+
+def _tga(cells: np.ndarray) -> bytes:
+    """An uncompressed Truevision TGA 2.0 picture, 24 bits per pixel, first row on top."""
+    rows, columns = cells.shape
+    header = struct.pack("<3B9x2H2B", 0, 0, 2, columns, rows, 24, 0x20)
+    return header + np.repeat(cells, 3).tobytes()

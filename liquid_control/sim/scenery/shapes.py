@@ -1,0 +1,61 @@
+"""Shapes as the arguments that PyBullet takes for them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pybullet
+
+
+def box(size: tuple[float, float, float]) -> dict[str, Any]:
+    """A box of these sides, m, to be hit or seen."""
+    x, y, z = size
+    return {"shapeType": pybullet.GEOM_BOX, "halfExtents": [x / 2, y / 2, z / 2]}
+
+
+def cylinder(radius: float, **height: float) -> dict[str, Any]:
+    """An upright cylinder, m; PyBullet says ``height`` to be hit and ``length`` to be seen."""
+    return {"shapeType": pybullet.GEOM_CYLINDER, "radius": radius, **height}
+
+
+def prism(size: tuple[float, float, float], sides: int, texture_period: float) -> dict[str, Any]:
+    """An upright prism, a box for 4 sides, whose texture repeats after so many m on every side.
+
+    To be seen only. PyBullet's own boxes and cylinders stretch a texture over their sides.
+    """
+    x, y, z = size
+    angle = 2 * math.pi * (np.arange(sides) + 0.5) / sides
+    outline = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    outline *= np.array([x, y]) / (2 * outline[0, 0] if sides == 4 else 2)
+    vertices, normals, uvs, indices = [], [], [], []
+
+    def face(corners, normal, places):
+        first = len(vertices)
+        vertices.extend(corners)
+        normals.extend([normal] * len(corners))
+        uvs.extend([u / texture_period, v / texture_period] for u, v in places)
+        for k in range(1, len(corners) - 1):
+            indices.extend([first, first + k, first + k + 1])
+
+    along = 0.0
+    for (ax, ay), (bx, by) in zip(outline.tolist(), np.roll(outline, -1, axis=0).tolist()):
+        length = math.hypot(bx - ax, by - ay)
+        face(
+            [[ax, ay, -z / 2], [bx, by, -z / 2], [bx, by, z / 2], [ax, ay, z / 2]],
+            [(by - ay) / length, (ax - bx) / length, 0.0],
+            [(along, 0.0), (along + length, 0.0), (along + length, z), (along, z)],
+        )
+        along += length
+    for up in (1, -1):
+        corners = outline[::up].tolist()
+        places = [(px + x / 2, py + y / 2) for px, py in corners]
+        face([[px, py, up * z / 2] for px, py in corners], [0.0, 0.0, float(up)], places)
+    return {
+        "shapeType": pybullet.GEOM_MESH,
+        "vertices": vertices,
+        "normals": normals,
+        "uvs": uvs,
+        "indices": indices,
+    }

@@ -72,7 +72,7 @@ from liquid_control.vehicles.catalogue import load_vehicle
             "unrecognized arguments: --speed; see liquid-control bench",
         ),
         ([], "no command given; expected one of fly, "),
-        (["worlds"], "no action given; expected one of list, check, schema; see"),
+        (["worlds"], "no action given; expected one of list, check, schema, keys; see"),
         (["bench", "latency", "hover_19", "--steps", "0"], "--steps 0: expected a whole"),
     ],
 )

@@ -159,6 +159,14 @@ class WorldConfig(StrictModel):
         load_vehicle(name)
         return name
 
+    @field_validator("sensors")
+    @classmethod
+    def _own_names(cls, sensors: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"imu", "odometry", "image"} & set(sensors))
+        if taken:
+            raise ValueError(f"a further sensor must have a name of its own, got {taken[0]!r}")
+        return sensors
+
     @model_validator(mode="after")
     def _settles(self):
         settle_time, rate = self.success.settle_time, self.control_rate

@@ -16,6 +16,7 @@ from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault
 from liquid_control.sim.plants.plant import Plant, Start
 from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.sensors import Truth
 from liquid_control.sim.sensors.camera import Camera
 from liquid_control.sim.sensors.imu import Imu, strapdown
 from liquid_control.sim.sensors.odometry import Odometry
@@ -95,6 +96,10 @@ class World:
         self._wind = Wind([*scenario.wind, *gusts], streams.wind, scenario.duration, self._dt)
         self._imu = Imu(scenario.imu, streams.imu, self._strapdown)
         self._odometry = Odometry(scenario.odometry, streams.odometry, scenario.control_rate)
+        self._others = {
+            name: config.build(streams.sensor(name), scenario.control_rate)
+            for name, config in scenario.sensors.items()
+        }
         self._imu_faults = FaultySensor("imu", scenario.faults)
         self._odometry_faults = FaultySensor("odometry", scenario.faults)
         self._tick = 0  # control periods
@@ -177,7 +182,7 @@ class World:
         """An IMU sample of the newest physics step."""
         plant = self.plant
         specific_force, ang_vel, plant.rates_body = self._imu.measure(
-            plant.before, plant.pose[1], *plant.twist, self._dt, plant.actuators
+            plant.before, plant.pose[1], *plant.twist, self._dt, plant.rotors
         )
         substep = self._imu_count * self._imu_stride
         stamp = substep * NANOSECONDS // self.scenario.physics_rate
@@ -190,7 +195,11 @@ class World:
             time = self._tick / self.control_rate
             imu = self._imu_faults.deliver(time, imu)
             odometry = self._odometry_faults.deliver(time, odometry)
-        return SensorFrame.at(self.time_ns, imu, odometry, self.image)
+        others = {}
+        if self._others:
+            truth = Truth(*self.truth)
+            others = {name: s.measure(self.time_ns, truth) for name, s in self._others.items()}
+        return SensorFrame.at(self.time_ns, imu, odometry, self.image, **others)
 
     def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
         reason = self._violation(vel_before)

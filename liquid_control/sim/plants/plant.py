@@ -39,6 +39,7 @@ class Plant(Protocol):
         rates_body: body rates, rad/s; the world sets them to those that its IMU computes.
         wind: in the newest physics step, m/s.
         actuators: state of each actuator, in the unit of its kind.
+        rotors: speed of what turns and shakes the IMU, rad/s, at most four; () for nothing.
         failsafe: True while the vehicle's own autopilot steers, because no command comes.
         ground_height: m of the origin of the body over the ground that it stands on.
     """
@@ -50,6 +51,7 @@ class Plant(Protocol):
     rates_body: Vector
     wind: Vector
     actuators: Sequence[float]
+    rotors: Sequence[float]
     failsafe: bool
     ground_height: float
 

@@ -97,6 +97,11 @@ class QuadrotorPlant:
             self._command = (float(thrust), *rates.tolist())
 
     @property
+    def rotors(self) -> tuple[float, ...]:
+        """Speed of each rotor, rad/s."""
+        return self.actuators
+
+    @property
     def failsafe(self) -> bool:
         """True while the autopilot flies by itself, because the command stream has stopped."""
         return self._steps_without_command > self._timeout_steps

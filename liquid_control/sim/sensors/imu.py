@@ -13,6 +13,7 @@ reads (0, 0, +g).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -201,13 +202,10 @@ class Imu:
             values = tuple(min(max(v, -limit), limit) for v in values)
         return np.array(values)
 
-    def _shake(self, rotor_speeds: tuple[float, float, float, float]) -> float:
+    def _shake(self, rotor_speeds: Sequence[float]) -> float:
         """Imbalance of the rotors: a sine at each rotor's speed, aliased by the sampling."""
-        s0, s1, s2, s3 = rotor_speeds
-        p0, p1, p2, p3 = self._phases
-        dt, sine = self._dt, math.sin
-        p0, p1, p2, p3 = p0 + s0 * dt, p1 + s1 * dt, p2 + s2 * dt, p3 + s3 * dt
-        self._phases = (p0, p1, p2, p3)
-        return self._vibration * (
-            s0 * s0 * sine(p0) + s1 * s1 * sine(p1) + s2 * s2 * sine(p2) + s3 * s3 * sine(p3)
-        )
+        dt, sine, phases, shake = self._dt, math.sin, self._phases, 0.0
+        for k, speed in enumerate(rotor_speeds):
+            phases[k] = phase = phases[k] + speed * dt
+            shake += speed * speed * sine(phase)
+        return self._vibration * shake

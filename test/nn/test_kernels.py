@@ -219,12 +219,13 @@ def test_another_process_finds_the_kernels_compiled():
     work = """
         from networks import make_cell, random_inputs
         from liquid_control.nn.cells.sequence import run_sequence
-        from liquid_control.nn.kernels import cfc as kernel_cfc
         from liquid_control.nn.kernels import ltc as kernel_ltc
+        from liquid_control.nn.kernels.cfc_loops import loops_of
+        from liquid_control.nn.cells.modes.registry import MODES
         for name in ("cfc-closed", "ltc-fused"):
             cell = make_cell(name)
             run_sequence(cell, *random_inputs(cell, 2, 2))[0].sum().backward()
-        for module in (kernel_cfc, kernel_ltc):
+        for module in (loops_of(MODES["closed"]), kernel_ltc):
             for kernel in (module.forward, module.backward):
                 print(sum(kernel.stats.cache_hits.values()), len(kernel.stats.cache_misses))
     """

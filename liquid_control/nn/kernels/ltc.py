@@ -15,18 +15,9 @@ import torch
 from torch import Tensor
 
 from liquid_control.nn.kernels.calls import LONGEST, Scratch, blocks_of, refuse_second_derivatives
-from liquid_control.nn.kernels.simd import (
-    LANES,
-    goes_on,
-    inlined,
-    kernel,
-    load,
-    select,
-    sigmoid,
-    splat,
-    store,
-    total,
-)  # fmt: skip
+from liquid_control.nn.kernels.compile import inlined, kernel
+from liquid_control.nn.kernels.functions import sigmoid
+from liquid_control.nn.kernels.simd import LANES, goes_on, load, select, splat, store, total
 
 
 @inlined

@@ -17,7 +17,23 @@ from torch import Tensor
 
 from liquid_control.nn.cells.wiring import Layer
 
-TIME, INPUT = 1, 2  # rows of the sources: time, first input
+
+class SourceRows(NamedTuple):
+    """Where things begin among the rows of a step's sources; ``end`` is their number."""
+
+    one: int
+    time: int
+    input: int
+    old: int
+    fresh: int
+    end: int
+
+
+def source_rows(inputs: int, units: int) -> SourceRows:
+    """The rows of a cell's sources; the kernel calls this too."""
+    one, time, first = 0, 1, 2
+    old = first + inputs
+    return SourceRows(one, time, first, old, old + units, old + 2 * units)
 
 
 class Synapses(NamedTuple):
@@ -43,6 +59,7 @@ def list_synapses(
     up to an even number, which the kernel computes in pairs.
     """
     units = layers[-1].stop
+    rows = source_rows(inputs, units)
     weights = sum(sign.numel() for sign in signs)
     absent = weights + sum(len(sign) for sign in signs)
     next_weight, next_bias = 0, weights
@@ -52,7 +69,7 @@ def list_synapses(
         heads, width = len(sign) // neurons, sign.shape[1]
         column = np.arange(layer.source_start, layer.source_stop)
         fresh = (inputs <= column) & (column < inputs + layer.start)
-        row = np.concatenate([[0], INPUT + column + units * fresh])
+        row = np.concatenate([[rows.one], rows.input + column + units * fresh])
         weight = next_weight + np.arange(sign.numel()).reshape(heads, neurons, width)
         bias = next_bias + np.arange(len(sign)).reshape(heads, neurons, 1)
         next_weight, next_bias = next_weight + weight.size, next_bias + bias.size

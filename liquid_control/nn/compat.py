@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.cells.ltc import LTC
-from liquid_control.nn.cells.wiring import Wiring
 from liquid_control.nn.cells.wrappers import MixedMemory
 
 # our LSTM gates are input, forget, candidate, output; theirs candidate, input, forget, output

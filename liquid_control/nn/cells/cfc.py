@@ -38,9 +38,9 @@ from liquid_control.nn.cells.cell import (
     gather_sources,
     initial_tau,
 )
+from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.cells.modes.mode import Constant, Mode
 from liquid_control.nn.cells.modes.registry import MODES, mode_named
-from liquid_control.nn.cells.wiring import Wiring
 from liquid_control.nn.checks import above_zero, interval
 from liquid_control.nn.kernels.calls import compiled_for, kept_steps, masks_TB
 

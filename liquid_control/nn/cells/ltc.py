@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initial_tau
-from liquid_control.nn.cells.wiring import Wiring
+from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.checks import above_zero, interval, one_of, whole
 from liquid_control.nn.kernels.calls import LONGEST, compiled_for, kept_steps, masks_TB
 

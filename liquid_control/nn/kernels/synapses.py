@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from liquid_control.nn.cells.wiring import Layer
+from liquid_control.nn.cells.circuit import Layer
 
 
 class SourceRows(NamedTuple):

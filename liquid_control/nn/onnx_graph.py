@@ -86,6 +86,8 @@ def cfc_graph(policy: Policy) -> onnx.ModelProto:
         motor = graph.split("next_state", [cell.state_size - cell.output_size, cell.output_size])[
             -1
         ]
+    if not cell.unit_output:
+        motor = graph.op("Tanh", motor)
     scale, offset = policy.command_scale.numpy(), policy.command_offset.numpy()
     graph.linear(motor, np.diag(scale), offset, output="command")
     return _model(graph, cell.input_size, cell.state_size, cell.output_size)

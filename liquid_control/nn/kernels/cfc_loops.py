@@ -19,7 +19,8 @@ import numpy as np
 from liquid_control.nn.cells.modes.mode import Mode
 from liquid_control.nn.kernels import synapses
 from liquid_control.nn.kernels.compile import inlined, kernel
-from liquid_control.nn.kernels.simd import LANES, goes_on, load, select, store, total, zeros
+from liquid_control.nn.kernels.gaps import goes_on
+from liquid_control.nn.kernels.simd import LANES, load, select, store, total, zeros
 from liquid_control.nn.kernels.tuples import (
     add_each,
     add_to,

@@ -290,14 +290,3 @@ for _function, _of_vector in (
     (sign, lambda x: lambda x: _sign(x)),
 ):
     _define_function(_function, _of_vector)
-
-
-@inlined
-def goes_on(missing_TB, reset_TB, step, sample):
-    """Whether the time of a step adds to that of the one before, whose sample is missing."""
-    return (
-        missing_TB.size > 0
-        and step > 0
-        and missing_TB[step - 1, sample]
-        and not (reset_TB.size > 0 and reset_TB[step, sample])
-    )

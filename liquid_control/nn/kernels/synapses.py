@@ -1,6 +1,6 @@
-"""The synapses of a closed-form cell as its compiled kernel reads them: a list per neuron.
+"""Synapses and neurons as the compiled kernels read them: a list per neuron.
 
-What a neuron may read in a step is a row of that step's *sources*::
+What a neuron of a closed-form cell may read in a step is a row of that step's *sources*::
 
     1 | t = dt / nominal_dt | inputs | old states | fresh states
 
@@ -16,6 +16,23 @@ import numpy as np
 from torch import Tensor
 
 from liquid_control.nn.cells.circuit import Layer
+
+
+class SynapseValues(NamedTuple):
+    """Effective values of an LTC's synapses."""
+
+    w: Tensor
+    w_erev: Tensor
+    sigma: Tensor
+    sigma_mu: Tensor
+
+
+class NeuronValues(NamedTuple):
+    """Effective values of an LTC's neurons."""
+
+    gleak: Tensor
+    gleak_vleak: Tensor
+    cm: Tensor
 
 
 class SourceRows(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from liquid_control.config import ConfigError, missing_packages
 from liquid_control.runtime.artifact import (
@@ -25,7 +26,7 @@ from liquid_control.runtime.artifact import (
     slot_entries,
     write_artifact,
 )
-from liquid_control.runtime.schema import command_kind_of
+from liquid_control.runtime.schema import command_kind_of, first_mistake
 from liquid_control.structs import Layout
 
 GOLDEN_STEPS = 8
@@ -154,7 +155,9 @@ def adopt_graph(
             training=training,
             golden=golden,
         )
-    except Exception as error:  # of the graph's runtime, of the metadata, of a stranger's step
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {first_mistake(error)}") from None
+    except Exception as error:  # of the graph's runtime, of a stranger's step
         raise ConfigError(f"{source}: {error}") from error
     return write_artifact(path, data, metadata)
 

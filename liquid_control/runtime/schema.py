@@ -103,10 +103,14 @@ def read_metadata(text: str) -> PolicyMetadata:
     try:
         metadata = PolicyMetadata.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{key}: {first['msg']}") from None
+        raise ValueError(first_mistake(error)) from None
     return metadata if version == SCHEMA_VERSION else _upgraded(metadata)
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The key that a model found wrong first, and why."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _upgraded(metadata: PolicyMetadata) -> PolicyMetadata:

@@ -34,8 +34,8 @@ from liquid_control.runtime.artifact import (
     slot_entries,
     write_artifact,
 )
-from liquid_control.runtime.schema import command_kind_of, motors_named
-from liquid_control.structs import Layout
+from liquid_control.runtime.schema import motors_named
+from liquid_control.structs import CommandKind, Layout
 
 
 def export_policy(
@@ -43,31 +43,29 @@ def export_policy(
     path: str | Path,
     *,
     observation: Layout,
-    command: Layout,
+    command: CommandKind,
     control_period: float,
     network: str,
     vehicle: str,
     training: dict,
     rng: np.random.Generator,
-    command_kind: str | None = None,
 ) -> Artifact:
     """Write the policy with its metadata and golden pairs; returns the loaded, checked artifact.
 
     Motor neurons get the names of the command's components, as sensory neurons have those of the
     observation. rng draws the golden inputs: observations of the size that the policy expects, and
-    periods from half to twice the nominal one. command_kind: told by the command's slots where
-    they are those of a known kind. Raises ValueError if they are not and nothing is given.
+    periods from half to twice the nominal one.
     """
     cell = policy.cell
     wiring = getattr(cell, "wiring", None)
-    names = motors_named(cell.state_names, command, cell.config())
+    names = motors_named(cell.state_names, command.layout, cell.config())
     neurons = names if wiring is None else names[: wiring.units]
     metadata = PolicyMetadata(
         schema_version=SCHEMA_VERSION,
         network=network,
         observation=slot_entries(observation),
-        command_kind=command_kind or command_kind_of(command),
-        command=slot_entries(command),
+        command_kind=command.name,
+        command=slot_entries(command.layout),
         control_period=control_period,
         state_names=names,
         neuron_names=neurons,
@@ -86,13 +84,12 @@ def export_module(
     path: str | Path,
     *,
     observation: Layout,
-    command: Layout,
+    command: CommandKind,
     control_period: float,
     vehicle: str,
     state_size: int = 0,
     network: str | None = None,
     training: dict | None = None,
-    command_kind: str | None = None,
     observation_offset: np.ndarray | float = 0.0,
     observation_scale: np.ndarray | float = 1.0,
     seed: int = 0,
@@ -106,16 +103,16 @@ def export_module(
     control_period: s, nominal. network: what to call it, the module's class if None.
     observation_offset, observation_scale: usual values of an observation and their spread, for
         the golden inputs; numbers or (n,).
-    training, command_kind: as in `export_policy`.
+    training: a record of how it came to be.
 
     Raises ConfigError, which names the path and what does not fit: a shape, a type, an operation
     that ONNX has none for, a value that is not finite.
     """
     step = _detached(module)
     example = torch.zeros(2, observation.size), torch.ones(2, 1), torch.zeros(2, state_size)
-    expected = {"command": (2, command.size), "next_state": (2, state_size)}
+    expected = {"command": (2, command.layout.size), "next_state": (2, state_size)}
     if not state_size:
-        example, expected = example[:1], {"command": (2, command.size)}
+        example, expected = example[:1], {"command": (2, command.layout.size)}
     try:
         with torch.no_grad():
             results = step(*example)
@@ -146,7 +143,6 @@ def export_module(
         vehicle=vehicle,
         network=network or type(module).__name__,
         training=training or {},
-        command_kind=command_kind,
         observation_offset=observation_offset,
         observation_scale=observation_scale,
         seed=seed,

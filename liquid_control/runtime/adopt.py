@@ -26,8 +26,8 @@ from liquid_control.runtime.artifact import (
     slot_entries,
     write_artifact,
 )
-from liquid_control.runtime.schema import command_kind_of, first_mistake
-from liquid_control.structs import Layout
+from liquid_control.runtime.schema import first_mistake
+from liquid_control.structs import CommandKind, Layout
 
 GOLDEN_STEPS = 8
 _PREFIX = "step/"  # before the graph's own names, lest they meet a policy's
@@ -38,13 +38,12 @@ def adopt_step(
     path: str | Path,
     *,
     observation: Layout,
-    command: Layout,
+    command: CommandKind,
     control_period: float,
     vehicle: str,
     names: Mapping[str, str] | None = None,
     network: str = "adopted",
     training: dict | None = None,
-    command_kind: str | None = None,
     observation_offset: np.ndarray | float = 0.0,
     observation_scale: np.ndarray | float = 1.0,
     seed: int = 0,
@@ -56,7 +55,6 @@ def adopt_step(
     names: what these are called there, e.g. ``{"observation": "obs", "command": "actions"}``;
         those left out are called as here, and a lone input or output needs no name.
     control_period: s, nominal. network: what to call it.
-    command_kind: told by the command's slots where they are those of a known kind.
     observation_offset, observation_scale: usual values of an observation and their spread, for
         the golden inputs; numbers or (n,).
 
@@ -81,7 +79,6 @@ def adopt_step(
         vehicle=vehicle,
         network=network,
         training=training or {},
-        command_kind=command_kind,
         observation_offset=observation_offset,
         observation_scale=observation_scale,
         seed=seed,
@@ -94,12 +91,11 @@ def adopt_graph(
     *,
     source: str,
     observation: Layout,
-    command: Layout,
+    command: CommandKind,
     control_period: float,
     vehicle: str,
     network: str,
     training: dict,
-    command_kind: str | None,
     observation_offset: np.ndarray | float,
     observation_scale: np.ndarray | float,
     seed: int,
@@ -112,7 +108,7 @@ def adopt_graph(
         arrays; the graph itself if None.
     """
     found = _tensors(graph, names or {}, source)
-    sizes = {"observation": observation.size, "dt": 1, "command": command.size}
+    sizes = {"observation": observation.size, "dt": 1, "command": command.layout.size}
     for name, tensor in found.items():
         _check_tensor(tensor, name, sizes.get(name), source)
     states = 1
@@ -123,7 +119,7 @@ def adopt_graph(
                 f"{source}: next_state has {_last(found['next_state'])} values, state {states}"
             )
     neurons = [f"state{k}" for k in range(states)] if "state" in found else []
-    data = _wrapped(graph, found, observation.size, command.size, states).SerializeToString()
+    data = _wrapped(graph, found, observation.size, command.layout.size, states).SerializeToString()
     if step is None:
         session, _ = open_session(source, data)
 
@@ -131,7 +127,6 @@ def adopt_graph(
             return session.run(OUTPUTS, dict(zip(INPUTS, arrays, strict=True)))
 
     try:
-        kind = command_kind or command_kind_of(command)
         offset, scale = (
             np.broadcast_to(np.asarray(value, np.float32), (observation.size,))
             for value in (observation_offset, observation_scale)
@@ -143,8 +138,8 @@ def adopt_graph(
             schema_version=SCHEMA_VERSION,
             network=network,
             observation=slot_entries(observation),
-            command_kind=kind,
-            command=slot_entries(command),
+            command_kind=command.name,
+            command=slot_entries(command.layout),
             control_period=control_period,
             state_names=neurons or ["unused"],
             neuron_names=neurons,

@@ -15,12 +15,11 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from liquid_control.config import PositiveFloat, StrictModel
-from liquid_control.structs import Layout, Slot
+from liquid_control.structs import COMMAND_KINDS, Layout, Slot
 
 SCHEMA_VERSION = 3
 READABLE = (2, 3)
 _MOTOR = re.compile(r"motor(\d+)(\..+)?")
-_KINDS = {(("thrust", 1), ("ang_vel", 3)): "rates_thrust"}  # by slots, as of schema 2
 
 
 class SlotEntry(StrictModel):
@@ -119,22 +118,19 @@ def _upgraded(metadata: PolicyMetadata) -> PolicyMetadata:
     return metadata.model_copy(
         update={
             "schema_version": SCHEMA_VERSION,
-            "command_kind": command_kind_of(command),
+            "command_kind": _kind_of(command),
             "state_names": motors_named(metadata.state_names, command, cell),
             "neuron_names": motors_named(metadata.neuron_names, command, cell),
         }
     )
 
 
-def command_kind_of(command: Layout) -> str:
-    """Name of the kind of command with these slots.
-
-    Raises ValueError for slots of none.
-    """
-    slots = tuple((slot.name, slot.size) for slot in command.slots)
-    if slots not in _KINDS:
-        raise ValueError(f"command slots {list(command.names)} are of no known command_kind")
-    return _KINDS[slots]
+def _kind_of(command: Layout) -> str:
+    """Name of the kind of command with these slots, in files that don't say it."""
+    for kind in COMMAND_KINDS.values():
+        if kind.layout == command:
+            return kind.name
+    raise ValueError(f"command slots {list(command.names)} are of no known kind of command")
 
 
 def motors_named(names: Iterable[str], command: Layout, cell: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.export import export_policy, policy_graph
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.artifact import OUTPUTS, load_artifact, seal
-from liquid_control.structs import RATES_THRUST, Layout, Slot
+from liquid_control.structs import RATES_THRUST, CommandKind, Layout, Slot
 
 PERIOD = 0.01
 OBSERVATION = Layout(
@@ -48,12 +48,12 @@ def policy_around(cell, observation_limit=None):
     )
 
 
-def export(policy, path):
+def export(policy, path, command=RATES_THRUST):
     return export_policy(
         policy,
         path,
         observation=OBSERVATION,
-        command=RATES_THRUST.layout,
+        command=command,
         control_period=PERIOD,
         network="cfc_ncp",
         vehicle="test",
@@ -150,7 +150,7 @@ def test_metadata_names_neurons_and_synapses(tmp_path):
     metadata = load_artifact(export(policy, tmp_path / "policy.onnx").path).metadata
     motor = wiring.groups["motor"].start
     assert metadata.neuron_names[:motor] == list(wiring.neuron_names)[:motor]
-    assert metadata.neuron_names[motor:] == list(COMMAND_LAYOUT.component_names)
+    assert metadata.neuron_names[motor:] == list(RATES_THRUST.layout.component_names)
     assert metadata.state_names == metadata.neuron_names
     assert metadata.command_kind == "rates_thrust"
     count = len(metadata.wiring.synapses) + len(metadata.wiring.sensory_synapses)
@@ -180,19 +180,13 @@ def test_motor_neurons_have_the_names_of_what_they_give(config, last, tmp_path, 
     assert written["m"].state_names[-1] == last
 
 
-def test_a_command_of_no_known_kind_must_be_named(tmp_path):
-    arguments = dict(
-        observation=OBSERVATION, command=Layout((Slot("wheels", 4, "rad/s", "none"),)),
-        control_period=PERIOD, network="x", vehicle="x", training={},
-        rng=np.random.default_rng(0),
-    )  # fmt: skip
-    with pytest.raises(ValueError, match=r"\['wheels'\] are of no known command_kind"):
-        export_policy(make_policy(), tmp_path / "policy.onnx", **arguments)
-    artifact = export_policy(
-        make_policy(), tmp_path / "policy.onnx", **arguments, command_kind="wheels"
+def test_a_command_of_another_kind_names_the_motor_neurons(tmp_path):
+    wheels = CommandKind(
+        "wheels", Layout((Slot("wheels", 4, "rad/s", "none"),)), (0.0,) * 4, ("none",) * 4
     )
-    assert artifact.metadata.command_kind == "wheels"
-    assert artifact.metadata.neuron_names[-1] == "wheels.w"
+    metadata = export(make_policy(), tmp_path / "policy.onnx", command=wheels).metadata
+    assert metadata.command_kind == "wheels"
+    assert metadata.neuron_names[-1] == "wheels.w"
 
 
 def test_a_sequence_of_a_policy_is_its_steps():

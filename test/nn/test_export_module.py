@@ -8,12 +8,12 @@ from torch import nn
 from liquid_control.config import ConfigError
 from liquid_control.nn.export import export_module
 from liquid_control.runtime.policy import load_policy
-from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
+from liquid_control.structs import RATES_THRUST, Layout, Slot
 
 OBSERVATION = Layout((Slot("pos_error", 3, "m", "world"), Slot("vel_error", 3, "m/s", "world")))
 ARGUMENTS = {
     "observation": OBSERVATION,
-    "command": COMMAND_LAYOUT,
+    "command": RATES_THRUST,
     "control_period": 0.01,
     "vehicle": "crazyflie",
 }

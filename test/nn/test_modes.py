@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from liquid_control.control.observation import layout_of
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.modes import registry
 from liquid_control.nn.cells.modes.mode import Constant, Mode, ModeKernel
@@ -19,10 +18,11 @@ from liquid_control.nn.export import export_policy, policy_graph
 from liquid_control.nn.kernels.functions import exp, tanh
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.policy import load_policy
-from liquid_control.structs import COMMAND_LAYOUT
+from liquid_control.structs import RATES_THRUST
+from liquid_control.vehicles.quadrotor.rules import observer
 
 PERIOD = 0.01
-LAYOUT = layout_of(("pos_error", "vel_error", "up"))
+LAYOUT = observer(("pos_error", "vel_error", "up")).layout
 
 
 # h <- A + (h - A)*exp(-k*t), A = reach*tanh(target): leaky towards a target of its own size
@@ -113,7 +113,7 @@ def test_a_new_mode_trains_exports_and_flies(mode, tmp_path):
     assert losses[-1] < 0.97 * losses[0]
     assert (policy.cell.log_reach != before).all()
     export_policy(
-        policy, tmp_path / "toy.onnx", observation=LAYOUT, command=COMMAND_LAYOUT,
+        policy, tmp_path / "toy.onnx", observation=LAYOUT, command=RATES_THRUST,
         control_period=PERIOD, network="toy", vehicle="crazyflie", training={},
         rng=np.random.default_rng(0),
     )  # fmt: skip

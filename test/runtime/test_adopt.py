@@ -11,15 +11,16 @@ from onnx import TensorProto, helper, numpy_helper
 from liquid_control.config import ConfigError
 from liquid_control.runtime.adopt import adopt_step
 from liquid_control.runtime.policy import load_policy
-from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
+from liquid_control.structs import RATES_THRUST, CommandKind, Layout, Slot
 
 OBSERVATION = Layout((Slot("pos_error", 3, "m", "world"), Slot("vel_error", 3, "m/s", "world")))
 ARGUMENTS = {
     "observation": OBSERVATION,
-    "command": COMMAND_LAYOUT,
+    "command": RATES_THRUST,
     "control_period": 0.01,
     "vehicle": "crazyflie",
 }
+LIFT = CommandKind("lift", Layout((Slot("thrust", 1, "m/s^2", "body"),)), (0.0,), ("linear.z",))
 WEIGHT = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
@@ -107,8 +108,8 @@ def test_no_torch_is_needed(product, tmp_path):
 import sys
 sys.modules["torch"] = None
 from liquid_control.runtime.adopt import adopt_step
-from liquid_control.structs import COMMAND_LAYOUT, Layout, Slot
-adopt_step({str(product)!r}, {str(tmp_path / "policy.onnx")!r}, command=COMMAND_LAYOUT,
+from liquid_control.structs import RATES_THRUST, Layout, Slot
+adopt_step({str(product)!r}, {str(tmp_path / "policy.onnx")!r}, command=RATES_THRUST,
     observation=Layout((Slot("pos_error", 6, "m", "world"),)), control_period=0.01, vehicle="x")
 """
     done = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True)

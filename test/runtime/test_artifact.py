@@ -47,7 +47,7 @@ def path(tmp_path, torch_policy):
         torch_policy,
         tmp_path / "policy.onnx",
         observation=LAYOUT,
-        command=RATES_THRUST.layout,
+        command=RATES_THRUST,
         control_period=0.01,
         network="cfc_closed_auto_ncp",
         vehicle="crazyflie",
@@ -233,7 +233,7 @@ def test_an_older_policy_of_another_command_is_refused(path):
         metadata["command"][0]["name"] = "lift"
 
     rewrite(path, change)
-    with pytest.raises(ConfigError, match=r"\['lift', 'ang_vel'\] are of no known command_kind"):
+    with pytest.raises(ConfigError, match=r"\['lift', 'ang_vel'\] are of no known kind of command"):
         load_artifact(path)
 
 

@@ -130,8 +130,3 @@ class Mode:
 
     def __deepcopy__(self, memo: dict) -> "Mode":
         return self  # a copied cell shares the compiled kernel
-
-    def __reduce__(self) -> tuple:
-        from liquid_control.nn.cells.modes.registry import mode_named
-
-        return mode_named, (self.name,)

@@ -1,5 +1,7 @@
 """The modes that ``CfC(mode="...")`` and configs know by name."""
 
+import copyreg
+
 from liquid_control.nn.cells.modes.closed import CLOSED
 from liquid_control.nn.cells.modes.ctrnn import CTRNN
 from liquid_control.nn.cells.modes.default import DEFAULT
@@ -33,3 +35,6 @@ def mode_named(mode: str | Mode) -> Mode:
         return mode
     one_of("mode", mode, MODES)
     return MODES[mode]
+
+
+copyreg.pickle(Mode, lambda mode: (mode_named, (mode.name,)))  # its functions can't be

@@ -26,12 +26,10 @@ import torch
 from torch import Tensor
 
 from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.cells.ltc import LTC
-from liquid_control.nn.cells.wiring import Wiring
 from liquid_control.nn.cells.wrappers import MixedMemory
 
-CFC_HEADS = {"pure": ("ff1",), "default": ("ff1", "ff2", "time_a", "time_b")}
-CFC_HEADS["no_gate"] = CFC_HEADS["default"]
 # our LSTM gates are input, forget, candidate, output; theirs candidate, input, forget, output
 LSTM_GATES = (1, 2, 0, 3)
 FORGET_OFFSET = 1.0  # which theirs adds to the forget gate's bias in every step
@@ -152,7 +150,7 @@ def _order(cell: CfC | LTC) -> np.ndarray:
 
 
 def _cfc_entries(cell: CfC) -> Iterator[Entry]:
-    heads = CFC_HEADS[cell.mode]
+    heads = cell.mode.ncps.heads
     order = _order(cell)
     sources = np.concatenate([np.arange(cell.input_size), cell.input_size + order])
     for index, layer in enumerate(cell.layers):
@@ -167,10 +165,9 @@ def _cfc_entries(cell: CfC) -> Iterator[Entry]:
             yield f"{prefix}.{head}.bias", bias.shape, rows, bias
         mask = getattr(cell, f"free{index}")[: len(rows)]
         yield f"{prefix}.sparsity_mask", mask.shape, block, mask
-        if cell.mode == "pure":
-            row = (1, len(rows))
-            yield f"{prefix}.w_tau", row, (0, rows), cell.w_tau[neurons]
-            yield f"{prefix}.A", row, (0, rows), cell.amplitude[neurons]
+        for constant in cell.constants:
+            values = getattr(cell, constant.parameter)[neurons]
+            yield f"{prefix}.{constant.theirs}", (1, len(rows)), (0, rows), values
 
 
 def _ltc_entries(cell: LTC) -> Iterator[Entry]:

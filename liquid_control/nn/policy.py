@@ -1,12 +1,13 @@
 """A learned controller: observation in SI units -> liquid cell -> command in SI units.
 
-Shapes: B batch, N observation components, M state, C command components.
+Shapes: B batch, T time, N observation components, M state, C command components.
 """
 
 import torch
 from torch import Tensor, nn
 
 from liquid_control.nn.cells.cell import Cell
+from liquid_control.nn.cells.sequence import run_sequence
 
 
 class Policy(nn.Module):
@@ -57,13 +58,50 @@ class Policy(nn.Module):
         self, observation_BN: Tensor, dt_B1: Tensor, state_BM: Tensor, weights: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
         """One control step of dt seconds: (command_BC in SI units, state_BM)."""
-        input_BN = (observation_BN - weights[0]) * weights[1]
-        if self.observation_limit is not None:
-            input_BN = input_BN.clamp(-self.observation_limit, self.observation_limit)
+        input_BN = self._normalised(observation_BN, weights[0], weights[1])
         output_BC, state_BM = self.cell.step(input_BN, state_BM, dt_B1, weights[2:])
-        if not self.cell.unit_output:
-            output_BC = torch.tanh(output_BC)
-        return self.command_offset + self.command_scale * output_BC, state_BM
+        return self._command(output_BC), state_BM
+
+    def run_sequence(
+        self,
+        observation_BTN: Tensor,
+        dt_BT1: Tensor,
+        state_BM: Tensor,
+        *,
+        observed_BT: Tensor | None = None,
+        reset_BT: Tensor | None = None,
+        compiled: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """Control steps of a batch of sequences: (command_BTC in SI units, last state_BM).
+
+        The same as :meth:`step` in a loop to within rounding, and many times as fast where the
+        cell has a compiled kernel: use it where the observations don't depend on the commands, as
+        in imitation. Masks, ``compiled`` and errors are those of
+        :func:`liquid_control.nn.cells.sequence.run_sequence`.
+        """
+        scale_N = 1.0 / self.observation_scale
+        output_BTC, state_BM = run_sequence(
+            self.cell,
+            self._normalised(observation_BTN, self.observation_offset, scale_N),
+            state_BM,
+            dt_BT1,
+            observed_BT=observed_BT,
+            reset_BT=reset_BT,
+            compiled=compiled,
+        )
+        return self._command(output_BTC), state_BM
+
+    def _normalised(self, observation: Tensor, offset_N: Tensor, scale_N: Tensor) -> Tensor:
+        """(..., N) as the cell sees an observation (..., N)."""
+        values = (observation - offset_N) * scale_N
+        if self.observation_limit is None:
+            return values
+        return values.clamp(-self.observation_limit, self.observation_limit)
+
+    def _command(self, output: Tensor) -> Tensor:
+        """(..., C) in SI units."""
+        unit = output if self.cell.unit_output else torch.tanh(output)
+        return self.command_offset + self.command_scale * unit
 
     def forward(
         self, observation_BN: Tensor, dt_B1: Tensor, state_BM: Tensor

@@ -18,16 +18,18 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
-from pydantic import Field, ValidationError
 
-from liquid_control.config import ConfigError, PositiveFloat, StrictModel, missing_packages
-from liquid_control.structs import Layout, Slot
+from liquid_control.config import ConfigError, missing_packages
+from liquid_control.runtime.schema import SCHEMA_VERSION as SCHEMA_VERSION
+from liquid_control.runtime.schema import Golden as Golden
+from liquid_control.runtime.schema import PolicyMetadata, read_metadata
+from liquid_control.runtime.schema import SlotEntry as SlotEntry
+from liquid_control.runtime.schema import Wiring as Wiring
+from liquid_control.runtime.schema import slot_entries as slot_entries
 
-SCHEMA_VERSION = 2
 METADATA_KEY = "liquid_control"
 DIGEST_KEY = "liquid_control_file_sha256"
 _DIGEST_SIZE = 64  # hexadecimal digits
@@ -36,68 +38,6 @@ GOLDEN_TOLERANCE = 1e-4  # largest absolute error of a golden output
 MAX_BYTES = 64 * 2**20  # a policy is kilobytes; what is larger is not one
 INPUTS = ("observation", "dt", "state")
 OUTPUTS = ("command", "next_state")
-
-
-class SlotEntry(StrictModel):
-    """A `structs.Slot` as JSON."""
-
-    name: str
-    size: int = Field(gt=0)
-    unit: str
-    frame: str
-
-
-class Wiring(StrictModel):
-    """Who is connected to whom: `synapses` are (source, target, sign) of neuron indices.
-
-    `layers` maps each layer's name to the indices of its neurons; sensory neurons are the inputs.
-    """
-
-    layers: dict[str, list[int]]
-    sensory_synapses: list[tuple[int, int, int]]
-    synapses: list[tuple[int, int, int]]
-
-
-class Golden(StrictModel):
-    """T steps from the zero state, batch 1; the state is carried from step to step."""
-
-    observation: list[list[float]]  # (T, n)
-    dt: list[float]  # (T,) s
-    command: list[list[float]]  # (T, c)
-    state: list[list[float]]  # (T, m), after the step
-
-
-class PolicyMetadata(StrictModel):
-    """All that a policy says about itself."""
-
-    schema_version: int
-    network: str  # kind of network, e.g. "cfc_ncp"
-    observation: list[SlotEntry]
-    command: list[SlotEntry]
-    control_period: PositiveFloat  # s, nominal
-    state_names: list[str]  # one name per component of the state
-    neuron_names: list[str]  # one name per neuron; neuron i is state component neuron_index[i]
-    neuron_index: list[int]
-    wiring: Wiring | None
-    weights: int  # non-zero weights
-    vehicle: str
-    training: dict[str, Any]  # configuration, seed, versions, result: the training record
-    golden: Golden
-
-    @property
-    def observation_layout(self) -> Layout:
-        """Slots of the observation vector."""
-        return Layout(tuple(Slot(**slot.model_dump()) for slot in self.observation))
-
-    @property
-    def command_layout(self) -> Layout:
-        """Slots of the command vector."""
-        return Layout(tuple(Slot(**slot.model_dump()) for slot in self.command))
-
-
-def slot_entries(layout: Layout) -> list[SlotEntry]:
-    """The slots of a layout in the form that the metadata holds."""
-    return [SlotEntry(name=s.name, size=s.size, unit=s.unit, frame=s.frame) for s in layout.slots]
 
 
 @dataclass(frozen=True)
@@ -154,8 +94,19 @@ def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> 
     return load_artifact(path)
 
 
+def upgrade_artifact(path: str | Path) -> Artifact:
+    """Rewrite a policy of an older schema in today's; the graph stays as it is.
+
+    A file of an older schema loads and flies as well; rewrite it where other programs read what
+    it says. Needs the onnx package. Raises ConfigError as `load_artifact` does.
+    """
+    return write_artifact(path, Path(path).read_bytes(), load_artifact(path).metadata)
+
+
 def load_artifact(path: str | Path) -> Artifact:
     """Read and check a policy: size, digest, graph, schema, finiteness, golden pairs.
+
+    Files of schema 2 are upgraded in memory.
 
     Raises:
         ConfigError: which names the file, the check that failed and what was expected.
@@ -171,7 +122,7 @@ def load_artifact(path: str | Path) -> Artifact:
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
     _check_digest(path, data)
-    session, properties = _open_session(path, data)
+    session, properties = open_session(path, data)
     artifact = Artifact(path, _read_metadata(path, properties), session)
     _check_shapes(artifact)
     _check_golden(artifact)
@@ -189,7 +140,9 @@ def _check_digest(path: Path, data: bytes) -> None:
         raise ConfigError(f"{path}: digest check failed: the file was edited or damaged")
 
 
-def _open_session(path: Path, data: bytes) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+def open_session(
+    path: str | Path, data: bytes
+) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
     """The graph, ready to run, and the file's properties."""
     options = onnxruntime.SessionOptions()
     # One thread: the graph is tiny, and a thread pool only adds latency and jitter.
@@ -209,17 +162,9 @@ def _read_metadata(path: Path, properties: dict[str, str]) -> PolicyMetadata:
     if text is None:
         raise ConfigError(f"{path}: schema check failed: an ONNX file without {METADATA_KEY} data")
     try:
-        metadata = PolicyMetadata.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{path}: schema check failed: {key}: {first['msg']}") from None
-    if metadata.schema_version != SCHEMA_VERSION:
-        raise ConfigError(
-            f"{path}: schema check failed: version {metadata.schema_version}, this release "
-            f"reads {SCHEMA_VERSION}"
-        )
-    return metadata
+        return read_metadata(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: schema check failed: {error}") from None
 
 
 def _check_shapes(artifact: Artifact) -> None:

@@ -14,12 +14,14 @@ class OnnxPolicy:
     """Steps an artifact in ONNX Runtime; all arrays are allocated once.
 
     Needs neither torch nor a compiler. `metadata` says what the observation and command hold.
+    ``command_kind`` is the name of the kind of command that a step gives.
     """
 
     def __init__(self, artifact: Artifact):
         self.metadata = artifact.metadata
         self.observation_layout = artifact.metadata.observation_layout
         self.command_layout = artifact.metadata.command_layout
+        self.command_kind = artifact.metadata.command_kind
         self._session = artifact.session
         self._state = artifact.zero_state()
         self._observation = np.zeros((1, self.observation_layout.size), np.float32)
@@ -34,7 +36,7 @@ class OnnxPolicy:
         ):
             for name, array in zip(names, arrays, strict=True):
                 bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        self._neuron_index = np.array(self.metadata.neuron_index)
+        self._neuron_index = np.array(self.metadata.neuron_index, dtype=int)
         self.warm_up()
 
     def reset(self) -> None:

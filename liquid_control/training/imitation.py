@@ -65,7 +65,7 @@ class ImitationTrainer:
     """One training run; `state_dict` holds all of it, so that a resumed run ends the same.
 
     Sequences are short and networks small: this runs on the CPU, whatever ``device`` says, and
-    needs no compiler.
+    needs no compiler of torch's; the cell's own kernel runs whole sequences.
     """
 
     compiled = True  # nothing to gain
@@ -119,7 +119,7 @@ class ImitationTrainer:
             flight = self.flights[index]
             first = int(start * (len(flight) - settings.length + 1))
             parts.append(flight[first : first + settings.length])
-        return torch.stack(parts, dim=1)  # (T, B, N + 1 + C)
+        return torch.stack(parts)  # (B, T, N + 1 + C)
 
     def step(self) -> Progress:
         """One update; at the start of a round the flights come first."""
@@ -132,13 +132,9 @@ class ImitationTrainer:
         observation, dt, label = self._batch().split(
             [len(self.pick), 1, self.rules.command.layout.size], dim=-1
         )
-        weights = self.policy.weights()
         state = self.policy.initial_state(settings.sequences)
-        loss = torch.zeros(())
-        for t in range(settings.length):
-            command, state = self.policy.step(observation[t], dt[t], state, weights)
-            loss = loss + ((command - label[t]) / self._scale).square().mean()
-        loss = loss / settings.length
+        command, _ = self.policy.run_sequence(observation, dt, state)
+        loss = ((command - label) / self._scale).square().mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.gradient_clip)

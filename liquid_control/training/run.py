@@ -300,7 +300,7 @@ class _Run:
             trainer.policy.cpu(),
             path,
             observation=trainer.layout,
-            command=rules_of(config).command.layout,
+            command=rules_of(config).command,
             control_period=1.0 / config.control_rate,
             network="_".join(_network_name(cell.config())),
             vehicle=config.vehicle,

@@ -93,6 +93,7 @@ def metadata() -> PolicyMetadata:
         schema_version=1,
         network="cfc_ncp",
         observation=slot_entries(observation),
+        command_kind="rates_thrust",
         command=slot_entries(RATES_THRUST.layout),
         control_period=0.01,
         state_names=[f"x{i}" for i in range(units)],

@@ -4,11 +4,11 @@ import torch
 
 from liquid_control.nn.cells.baselines import BASELINES
 from liquid_control.nn.cells.cell import Cell
+from liquid_control.nn.cells.modes.registry import MODES
 from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, random_wiring
 from liquid_control.nn.cells.zoo import build_cell
 
 PERIOD = 0.01
-MODES = ("closed", "ctrnn", "leaky", "default", "no_gate", "pure")
 SOLVERS = ("fused", "euler", "rk4")
 
 

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_control.nn.cells.cell import initial_tau
-from liquid_control.nn.cells.cfc import HEADS, CfC
+from liquid_control.nn.cells.cfc import CfC
+from liquid_control.nn.cells.modes import registry
 from liquid_control.nn.cells.sequence import run_sequence
 from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, ncp, random_wiring
 
-MODES = list(HEADS)
+MODES = list(registry.MODES)
 
 
 def make_rng(seed=0):
@@ -180,7 +181,7 @@ def test_polarity_is_honoured_after_any_training_step(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_target_head_keeps_its_signs_or_starts_from_them(mode):
-    polar, _ = HEADS[mode]
+    polar = len(registry.MODES[mode].polar)
     for polarity in ("fixed", "initial"):
         cell = make_cell(mode, polarity=polarity)
         with torch.no_grad():

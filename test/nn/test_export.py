@@ -10,12 +10,14 @@ import torch
 from networks import ALL, make_cell
 
 from liquid_control.config import ConfigError
+from liquid_control.nn import export as export_module_
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, random_wiring
+from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.export import export_policy, policy_graph
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.artifact import OUTPUTS, load_artifact, seal
-from liquid_control.structs import RATES_THRUST, Layout, Slot
+from liquid_control.structs import RATES_THRUST, CommandKind, Layout, Slot
 
 PERIOD = 0.01
 OBSERVATION = Layout(
@@ -46,12 +48,12 @@ def policy_around(cell, observation_limit=None):
     )
 
 
-def export(policy, path):
+def export(policy, path, command=RATES_THRUST):
     return export_policy(
         policy,
         path,
         observation=OBSERVATION,
-        command=RATES_THRUST.layout,
+        command=command,
         control_period=PERIOD,
         network="cfc_ncp",
         vehicle="test",
@@ -146,13 +148,69 @@ def test_metadata_names_neurons_and_synapses(tmp_path):
     policy = make_policy()
     wiring = policy.cell.wiring
     metadata = load_artifact(export(policy, tmp_path / "policy.onnx").path).metadata
-    assert metadata.neuron_names == list(wiring.neuron_names)
+    motor = wiring.groups["motor"].start
+    assert metadata.neuron_names[:motor] == list(wiring.neuron_names)[:motor]
+    assert metadata.neuron_names[motor:] == list(RATES_THRUST.layout.component_names)
+    assert metadata.state_names == metadata.neuron_names
+    assert metadata.command_kind == "rates_thrust"
     count = len(metadata.wiring.synapses) + len(metadata.wiring.sensory_synapses)
     assert count == wiring.synapses
     for source, target, sign in metadata.wiring.synapses:
         assert wiring.adjacency[source, target] == sign
     assert metadata.observation_layout == OBSERVATION
     assert metadata.training["cell"]["wiring"] == json.loads(json.dumps(wiring.config()))
+
+
+@pytest.mark.parametrize(
+    ("config", "last"),
+    [
+        ({"kind": "mixed_memory"}, "ang_vel.z.memory"),
+        ({"kind": "readout", "output_size": 4}, "motor3"),  # it mixes the motor neurons
+    ],
+)
+def test_motor_neurons_have_the_names_of_what_they_give(config, last, tmp_path, monkeypatch):
+    cell = build_cell({**config, "cell": make_policy().cell.config()}, torch.Generator())
+    graph = policy_graph(make_policy(mode="closed"))
+    monkeypatch.setattr(export_module_, "policy_graph", lambda policy: graph)
+    written = {}
+    monkeypatch.setattr(
+        export_module_, "write_artifact", lambda path, data, metadata: written.update(m=metadata)
+    )
+    export(policy_around(cell), tmp_path / "policy.onnx")
+    assert written["m"].state_names[-1] == last
+
+
+def test_a_command_of_another_kind_names_the_motor_neurons(tmp_path):
+    wheels = CommandKind(
+        "wheels", Layout((Slot("wheels", 4, "rad/s", "none"),)), (0.0,) * 4, ("none",) * 4
+    )
+    metadata = export(make_policy(), tmp_path / "policy.onnx", command=wheels).metadata
+    assert metadata.command_kind == "wheels"
+    assert metadata.neuron_names[-1] == "wheels.w"
+
+
+def test_a_sequence_of_a_policy_is_its_steps():
+    for mode in ("closed", "no_gate"):
+        policy = policy_around(make_policy(mode=mode).cell, observation_limit=1.5)
+        rng = torch.Generator().manual_seed(0)
+        observation = 3.0 * torch.randn(33, 20, 7, generator=rng)
+        dt = PERIOD * (0.5 + torch.rand(33, 20, 1, generator=rng))
+        state, weights, expected = policy.initial_state(33), policy.weights(), []
+        for k in range(20):
+            command, state = policy.step(observation[:, k], dt[:, k], state, weights)
+            expected.append(command)
+        expected = torch.stack(expected, dim=1)
+        slopes = torch.autograd.grad(expected.square().mean(), policy.parameters())
+        for compiled in (True, False):
+            command, last = policy.run_sequence(
+                observation, dt, policy.initial_state(33), compiled=compiled
+            )
+            torch.testing.assert_close(command, expected, rtol=0, atol=3e-5)
+            torch.testing.assert_close(last, state, rtol=0, atol=3e-6)
+            ours = torch.autograd.grad(command.square().mean(), policy.parameters())
+            for mine, theirs in zip(ours, slopes, strict=True):
+                scale = 1.0 + theirs.abs().max().item()
+                torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5 * scale)
 
 
 def test_exporting_leaves_the_policy_as_it_was(tmp_path):

@@ -1,6 +1,7 @@
 """The compiled kernels compute what torch computes, gradients included."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -219,12 +220,13 @@ def test_another_process_finds_the_kernels_compiled():
     work = """
         from networks import make_cell, random_inputs
         from liquid_control.nn.cells.sequence import run_sequence
-        from liquid_control.nn.kernels import cfc as kernel_cfc
         from liquid_control.nn.kernels import ltc as kernel_ltc
+        from liquid_control.nn.kernels.cfc_loops import loops_of
+        from liquid_control.nn.cells.modes.registry import MODES
         for name in ("cfc-closed", "ltc-fused"):
             cell = make_cell(name)
             run_sequence(cell, *random_inputs(cell, 2, 2))[0].sum().backward()
-        for module in (kernel_cfc, kernel_ltc):
+        for module in (loops_of(MODES["closed"]), kernel_ltc):
             for kernel in (module.forward, module.backward):
                 print(sum(kernel.stats.cache_hits.values()), len(kernel.stats.cache_misses))
     """
@@ -234,6 +236,66 @@ def test_another_process_finds_the_kernels_compiled():
     result = in_a_process(work)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split("\n")[:4] == ["1 0"] * 4
+
+
+TOY_KERNEL = """
+    import numpy as np
+    from liquid_control.nn.kernels.compile import kernel
+    from liquid_control.nn.kernels.functions import tanh
+    from liquid_control.nn.kernels.simd import LANES, load, store
+    from helper import doubled
+
+    @kernel
+    def apply(values, result):
+        store(doubled(tanh(load(values, (0, 0)))), result, (0, 0))
+
+    values = np.full((1, LANES), 0.5)
+    apply(values, values)
+    print(sum(apply.stats.cache_hits.values()), round(values[0, 0], 6))
+"""
+
+
+def test_an_edit_of_what_a_kernel_inlines_compiles_it_again(tmp_path):
+    """The vector code, and a function of another file; nothing else has changed."""
+    package = Path(__file__).parents[2] / "liquid_control"
+    for folder in ("", "nn", "nn/kernels"):
+        target = tmp_path / "liquid_control" / folder
+        target.mkdir(exist_ok=True)
+        (target / "__init__.py").touch()
+        for path in (package / folder).glob("*.py") if folder == "nn/kernels" else ():
+            shutil.copy(path, target)
+    helper, simd_file = tmp_path / "helper.py", tmp_path / "liquid_control/nn/kernels/simd.py"
+    (tmp_path / "toy.py").write_text(textwrap.dedent(TOY_KERNEL))
+    helper.write_text(
+        "from liquid_control.nn.kernels.compile import inlined\n\n"
+        "FACTOR = 2.0\n\n\n@inlined\ndef doubled(x):\n    return FACTOR * x\n"
+    )
+
+    def run():
+        result = subprocess.run(
+            [sys.executable, "toy.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        hits, value = result.stdout.split()
+        return int(hits), float(value)
+
+    def edit(path, old, new):
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+
+    value = 2.0 * np.tanh(0.5)
+    assert run() == (0, pytest.approx(value, abs=1e-6))
+    assert run() == (1, pytest.approx(value, abs=1e-6))
+    edit(simd_file, "1.0 - 2.0 / (1.0 + exp(x + x))", "2.0 - 2.0 / (1.0 + exp(x + x))")
+    assert run() == (0, pytest.approx(value + 2.0, abs=1e-6))
+    edit(helper, "FACTOR = 2.0", "FACTOR = 3.0")
+    assert run() == (0, pytest.approx(1.5 * value + 3.0, abs=1e-6))
+    assert run() == (1, pytest.approx(1.5 * value + 3.0, abs=1e-6))
 
 
 def in_a_process(work):

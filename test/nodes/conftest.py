@@ -72,6 +72,7 @@ def policy(tmp_path_factory):
         schema_version=SCHEMA_VERSION,
         network="linear",
         observation=slot_entries(SLOTS),
+        command_kind="rates_thrust",
         command=slot_entries(RATES_THRUST.layout),
         control_period=0.01,
         state_names=["thrust"],

@@ -1,18 +1,26 @@
 """`policy.onnx`: a good one loads and steps; every kind of damage is refused by name."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from liquid_control.config import ConfigError
+from liquid_control.config import ConfigError, share_dir
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.wiring import auto_ncp
 from liquid_control.nn.export import export_policy
 from liquid_control.nn.policy import Policy
-from liquid_control.runtime.artifact import METADATA_KEY, load_artifact, seal, write_artifact
+from liquid_control.runtime.artifact import (
+    METADATA_KEY,
+    SCHEMA_VERSION,
+    load_artifact,
+    seal,
+    upgrade_artifact,
+    write_artifact,
+)
 from liquid_control.runtime.policy import OnnxPolicy, load_policy
 from liquid_control.structs import RATES_THRUST
 from liquid_control.vehicles.quadrotor.rules import observer
@@ -39,7 +47,7 @@ def path(tmp_path, torch_policy):
         torch_policy,
         tmp_path / "policy.onnx",
         observation=LAYOUT,
-        command=RATES_THRUST.layout,
+        command=RATES_THRUST,
         control_period=0.01,
         network="cfc_closed_auto_ncp",
         vehicle="crazyflie",
@@ -177,6 +185,8 @@ def rewrite(path, change):
         (lambda m: m["observation"].pop(), r"observation has shape .*expected \(B, 6\)"),
         (lambda m: m["state_names"].pop(), r"state has shape .*expected \(B, 15\)"),
         (lambda m: m.update(schema_version=99), "version 99"),
+        (lambda m: m.pop("schema_version"), "no schema_version"),
+        (lambda m: m.pop("command_kind"), "command_kind"),
         (lambda m: m.update(surprise=1), "surprise"),
         (lambda m: m.pop("golden"), "golden"),
         (lambda m: m["golden"].update(dt=[]), "golden check failed"),
@@ -187,6 +197,43 @@ def rewrite(path, change):
 def test_metadata_that_does_not_fit_the_graph_is_refused(path, change, reason):
     rewrite(path, change)
     with pytest.raises(ConfigError, match=reason):
+        load_artifact(path)
+
+
+def to_schema_2(metadata):
+    metadata["schema_version"] = 2
+    del metadata["command_kind"]
+    for key in ("state_names", "neuron_names"):
+        first = metadata[key].index("thrust")
+        metadata[key][first:] = [f"motor{k}" for k in range(4)]
+
+
+@pytest.mark.parametrize("name", ["hover_19", "hover_liquid", "hover_state"])
+def test_the_policies_that_are_shipped_load_in_the_schema_before_too(name, tmp_path):
+    shipped = share_dir() / f"config/policies/{name}.onnx"
+    today = load_artifact(shipped).metadata
+    assert today.schema_version == SCHEMA_VERSION
+    assert today.command_kind == "rates_thrust"
+    motors = [today.neuron_names[k] for k in today.wiring.layers["motor"]]
+    assert motors == ["thrust", "ang_vel.x", "ang_vel.y", "ang_vel.z"]
+    old = tmp_path / "old.onnx"
+    shutil.copy(shipped, old)
+    rewrite(old, to_schema_2)
+    assert b'"motor0"' in old.read_bytes()
+    assert load_artifact(old).metadata == today
+    graph = onnx.load(old).graph
+    assert upgrade_artifact(old).metadata == today
+    assert b'"motor0"' not in old.read_bytes()
+    assert onnx.load(old).graph == graph == onnx.load(shipped).graph
+
+
+def test_an_older_policy_of_another_command_is_refused(path):
+    def change(metadata):
+        to_schema_2(metadata)
+        metadata["command"][0]["name"] = "lift"
+
+    rewrite(path, change)
+    with pytest.raises(ConfigError, match=r"\['lift', 'ang_vel'\] are of no known kind of command"):
         load_artifact(path)
 
 

@@ -17,7 +17,7 @@ from liquid_control.nn.cells.cell import Cell
 from liquid_control.nn.export import export_policy
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.policy import OnnxPolicy
-from liquid_control.structs import Layout, Slot
+from liquid_control.structs import CommandKind, Layout, Slot
 
 BLOCKS = 20  # of steps, in which the networks take turns
 
@@ -79,6 +79,12 @@ def _ncps_step(sizes: NetworkSizes) -> Callable[[], None]:
     return step
 
 
+def _numbers(size: int) -> CommandKind:
+    """A kind of command of so many numbers that no vehicle takes."""
+    layout = Layout((Slot("command", size, "1", "none"),))
+    return CommandKind("benchmark", layout, neutral=(0.0,) * size, twist=("none",) * size)
+
+
 def _flown_step(cell: Cell) -> Callable[[], object]:
     """The step that the control loop calls: an exported file, loaded and checked."""
     policy = Policy(
@@ -93,7 +99,7 @@ def _flown_step(cell: Cell) -> Callable[[], object]:
             policy,
             Path(folder) / "policy.onnx",
             observation=Layout((Slot("observation", cell.input_size, "1", "none"),)),
-            command=Layout((Slot("command", cell.output_size, "1", "none"),)),
+            command=_numbers(cell.output_size),
             control_period=PERIOD,
             network="benchmark",
             vehicle="none",

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from liquid_control.nn.cells.wiring import Layer, Wiring
+from liquid_control.nn.cells.circuit import Layer, Wiring
 from liquid_control.nn.checks import one_of, shapes
 
 Weights = tuple[Tensor, ...]

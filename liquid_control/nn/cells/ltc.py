@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initial_tau
-from liquid_control.nn.cells.wiring import Wiring
+from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.checks import above_zero, interval, one_of, whole
 from liquid_control.nn.kernels.calls import LONGEST, compiled_for, kept_steps, masks_TB
+from liquid_control.nn.kernels.synapses import NeuronValues, SynapseValues
 
 SOLVERS = ("fused", "euler", "rk4")
 LEAST_CAPACITANCE = 1e-6  # without one a substep of no time is 0/0
@@ -72,13 +73,14 @@ class LTC(Cell):
         self.polarity, self.compat = checked_polarity(polarity, compat), compat
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
-        # of the compiled kernel: for each block where a neuron's synapses begin, and their sources
-        self._indices: list[np.ndarray] = []
+        # of the compiled kernel, by block: where a neuron's synapses begin, and their sources
+        self._indices: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         # synapses sorted by target; sensory ones and those between neurons apart, since the
         # former act once a step and the latter once a substep
         for block, matrix in self._blocks():
             target, source = np.nonzero(matrix.T)
-            self._indices += [np.searchsorted(target, np.arange(wiring.units + 1)), source]
+            start = np.searchsorted(target, np.arange(wiring.units + 1))
+            self._indices[block] = start, source
             sign = torch.tensor(matrix[source, target], dtype=torch.float32)
             self.register_buffer(f"{block}_sign", sign, persistent=False)
             position, padded = _padded(target, source, wiring.units)
@@ -150,10 +152,11 @@ class LTC(Cell):
         value = getattr(self, name)
         return F.softplus(value) if self.positive == "softplus" else value
 
-    def synapses(self, block: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def synapses(self, block: str) -> SynapseValues:
         """Effective w, w*E, sigma and sigma*mu of the synapses of "sensory" or "neural"."""
         w, sigma = self._positive(f"{block}_w"), getattr(self, f"{block}_sigma")
-        return w, w * self.reversal(block), sigma, sigma * getattr(self, f"{block}_mu")
+        sigma_mu = sigma * getattr(self, f"{block}_mu")
+        return SynapseValues(w, w * self.reversal(block), sigma, sigma_mu)
 
     def reversal(self, block: str) -> Tensor:
         """Effective reversal potentials E of the synapses of "sensory" or "neural"."""
@@ -165,7 +168,7 @@ class LTC(Cell):
         cm, gleak = self._positive("cm"), self._positive("gleak")
         total = gleak
         for block in ("sensory", "neural"):
-            w = self._padded_values(self.synapses(block)[0], block)
+            w = self._padded_values(self.synapses(block).w, block)
             total = total + w.sum(dim=1)
         return self.nominal_dt * cm / total, self.nominal_dt * cm / gleak
 
@@ -190,12 +193,11 @@ class LTC(Cell):
             for values in self.synapses(block)
         ]
         maps = (self.input_w, self.input_b, self.output_w, self.output_b)
-        return (*padded, *self._neuron_constants(), *maps)
+        return (*padded, *self._neuron_values(), *maps)
 
-    def _neuron_constants(self) -> Weights:
-        """g, g l and c of each neuron."""
+    def _neuron_values(self) -> NeuronValues:
         gleak = self._positive("gleak")
-        return gleak, gleak * self.vleak, self._positive("cm")
+        return NeuronValues(gleak, gleak * self.vleak, self._positive("cm"))
 
     def advance(
         self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
@@ -234,18 +236,23 @@ class LTC(Cell):
         tensors = (input_BTF, state_BH, dt_BT1, *self.parameters())
         if self.solver != "fused" or not compiled_for(*tensors):
             return None
-        from liquid_control.nn.kernels.ltc import LTCSequence
+        from liquid_control.nn.kernels.ltc import Call, LTCSequence
 
+        missing_TB, reset_TB = masks_TB(observed_BT, reset_BT)
+        call = Call(
+            **self._indices,
+            unfolds=self.unfolds,
+            outputs=self.output_size,
+            kept=kept_steps(input_BTF.shape[1], *tensors),
+            rate=1.0 / (self.nominal_dt * self.unfolds),
+            missing_TB=missing_TB,
+            reset_TB=reset_TB,
+        )
         motor_BTO, state_BN = LTCSequence.apply(
-            self._indices,
-            self.unfolds,
-            self.output_size,
-            kept_steps(input_BTF.shape[1], *tensors),
-            1.0 / (self.nominal_dt * self.unfolds),
-            *masks_TB(observed_BT, reset_BT),
+            call,
             torch.stack(self.synapses("sensory")),
             torch.stack(self.synapses("neural")),
-            torch.stack(self._neuron_constants()),
+            torch.stack(self._neuron_values()),
             (input_BTF * self.input_w + self.input_b).contiguous(),
             state_BH.contiguous(),
             dt_BT1.contiguous(),

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from liquid_control.nn.cells.baselines import lstm_update
 from liquid_control.nn.cells.cell import Cell, Weights
-from liquid_control.nn.cells.wiring import Wiring
+from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.checks import whole
 
 

@@ -8,31 +8,20 @@ splits a vector into as many registers as the processor needs for it (AVX-512: t
 with the first lane; ``+ - * /`` take vectors and numbers; ``exp``, ``sigmoid``, ``tanh``, ``size``
 (absolute value), ``sign``, ``total`` (sum of the lanes) and ``select`` do what they say. NaN goes
 through all of them and infinities saturate.
-
-numba keeps compiled kernels on disk and looks for changes in the kernel's own file only: after a
-change in this one delete ``__pycache__/*.nb?``.
 """
 
 import operator
 
-import numba
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
 from liquid_control.nn.kernels.calls import LANES
+from liquid_control.nn.kernels.compile import inlined
+from liquid_control.nn.kernels.functions import exp, sigmoid, sign, size, tanh
 
 # nnan and ninf are left out, so that NaN and infinity keep their meaning
 FLAGS = ("reassoc", "contract", "arcp", "nsz")
-inlined = numba.njit(forceinline=True, error_model="numpy")
-
-
-def kernel(function):
-    """``function`` compiled, and kept on disk where a folder for that can be written."""
-    try:
-        return numba.njit(cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        return numba.njit(error_model="numpy")(function)
 
 
 class Vector(types.Type):
@@ -59,7 +48,7 @@ def _splat(builder, scalar, vector: Vector):
     return builder.shuffle_vector(first, ir.Constant(llvm, ir.Undefined), zeros)
 
 
-def _as_vector(context, builder, value, kind: types.Type, vector: Vector):
+def as_vector(context, builder, value, kind: types.Type, vector: Vector):
     if isinstance(kind, Vector):
         return value
     return _splat(builder, context.cast(builder, value, kind, vector.dtype), vector)
@@ -80,7 +69,7 @@ def _define_binary(operation, build_operation) -> None:
 
         def build(context, builder, signature, arguments):
             pair = (
-                _as_vector(context, builder, value, kind, vector)
+                as_vector(context, builder, value, kind, vector)
                 for value, kind in zip(arguments, signature.args)
             )
             return build_operation(builder, *pair)
@@ -119,41 +108,53 @@ for _operation, _build in (
     _define_binary(_operation, _build)
 
 
-def _pointer(context, builder, array_type, array, index_type, index, element):
-    proxy = context.make_array(array_type)(context, builder, array)
+def place(context, builder, index_type, index, *more: int) -> list:
+    """The numbers of an index tuple, and further ones behind them."""
     items = [
         context.cast(builder, item, kind, types.intp)
         for item, kind in zip(cgutils.unpack_tuple(builder, index), index_type)
     ]
+    return items + [context.get_constant(types.intp, number) for number in more]
+
+
+def pointer_to(context, builder, array_type, array, items, element):
+    """Pointer to what begins at array[items], which is an ``element`` of LLVM."""
+    proxy = context.make_array(array_type)(context, builder, array)
     pointer = cgutils.get_item_pointer(context, builder, array_type, proxy, items)
     return builder.bitcast(pointer, element.as_pointer())
 
 
+def build_load(context, builder, array_type, array, items):
+    """The vector that begins at array[items]."""
+    llvm = _llvm(Vector(array_type.dtype))
+    value = builder.load(pointer_to(context, builder, array_type, array, items, llvm))
+    value.align = array_type.dtype.bitwidth // 8
+    return value
+
+
+def build_store(context, builder, value, kind, array_type, array, items) -> None:
+    """Put a vector, or a number in every lane, to array[items]."""
+    vector = Vector(array_type.dtype)
+    given = as_vector(context, builder, value, kind, vector)
+    pointer = pointer_to(context, builder, array_type, array, items, _llvm(vector))
+    builder.store(given, pointer).align = array_type.dtype.bitwidth // 8
+
+
 @intrinsic
 def load(typing_context, array, index):
-    vector = Vector(array.dtype)
-
     def build(context, builder, signature, arguments):
-        pointer = _pointer(
-            context, builder, array, arguments[0], index, arguments[1], _llvm(vector)
-        )
-        value = builder.load(pointer)
-        value.align = array.dtype.bitwidth // 8
-        return value
+        items = place(context, builder, index, arguments[1])
+        return build_load(context, builder, array, arguments[0], items)
 
-    return vector(array, index), build
+    return Vector(array.dtype)(array, index), build
 
 
 @intrinsic
 def store(typing_context, value, array, index):
-    vector = Vector(array.dtype)
-
     def build(context, builder, signature, arguments):
-        given = _as_vector(context, builder, arguments[0], value, vector)
-        pointer = _pointer(
-            context, builder, array, arguments[1], index, arguments[2], _llvm(vector)
-        )
-        builder.store(given, pointer).align = array.dtype.bitwidth // 8
+        given, target, where = arguments
+        items = place(context, builder, index, where)
+        build_store(context, builder, given, value, array, target, items)
         return context.get_dummy_value()
 
     return types.none(value, array, index), build
@@ -180,12 +181,13 @@ def select(typing_context, mask, index, a, b):
 
     def build(context, builder, signature, arguments):
         bytes_type = ir.VectorType(ir.IntType(8), LANES)
-        pointer = _pointer(context, builder, mask, arguments[0], index, arguments[1], bytes_type)
+        items = place(context, builder, index, arguments[1])
+        pointer = pointer_to(context, builder, mask, arguments[0], items, bytes_type)
         value = builder.load(pointer)
         value.align = 1
         is_set = builder.icmp_unsigned("!=", value, bytes_type(None))
         pair = (
-            _as_vector(context, builder, value, kind, vector)
+            as_vector(context, builder, value, kind, vector)
             for value, kind in zip(arguments[2:], signature.args[2:])
         )
         return builder.select(is_set, *pair)
@@ -208,15 +210,12 @@ def total(typing_context, x):
 
 
 @intrinsic
-def size(typing_context, x):
-    """Absolute value."""
+def _size(typing_context, x):
     return x(x), lambda context, builder, _, arguments: _call(builder, "fabs", x, *arguments)
 
 
 @intrinsic
-def sign(typing_context, x):
-    """1, 0 or -1."""
-
+def _sign(typing_context, x):
     def build(context, builder, signature, arguments):
         zero = _llvm(x)(None)
         one, minus = (_splat(builder, zero.type.element(value), x) for value in (1.0, -1.0))
@@ -263,35 +262,31 @@ def _exp_float32(x):
     return _scaled(p * r + 1.0, n, x)
 
 
-def exp(x):
-    """e to the x."""
-
-
-@overload(exp, jit_options={"forceinline": True})
 def _exp(x):
     if x.dtype == types.float32:
         return lambda x: _exp_float32(x)
     return lambda x: _library_exp(x)  # serves gradient checks
 
 
-@inlined
-def sigmoid(x):
-    """1/(1 + exp(-x))."""
-    return 1.0 / (1.0 + exp(0.0 - x))
+def _sigmoid(x):
+    return lambda x: 1.0 / (1.0 + exp(0.0 - x))
 
 
-@inlined
-def tanh(x):
-    """Hyperbolic tangent."""
-    return 1.0 - 2.0 / (1.0 + exp(x + x))
+def _tanh(x):
+    return lambda x: 1.0 - 2.0 / (1.0 + exp(x + x))
 
 
-@inlined
-def goes_on(missing_TB, reset_TB, step, sample):
-    """Whether the time of a step adds to that of the one before, whose sample is missing."""
-    return (
-        missing_TB.size > 0
-        and step > 0
-        and missing_TB[step - 1, sample]
-        and not (reset_TB.size > 0 and reset_TB[step, sample])
-    )
+def _define_function(function, of_vector) -> None:
+    @overload(function, jit_options={"forceinline": True})
+    def typed(x):
+        return of_vector(x) if isinstance(x, Vector) else None
+
+
+for _function, _of_vector in (
+    (exp, _exp),
+    (sigmoid, _sigmoid),
+    (tanh, _tanh),
+    (size, lambda x: lambda x: _size(x)),
+    (sign, lambda x: lambda x: _sign(x)),
+):
+    _define_function(_function, _of_vector)

@@ -1,6 +1,6 @@
-"""The synapses of a closed-form cell as its compiled kernel reads them: a list per neuron.
+"""Synapses and neurons as the compiled kernels read them: a list per neuron.
 
-What a neuron may read in a step is a row of that step's *sources*::
+What a neuron of a closed-form cell may read in a step is a row of that step's *sources*::
 
     1 | t = dt / nominal_dt | inputs | old states | fresh states
 
@@ -15,9 +15,42 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from liquid_control.nn.cells.wiring import Layer
+from liquid_control.nn.cells.circuit import Layer
 
-TIME, INPUT = 1, 2  # rows of the sources: time, first input
+
+class SynapseValues(NamedTuple):
+    """Effective values of an LTC's synapses."""
+
+    w: Tensor
+    w_erev: Tensor
+    sigma: Tensor
+    sigma_mu: Tensor
+
+
+class NeuronValues(NamedTuple):
+    """Effective values of an LTC's neurons."""
+
+    gleak: Tensor
+    gleak_vleak: Tensor
+    cm: Tensor
+
+
+class SourceRows(NamedTuple):
+    """Where things begin among the rows of a step's sources; ``end`` is their number."""
+
+    one: int
+    time: int
+    input: int
+    old: int
+    fresh: int
+    end: int
+
+
+def source_rows(inputs: int, units: int) -> SourceRows:
+    """The rows of a cell's sources; the kernel calls this too."""
+    one, time, first = 0, 1, 2
+    old = first + inputs
+    return SourceRows(one, time, first, old, old + units, old + 2 * units)
 
 
 class Synapses(NamedTuple):
@@ -43,6 +76,7 @@ def list_synapses(
     up to an even number, which the kernel computes in pairs.
     """
     units = layers[-1].stop
+    rows = source_rows(inputs, units)
     weights = sum(sign.numel() for sign in signs)
     absent = weights + sum(len(sign) for sign in signs)
     next_weight, next_bias = 0, weights
@@ -52,7 +86,7 @@ def list_synapses(
         heads, width = len(sign) // neurons, sign.shape[1]
         column = np.arange(layer.source_start, layer.source_stop)
         fresh = (inputs <= column) & (column < inputs + layer.start)
-        row = np.concatenate([[0], INPUT + column + units * fresh])
+        row = np.concatenate([[rows.one], rows.input + column + units * fresh])
         weight = next_weight + np.arange(sign.numel()).reshape(heads, neurons, width)
         bias = next_bias + np.arange(len(sign)).reshape(heads, neurons, 1)
         next_weight, next_bias = next_weight + weight.size, next_bias + bias.size

@@ -1,0 +1,156 @@
+"""What a policy says about itself, in today's schema, and what older files say in it.
+
+Schema 3 says which kind of command the policy gives, and names each motor neuron after the
+component of the command that it gives: ``thrust``, ``ang_vel.x``. In schema 2 they were
+``motor0`` ..., which reads as a rotor, and every command was thrust and body rates.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from liquid_control.config import PositiveFloat, StrictModel
+from liquid_control.structs import COMMAND_KINDS, Layout, Slot
+
+SCHEMA_VERSION = 3
+READABLE = (2, 3)
+_MOTOR = re.compile(r"motor(\d+)(\..+)?")
+
+
+class SlotEntry(StrictModel):
+    """A `structs.Slot` as JSON."""
+
+    name: str
+    size: int = Field(gt=0)
+    unit: str
+    frame: str
+
+
+class Wiring(StrictModel):
+    """Who is connected to whom: `synapses` are (source, target, sign) of neuron indices.
+
+    `layers` maps each layer's name to the indices of its neurons; sensory neurons are the inputs.
+    """
+
+    layers: dict[str, list[int]]
+    sensory_synapses: list[tuple[int, int, int]]
+    synapses: list[tuple[int, int, int]]
+
+
+class Golden(StrictModel):
+    """T steps from the zero state, batch 1; the state is carried from step to step."""
+
+    observation: list[list[float]]  # (T, n)
+    dt: list[float]  # (T,) s
+    command: list[list[float]]  # (T, c)
+    state: list[list[float]]  # (T, m), after the step
+
+
+class PolicyMetadata(StrictModel):
+    """All that a policy says about itself."""
+
+    schema_version: int
+    network: str  # kind of network, e.g. "cfc_ncp"
+    observation: list[SlotEntry]
+    command_kind: str  # name of a kind of command, e.g. "rates_thrust"
+    command: list[SlotEntry]
+    control_period: PositiveFloat  # s, nominal
+    state_names: list[str]  # one name per component of the state
+    neuron_names: list[str]  # one name per neuron; neuron i is state component neuron_index[i]
+    neuron_index: list[int]
+    wiring: Wiring | None
+    weights: int  # non-zero weights
+    vehicle: str
+    training: dict[str, Any]  # configuration, seed, versions, result: the training record
+    golden: Golden
+
+    @property
+    def observation_layout(self) -> Layout:
+        """Slots of the observation vector."""
+        return Layout(tuple(Slot(**slot.model_dump()) for slot in self.observation))
+
+    @property
+    def command_layout(self) -> Layout:
+        """Slots of the command vector."""
+        return Layout(tuple(Slot(**slot.model_dump()) for slot in self.command))
+
+
+def slot_entries(layout: Layout) -> list[SlotEntry]:
+    """The slots of a layout in the form that the metadata holds."""
+    return [SlotEntry(name=s.name, size=s.size, unit=s.unit, frame=s.frame) for s in layout.slots]
+
+
+def read_metadata(text: str) -> PolicyMetadata:
+    """The metadata of a file's JSON, of any readable schema.
+
+    Raises ValueError, which names the key and what was expected.
+    """
+    try:
+        data = json.loads(text)
+        version = data["schema_version"]
+    except (ValueError, TypeError, KeyError):
+        raise ValueError("no schema_version in the data") from None
+    if version not in READABLE:
+        raise ValueError(f"version {version!r}, this release reads {READABLE}")
+    if version < 3:
+        data["command_kind"] = ""
+    try:
+        metadata = PolicyMetadata.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise ValueError(first_mistake(error)) from None
+    return metadata if version == SCHEMA_VERSION else _upgraded(metadata)
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The key that a model found wrong first, and why."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _upgraded(metadata: PolicyMetadata) -> PolicyMetadata:
+    """What a file of schema 2 says, as schema 3 says it."""
+    command, cell = metadata.command_layout, metadata.training.get("cell", {})
+    return metadata.model_copy(
+        update={
+            "schema_version": SCHEMA_VERSION,
+            "command_kind": _kind_of(command),
+            "state_names": motors_named(metadata.state_names, command, cell),
+            "neuron_names": motors_named(metadata.neuron_names, command, cell),
+        }
+    )
+
+
+def _kind_of(command: Layout) -> str:
+    """Name of the kind of command with these slots, in files that don't say it."""
+    for kind in COMMAND_KINDS.values():
+        if kind.layout == command:
+            return kind.name
+    raise ValueError(f"command slots {list(command.names)} are of no known kind of command")
+
+
+def motors_named(names: Iterable[str], command: Layout, cell: Mapping[str, Any]) -> list[str]:
+    """Names of neurons or states with the command's components in place of ``motor<k>``.
+
+    cell: the network's config. Unchanged where motor neurons and components do not correspond one
+    by one: a readout mixes them.
+    """
+    names, components = list(names), command.component_names
+    found = [_MOTOR.fullmatch(name) for name in names]
+    motors = {int(match[1]) for match in found if match}
+    if _has_readout(cell) or motors != set(range(len(components))):
+        return names
+    return [
+        components[int(match[1])] + (match[2] or "") if match else name
+        for name, match in zip(names, found, strict=True)
+    ]
+
+
+def _has_readout(cell: Any) -> bool:
+    return isinstance(cell, Mapping) and (
+        cell.get("kind") == "readout" or _has_readout(cell.get("cell"))
+    )

@@ -9,7 +9,7 @@ nanoseconds of one clock, so that differences are exact.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -49,6 +49,21 @@ class Sample(Protocol):
     """What any sensor delivers: values of its own, and when they were true."""
 
     stamp: int  # ns
+
+
+class OwnSample:
+    """A sample of a sensor of your own that came over the wire: numbers by their names."""
+
+    def __init__(self, stamp: int, values: Mapping[str, float]):
+        self.__dict__.update(values)
+        self.stamp = stamp
+
+
+def field_names(sample: Sample) -> tuple[str, ...]:
+    """The fields of a sample: a dataclass, a named tuple, or an `OwnSample`."""
+    if is_dataclass(sample):
+        return tuple(field.name for field in fields(sample))
+    return tuple(getattr(sample, "_fields", vars(sample) if hasattr(sample, "__dict__") else ()))
 
 
 S = TypeVar("S", bound=Sample)
@@ -98,10 +113,10 @@ class SensorFrame:
 
     def reading(self, sensor: str) -> Reading | None:
         """The reading of a sensor by its name: ``imu``, ``odometry``, ``image`` or another."""
-        return getattr(self, sensor) if sensor in _SENSORS else self.others.get(sensor)
+        return getattr(self, sensor) if sensor in NAMED_SENSORS else self.others.get(sensor)
 
 
-_SENSORS = ("imu", "odometry", "image")
+NAMED_SENSORS = ("imu", "odometry", "image")  # fields of a SensorFrame
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,11 @@ CLOCK = "/clock"
 DIAGNOSTICS = "/diagnostics"
 
 
+def sensor_topic(sensor: str) -> str:
+    """Of a sensor that has no topic of its own above, by its name."""
+    return f"sensors/{sensor}"
+
+
 def command_topic(kind: str) -> str:
     """Of the commands of a kind, by its name."""
     return f"cmd/{kind}"

@@ -97,7 +97,7 @@ class ControlLoop:
                 f"the policy commands {policy.command_layout.names}, "
                 f"this loop sends {rules.command.layout.names}"
             )
-        self._gate = InputGate(parameters.input_gate, (*rules.needs, *rules.watches))
+        self._gate = InputGate(parameters.input_gate, rules.sensors)
         self._supervisor = Supervisor(rules, parameters.envelope)
         self.set_parameters(parameters, rules)
         self.reset()

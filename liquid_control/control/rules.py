@@ -51,6 +51,11 @@ class Rules:
     left_envelope: Callable[[Estimate], str]
     backup: Backup
 
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names of the sensors that the vehicle flies on."""
+        return (*self.needs, *self.watches)
+
     def __post_init__(self):
         size = self.command.layout.size
         for name in ("low", "high", "slew"):

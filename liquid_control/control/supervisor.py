@@ -53,8 +53,8 @@ class Supervisor:
         rules, envelope = self.rules, self.envelope
         self._since_fault += dt
         if estimate is None:
-            sensors = (*rules.needs, *rules.watches)
-            return Mode.SILENT, f"waiting for {' and '.join(_WORDS.get(s, s) for s in sensors)}"
+            words = " and ".join(_WORDS.get(sensor, sensor) for sensor in rules.sensors)
+            return Mode.SILENT, f"waiting for {words}"
         for limits, mode in ((rules.needs, Mode.SILENT), (rules.watches, Mode.DESCEND)):
             if stale := _stale(estimate.ages, limits):
                 return mode, stale

@@ -112,7 +112,9 @@ class ControllerNode(LifecycleNode):
         self._loop.reset()
         self._diagnostics = self._make_diagnostics()
         self._inbox = Inbox(self)
-        self._inputs = Inputs(self._inbox, self._config, self._diagnostics.refuse)
+        self._inputs = Inputs(
+            self._inbox, self._config, self._loop.rules.sensors, self._diagnostics.refuse
+        )
         # What is alive now stays alive: later collections need not look at it, and stay short.
         gc.collect()
         gc.freeze()

@@ -8,8 +8,10 @@ and so is a setpoint that can't be flown to.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -24,17 +26,33 @@ from geometry_msgs.msg import (
 )
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Imu, JointState
-from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension, MultiArrayLayout
+from sensor_msgs.msg import Image, Imu, JointState
+from std_msgs.msg import (
+    Float32MultiArray,
+    Float64MultiArray,
+    Header,
+    MultiArrayDimension,
+    MultiArrayLayout,
+)
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
 from liquid_control import wire
 from liquid_control.control.gate import setpoint_fault
 from liquid_control.frames import quat_from_yaw, yaw_from_quat
-from liquid_control.structs import Command, CommandKind, ImuSample, OdometrySample, Setpoint
+from liquid_control.structs import (
+    Command,
+    CommandKind,
+    ImageSample,
+    ImuSample,
+    OdometrySample,
+    OwnSample,
+    Setpoint,
+    field_names,
+)
 
 WORLD_FRAME = "odom"
 BODY_FRAME = "base_link"
+CAMERA_FRAME = "camera_optical"
 _MAX_QUAT_ERROR = 0.1  # of the norm of a setpoint's quaternion, which people type in
 
 
@@ -47,6 +65,13 @@ def stamp_to_msg(stamp: int) -> Time:
 def stamp_from_msg(msg: Time) -> int:
     """A message to nanoseconds."""
     return msg.sec * 1_000_000_000 + msg.nanosec
+
+
+def stamp_of(msg: Any) -> int:
+    """The stamp of a message with a header, or of a labelled row, in ns."""
+    if hasattr(msg, "header"):
+        return stamp_from_msg(msg.header.stamp)
+    return wire.stamp_of(msg.layout.dim[0].label)
 
 
 def _vector(msg) -> np.ndarray:
@@ -103,6 +128,53 @@ def imu_to_msg(sample: ImuSample) -> Imu:
         angular_velocity=_vector_to_msg(sample.ang_vel_body),
         linear_acceleration=_vector_to_msg(sample.specific_force_body),
     )
+
+
+def image_from_msg(msg: Image) -> ImageSample:
+    """A picture of 8-bit RGB or BGR; another encoding is refused."""
+    channels = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
+    if msg.encoding not in channels:
+        raise ValueError(f"image: encoding {msg.encoding!r}, expected one of {', '.join(channels)}")
+    size = msg.height * msg.step
+    if msg.step < 3 * msg.width or len(msg.data) != size:
+        raise ValueError(
+            f"image: {len(msg.data)} bytes in rows of {msg.step}, expected {msg.height} rows of at "
+            f"least {3 * msg.width}"
+        )
+    rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)
+    rgb = rows[:, : 3 * msg.width].reshape(msg.height, msg.width, 3)[..., channels[msg.encoding]]
+    return ImageSample(stamp_from_msg(msg.header.stamp), rgb)
+
+
+def image_to_msg(sample: ImageSample) -> Image:
+    """The picture in 8-bit RGB."""
+    height, width, _ = sample.rgb.shape
+    return Image(
+        header=header_to_msg(sample.stamp, CAMERA_FRAME),
+        height=height,
+        width=width,
+        encoding="rgb8",
+        step=3 * width,
+        data=array("B", sample.rgb.tobytes()),
+    )
+
+
+def own_sample_to_msg(sample: Any) -> Float64MultiArray:
+    """A sample of your own: its stamp, and every other field, each a number."""
+    values = {name: getattr(sample, name) for name in field_names(sample) if name != "stamp"}
+    return Float64MultiArray(
+        layout=_labelled(sample.stamp, tuple(values)), data=[float(v) for v in values.values()]
+    )
+
+
+def own_sample_from_msg(msg: Float64MultiArray, sensor: str) -> OwnSample:
+    """The numbers by the names that the sample had."""
+    try:
+        stamp, names = msg.layout.dim[0].label, msg.layout.dim[1].label
+        values = dict(zip(wire.names_of(names), msg.data, strict=True))
+        return OwnSample(wire.stamp_of(stamp), values)
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"{sensor}: not a labelled row: {error}") from None
 
 
 def odometry_from_msg(
@@ -226,11 +298,13 @@ def clock_to_msg(stamp: int) -> Clock:
 
 def labelled_row(stamp: int, names: tuple[str, ...], values: np.ndarray) -> Float32MultiArray:
     """One row of named values at ``stamp``; for the labels see `wire`."""
+    return Float32MultiArray(layout=_labelled(stamp, names), data=[float(v) for v in values])
+
+
+def _labelled(stamp: int, names: tuple[str, ...]) -> MultiArrayLayout:
     size = len(names)
     axes = [
         MultiArrayDimension(label=wire.stamp_label(stamp), size=1, stride=size),
         MultiArrayDimension(label=wire.names_label(names), size=size, stride=size),
     ]
-    return Float32MultiArray(
-        layout=MultiArrayLayout(dim=axes, data_offset=0), data=[float(v) for v in values]
-    )
+    return MultiArrayLayout(dim=axes, data_offset=0)

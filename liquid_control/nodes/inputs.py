@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.inbox import Inbox, Reader, take_newest
+from liquid_control.nodes.sensors import sensor_topic
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import ImuSample, OdometrySample, Reading, SensorFrame, Setpoint
+from liquid_control.structs import NAMED_SENSORS, Reading, Sample, SensorFrame, Setpoint
+
+_SETPOINT = "setpoint/trajectory"  # among the messages of a step
+
+
+class _Sensor:
+    """One sensor as it is heard."""
+
+    def __init__(self, name: str, reader: Reader, parameters: ControllerParameters):
+        self.reader, self._parameters = reader, parameters
+        self._convert = sensor_topic(name).from_msg
+        self.sample: Sample | None = None
+        self.arrival = 0.0  # s of the steady clock, in real time
+
+    def take_in(self, message: Any) -> None:
+        self.sample = self._convert(message, self._parameters)
 
 
 class Inputs:
     """Subscriptions of a controller; used by its control thread alone.
 
     Args:
+        sensors: names of those that the vehicle flies on; commands answer the first of them.
         refuse: told why a message was not used.
 
     Attributes:
@@ -24,27 +41,30 @@ class Inputs:
     """
 
     def __init__(
-        self, inbox: Inbox, parameters: ControllerParameters, refuse: Callable[[str], None]
+        self,
+        inbox: Inbox,
+        parameters: ControllerParameters,
+        sensors: Sequence[str],
+        refuse: Callable[[str], None],
     ):
         self._parameters, self._refuse = parameters, refuse
-        sensor = interface.sensor_qos(parameters.lockstep)
+        qos = interface.sensor_qos(parameters.lockstep)
         newest = interface.newest_qos()
 
         def subscribe(topic: interface.Topic, qos: Any) -> Reader:
             return inbox.subscribe(topic.type, topic.name, qos)
 
-        self._imu_reader = subscribe(interface.IMU, sensor)
-        self._odometry_reader = subscribe(interface.ODOMETRY, sensor)
+        self._sensors = {
+            name: _Sensor(name, subscribe(sensor_topic(name).topic, qos), parameters)
+            for name in sensors
+        }
+        self._first = sensors[0]
         self._trajectory_reader = subscribe(
-            interface.SETPOINT_TRAJECTORY, sensor if parameters.lockstep else newest
+            interface.SETPOINT_TRAJECTORY, qos if parameters.lockstep else newest
         )
         self._pose_reader = subscribe(interface.SETPOINT_POSE, newest)
-        self._imu: ImuSample | None = None
-        self._odometry: OdometrySample | None = None
-        # s of the steady clock, in real time
-        self._imu_arrival = self._odometry_arrival = 0.0
         self.setpoint: Setpoint | None = None
-        self._step_messages: list[Any] = [None, None, None]
+        self._step_messages: dict[str, Any] = {}
         self.stamp: int | None = None
 
     # Real time
@@ -52,22 +72,25 @@ class Inputs:
     def take_newest(self) -> SensorFrame:
         """The newest sample of each sensor; ages count from the arrival, by the steady clock."""
         now = time.monotonic()
-        taken = take_newest(self._imu_reader)
-        if taken is not None and self._accept(self._set_imu, taken[0]):
-            self._imu_arrival, self.stamp = now - taken[1], self._imu.stamp
-        taken = take_newest(self._odometry_reader)
-        if taken is not None and self._accept(self._set_odometry, taken[0]):
-            self._odometry_arrival = now - taken[1]
+        for sensor in self._sensors.values():
+            taken = take_newest(sensor.reader)
+            if taken is not None and self._accept(sensor.take_in, taken[0]):
+                sensor.arrival = now - taken[1]
+        first = self._sensors[self._first].sample
+        if first is not None:
+            self.stamp = first.stamp
         for reader, take_in in (
             (self._trajectory_reader, self._set_trajectory),
             (self._pose_reader, self._set_pose),
         ):
             if (taken := take_newest(reader)) is not None:
                 self._accept(take_in, taken[0])
-        imu, odometry = self._imu, self._odometry
-        return SensorFrame(
-            None if imu is None else Reading(imu, now - self._imu_arrival),
-            None if odometry is None else Reading(odometry, now - self._odometry_arrival),
+        return _frame(
+            {
+                name: Reading(sensor.sample, now - sensor.arrival)
+                for name, sensor in self._sensors.items()
+                if sensor.sample is not None
+            }
         )
 
     # Lockstep
@@ -80,28 +103,29 @@ class Inputs:
         may repeat an older sample. A time that goes back is that of a simulator started again.
         """
         messages = self._step_messages
-        readers = (self._imu_reader, self._trajectory_reader, self._odometry_reader)
-        for i, reader in enumerate(readers):
-            if messages[i] is None and (taken := reader.take()) is not None:
-                messages[i] = taken[0]
-        if any(message is None for message in messages):
+        readers = {name: sensor.reader for name, sensor in self._sensors.items()}
+        for name, reader in {**readers, _SETPOINT: self._trajectory_reader}.items():
+            if name not in messages and (taken := reader.take()) is not None:
+                messages[name] = taken[0]
+        if len(messages) <= len(readers):
             return None
-        imu, trajectory, odometry = messages
-        measured, now, seen = (conversions.stamp_from_msg(m.header.stamp) for m in messages)
+        stamps = {name: conversions.stamp_of(message) for name, message in messages.items()}
+        now = stamps[_SETPOINT]
         if self.stamp is not None and now < self.stamp:  # begun anew: drop what the last run left
-            if measured > now or seen > now:
-                messages[0] = None if measured > now else imu
-                messages[2] = None if seen > now else odometry
+            if left := [name for name, stamp in stamps.items() if stamp > now]:
+                for name in left:
+                    del messages[name]
                 return None
-        elif 0 < measured - now <= self._parameters.input_gate.max_stamp_jump * 1e9:
-            messages[1] = None  # the simulator went on alone, and a queue ran over
+        elif 0 < stamps[self._first] - now <= self._parameters.input_gate.max_stamp_jump * 1e9:
+            del messages[_SETPOINT]  # the simulator went on alone, and a queue ran over
             return None
-        messages[:] = [None, None, None]
+        self._step_messages = {}
         self.stamp = now
-        self._accept(self._set_imu, imu)
-        self._accept(self._set_odometry, odometry)
-        self._accept(self._set_trajectory, trajectory)
-        return SensorFrame.at(self.stamp, self._imu, self._odometry)
+        for name, sensor in self._sensors.items():
+            self._accept(sensor.take_in, messages[name])
+        self._accept(self._set_trajectory, messages[_SETPOINT])
+        samples = {name: sensor.sample for name, sensor in self._sensors.items()}
+        return SensorFrame.at(now, **samples)
 
     # Both
 
@@ -113,17 +137,13 @@ class Inputs:
             return False
         return True
 
-    def _set_imu(self, message: Any) -> None:
-        self._imu = conversions.imu_from_msg(message, self._parameters.body_frame)
-
-    def _set_odometry(self, message: Any) -> None:
-        parameters = self._parameters
-        self._odometry = conversions.odometry_from_msg(
-            message, parameters.world_frame, parameters.body_frame
-        )
-
     def _set_trajectory(self, message: Any) -> None:
         self.setpoint = conversions.setpoint_from_trajectory(message, self._parameters.world_frame)
 
     def _set_pose(self, message: Any) -> None:
         self.setpoint = conversions.setpoint_from_pose(message, self._parameters.world_frame)
+
+
+def _frame(readings: dict[str, Reading]) -> SensorFrame:
+    own = {name: readings.pop(name) for name in tuple(readings) if name not in NAMED_SENSORS}
+    return SensorFrame(**readings, others=own)

@@ -70,8 +70,8 @@ def from_controller(kind: CommandKind) -> tuple[Topic, ...]:
     return (command_topic(kind), SILENT, NEURONS, STEP)
 
 
-FOR_CONTROLLER = (IMU, ODOMETRY, SETPOINT_TRAJECTORY)
-FROM_SIMULATOR = (*FOR_CONTROLLER, GROUND_TRUTH, WIND, ACTUATORS, CLOCK)
+# What a simulator sends in any case; further sensors have topics of their own, see `sensors`
+FROM_SIMULATOR = (IMU, ODOMETRY, SETPOINT_TRAJECTORY, GROUND_TRUTH, WIND, ACTUATORS, CLOCK)
 
 # In lockstep a writer keeps what a slow recorder has not acknowledged yet.
 _LOCKSTEP_DEPTH = 1000

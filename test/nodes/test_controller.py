@@ -21,6 +21,7 @@ from liquid_control.nodes.process import Finish
 from liquid_control.structs import GRAVITY, RATES_THRUST, ImuSample, OdometrySample, Setpoint
 
 COMMAND = interface.command_topic(RATES_THRUST)
+HEARD = (interface.IMU, interface.ODOMETRY, interface.SETPOINT_TRAJECTORY)
 
 pytestmark = pytest.mark.ros
 PERIOD = 10_000_000
@@ -34,9 +35,7 @@ class Feeder(Node):
     def __init__(self, context):
         super().__init__("feeder", context=context)
         qos = interface.sending_qos(lockstep=True)
-        self.senders = {
-            t: self.create_publisher(t.type, t.name, qos) for t in interface.FOR_CONTROLLER
-        }
+        self.senders = {t: self.create_publisher(t.type, t.name, qos) for t in HEARD}
         self.heard = {
             t: []
             for t in (
@@ -62,7 +61,7 @@ class Feeder(Node):
         setpoint = conversions.setpoint_to_msg(
             Setpoint(np.array([0.0, 0, 1]), np.array(vel)), stamp
         )
-        for topic, message in zip(interface.FOR_CONTROLLER, (imu, odometry, setpoint)):
+        for topic, message in zip(HEARD, (imu, odometry, setpoint)):
             self.senders[topic].publish(message)
 
     def answer(self, k):

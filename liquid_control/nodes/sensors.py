@@ -1,0 +1,59 @@
+"""How each sensor travels: its topic, and its sample to a message and back. One row a sensor.
+
+A sensor without a row of its own is an array of its sample's numbers on ``sensors/<name>``, labelled
+with their names: `OwnSample` on the other side has attributes of these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Image, Imu
+from std_msgs.msg import Float64MultiArray
+
+from liquid_control import wire
+from liquid_control.nodes import conversions
+from liquid_control.nodes.interface import Topic
+from liquid_control.parameters import ControllerParameters
+
+
+@dataclass(frozen=True)
+class SensorTopic:
+    """One row: both functions raise `ValueError` for what can't be converted."""
+
+    topic: Topic
+    to_msg: Callable[[Any], Any]
+    from_msg: Callable[[Any, ControllerParameters], Any]
+
+
+SENSOR_TOPICS = {
+    "imu": SensorTopic(
+        Topic(wire.IMU, Imu),
+        conversions.imu_to_msg,
+        lambda message, p: conversions.imu_from_msg(message, p.body_frame),
+    ),
+    "odometry": SensorTopic(
+        Topic(wire.ODOMETRY, Odometry),
+        conversions.odometry_to_msg,
+        lambda message, p: conversions.odometry_from_msg(message, p.world_frame, p.body_frame),
+    ),
+    "image": SensorTopic(
+        Topic(wire.IMAGE, Image),
+        conversions.image_to_msg,
+        lambda message, _: conversions.image_from_msg(message),
+    ),
+}
+
+
+def sensor_topic(sensor: str) -> SensorTopic:
+    """The row of a sensor, by the name that it has in a `SensorFrame`."""
+    if sensor in SENSOR_TOPICS:
+        return SENSOR_TOPICS[sensor]
+    return SensorTopic(
+        Topic(wire.sensor_topic(sensor), Float64MultiArray),
+        conversions.own_sample_to_msg,
+        lambda message, _: conversions.own_sample_from_msg(message, sensor),
+    )

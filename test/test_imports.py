@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
-BASE = {"structs", "frames", "config", "parameters", "preflight", "workers"}
+BASE = {"structs", "flight_log", "frames", "config", "wire", "parameters", "preflight", "workers"}
 LOOP = BASE | {"control", "vehicles"}
 FLYING = LOOP | {"runtime"}
 # What a module of each package may import from the project, at any depth of the code.

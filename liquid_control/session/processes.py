@@ -22,9 +22,9 @@ from typing import IO, Any
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.recording import read_flight
+from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import require_packages
 from liquid_control.sim.scenario import load_world
-from liquid_control.structs import FlightLog
 
 OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, position error m
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which don't look into the ta
     from liquid_control.evaluation.metrics import flight_metrics as flight_metrics
     from liquid_control.evaluation.suite.config import load_suite as load_suite
     from liquid_control.evaluation.suite.flights import run_suite as run_suite
+    from liquid_control.flight_log import FlightLog as FlightLog
     from liquid_control.nn.export import export_policy as export_policy
     from liquid_control.parameters import ControllerParameters as ControllerParameters
     from liquid_control.runtime.catalogue import make_controller as make_controller
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # for editors and type checkers, which don't look into the ta
     from liquid_control.sim.world import World as World
     from liquid_control.structs import Command as Command
     from liquid_control.structs import CommandKind as CommandKind
-    from liquid_control.structs import FlightLog as FlightLog
     from liquid_control.structs import ImuSample as ImuSample
     from liquid_control.structs import OdometrySample as OdometrySample
     from liquid_control.structs import Reading as Reading
@@ -51,7 +51,7 @@ _MODULES = {  # of each name, the same in the block above
     "ControlLoop": "control.loop",
     "Controller": "control.loop",
     "ControllerParameters": "parameters",
-    "FlightLog": "structs",
+    "FlightLog": "flight_log",
     "FlightRequest": "session.flight",
     "FlightResult": "session.flight",
     "ImuSample": "structs",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import annotated_types
@@ -18,10 +19,19 @@ from liquid_control.config import MAX_SEED, StrictModel
 
 
 def parameter(
-    default: Any, description: str, unit: str = "", read_only: bool = False, **bounds: float
+    default: Any,
+    description: str,
+    unit: str = "",
+    read_only: bool = False,
+    ros_only: bool = False,
+    **bounds: float,
 ) -> Any:
-    """A row of the table: a field of a model of parameters."""
-    extra = {"unit": unit, "read_only": read_only}
+    """A row of the table: a field of a model of parameters.
+
+    With ``ros_only`` it says how a node finds its inputs and is started, and changes no flight of
+    a given policy and vehicle; see `flown_values`.
+    """
+    extra = {"unit": unit, "read_only": read_only, "ros_only": ros_only}
     return Field(default, description=description, json_schema_extra=extra, **bounds)
 
 
@@ -64,25 +74,31 @@ class ControllerParameters(StrictModel):
     """What every controller can be told; each kind of vehicle adds groups of its own."""
 
     policy: str = parameter(
-        "hover_liquid", "policy file, or the name of a shipped one", read_only=True
+        "hover_liquid", "policy file, or the name of a shipped one", read_only=True, ros_only=True
     )
     vehicle: str = parameter(
-        "crazyflie", "vehicle file, or the name of a shipped one", read_only=True
+        "crazyflie", "vehicle file, or the name of a shipped one", read_only=True, ros_only=True
     )
     control_rate: float = parameter(
         100.0, "steps in a second", "Hz", read_only=True, ge=10.0, le=1000.0
     )
     lockstep: bool = parameter(
-        False, "step on each odometry stamp in place of a timer (simulation)", read_only=True
+        False,
+        "step on each odometry stamp in place of a timer (simulation)",
+        read_only=True,
+        ros_only=True,
     )
     autostart: bool = parameter(
-        False, "configure and activate at start, without a lifecycle manager", read_only=True
+        False,
+        "configure and activate at start, without a lifecycle manager",
+        read_only=True,
+        ros_only=True,
     )
     world_frame: str = parameter(
-        "odom", "frame that odometry and setpoints must be in (ENU)", read_only=True
+        "odom", "frame that odometry and setpoints must be in (ENU)", read_only=True, ros_only=True
     )
     body_frame: str = parameter(
-        "base_link", "frame that IMU and twist must be in (FLU)", read_only=True
+        "base_link", "frame that IMU and twist must be in (FLU)", read_only=True, ros_only=True
     )
     max_pos_error: float = parameter(
         1.5, "a setpoint further away is brought this close", "m", gt=0.05, le=20.0
@@ -130,6 +146,7 @@ class Parameter:
     unit: str
     description: str
     read_only: bool
+    ros_only: bool
     low: float | None  # None: no bound
     high: float | None
     low_excluded: bool  # the value must be larger than `low`
@@ -160,10 +177,20 @@ def parameter_table(model: type[BaseModel], prefix: str = "") -> Iterator[Parame
             unit=field.json_schema_extra["unit"],
             description=field.description,
             read_only=field.json_schema_extra["read_only"],
+            ros_only=field.json_schema_extra["ros_only"],
             low=bounds.get("ge", bounds.get("gt")),
             high=bounds.get("le"),
             low_excluded="gt" in bounds,
         )
+
+
+def flown_values(parameters: ControllerParameters) -> dict[str, Any]:
+    """The values that a flight depends on, by dotted name: all that are not ``ros_only``."""
+    return {
+        row.name: reduce(getattr, row.name.split("."), parameters)
+        for row in parameter_table(type(parameters))
+        if not row.ros_only
+    }
 
 
 def controller_yaml(model: type[ControllerParameters], command: str) -> str:

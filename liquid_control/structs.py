@@ -229,33 +229,3 @@ def register_command(kind: CommandKind) -> CommandKind:
     if COMMAND_KINDS.setdefault(kind.name, kind) != kind:
         raise ValueError(f"command kind {kind.name!r} is another one already")
     return kind
-
-
-@dataclass(frozen=True)
-class FlightLog:
-    """One flight, a row per control step: N steps, M neurons.
-
-    Simulated and recorded flights end in this form; metrics and reports start from it.
-    """
-
-    time: np.ndarray  # (N,) s since the start
-    pos_world: np.ndarray  # (N, 3) m, true
-    quat_world_body: np.ndarray  # (N, 4) xyzw, true
-    vel_world: np.ndarray  # (N, 3) m/s, true
-    ang_vel_body: np.ndarray  # (N, 3) rad/s, true
-    setpoint_pos_world: np.ndarray  # (N, 3) m
-    wind_world: np.ndarray  # (N, 3) m/s
-    rotor_speed: np.ndarray  # (N, 4) rad/s
-    command: np.ndarray  # (N, 4), RATES_THRUST; as sent, NaN where nothing was sent
-    mode: np.ndarray  # (N,) str, the supervisor's Mode
-    neurons: np.ndarray  # (N, M) state of the network
-    step_us: np.ndarray  # (N,) policy latency, µs; NaN where the policy did not run
-    neuron_names: tuple[str, ...]
-    world: str
-    policy: str
-    vehicle: str
-    seed: int
-    control_rate: float  # Hz
-    crashed: bool
-    crash_reason: str  # "" if none
-    late_ticks: int  # control steps that began later than their deadline

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.config import ConfigError
-from liquid_control.evaluation.metrics import LIMITABLE
+from liquid_control.evaluation.metrics import limitable
 from liquid_control.sim.scenario import WorldConfig, read_world
 
 
@@ -23,9 +23,10 @@ def read_judged_world(
         ConfigError: as it does, and for a limit on no metric.
     """
     scenario = read_world(name, changes, source=source)
-    unknown = [metric for metric in scenario.success.limits if metric not in LIMITABLE]
+    known = limitable()
+    unknown = [metric for metric in scenario.success.limits if metric not in known]
     if unknown:
-        expected = f"expected a metric, one of {', '.join(sorted(LIMITABLE))}"
+        expected = f"expected a metric, one of {', '.join(sorted(known))}"
         details = [(f"success.limits.{metric}", expected) for metric in unknown]
         text = "; ".join(": ".join(detail) for detail in details)
         raise ConfigError(f"{source or name}: {text}", details)

@@ -1,4 +1,13 @@
-"""A flight from its MCAP recording alone, without ROS: the same `FlightLog` as of a rollout."""
+"""A flight from its MCAP recording alone, without ROS: the same `FlightLog` as of a rollout.
+
+A simulated flight has a row for each step that the world sent; a real one, in which no simulator
+speaks, for each step of the controller. Everything else is found by stamps: a row has the newest
+of what holds on (odometry, IMU, commands) and, of the rest, what bears its stamp.
+
+In lockstep the world sends each sensor once a step, so the n-th message belongs to the n-th step,
+however late the sample in it is. In real time a recording does not say when a message arrived: a
+delayed sample counts from its stamp on.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +20,19 @@ import numpy as np
 
 from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
-from liquid_control.frames import rotate
-from liquid_control.structs import COMMAND_KINDS, CommandKind, FlightLog
+from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.structs import COMMAND_KINDS, CommandKind
+
+_ODOMETRY_SIZE = 13
+_IMU_SIZE = 6
+_SENSORS = (wire.ODOMETRY, wire.IMU)
 
 
 def _xyz(v: Any) -> tuple[float, float, float]:
     return v.x, v.y, v.z
 
 
-def _truth(m: Any) -> tuple[float, ...]:
+def _odometry(m: Any) -> tuple[float, ...]:
     pose, twist, q = m.pose.pose, m.twist.twist, m.pose.pose.orientation
     return (
         *_xyz(pose.position), q.x, q.y, q.z, q.w, *_xyz(twist.linear), *_xyz(twist.angular)
@@ -32,12 +45,16 @@ def _command(kind: CommandKind) -> Callable[[Any], tuple[float, ...]]:
 
 
 _READ: dict[str, Callable[[Any], tuple[float, ...]]] = {
-    wire.GROUND_TRUTH: _truth,
+    wire.GROUND_TRUTH: _odometry,
+    wire.ODOMETRY: _odometry,
+    wire.IMU: lambda m: (*_xyz(m.angular_velocity), *_xyz(m.linear_acceleration)),
     wire.SETPOINT_TRAJECTORY: lambda m: _xyz(m.points[0].transforms[0].translation),
+    wire.SETPOINT_POSE: lambda m: _xyz(m.pose.position),
     wire.WIND: lambda m: _xyz(m.vector),
     wire.ACTUATORS: lambda m: tuple(m.velocity),
     wire.NEURONS: lambda m: tuple(m.data),
 }
+_SETPOINTS = (wire.SETPOINT_TRAJECTORY, wire.SETPOINT_POSE)
 
 
 def _stamp(message: Any) -> int:
@@ -66,9 +83,11 @@ class _Recording:
         self._read = {**_READ, **commands}
         names = (*self._read, wire.POLICY_US)
         self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
+        self._sent: dict[str, list[tuple[float, ...]]] = {name: [] for name in _SENSORS}
         self._modes: dict[int, str] = {}
         self._namespace = namespace
         self.neuron_names: tuple[str, ...] = ()
+        self.actuator_names: tuple[str, ...] = ()
         self.late: list[int] = []  # a stamp for each step that began late
         self.controller: dict[str, str] = {}
         self.flight: dict[str, str] = {}
@@ -91,10 +110,20 @@ class _Recording:
             self._take_diagnostics(message)
         elif topic == wire.STEP:
             self._take_step(message)
-        else:
-            self._rows[topic].setdefault(_stamp(message), self._read[topic](message))
-            if topic == wire.NEURONS:
-                self.neuron_names = _names(message)
+        elif topic != wire.SETPOINT_TRAJECTORY or (message.points and message.points[0].transforms):
+            self._take_row(topic, message)
+
+    def _take_row(self, topic: str, message: Any) -> None:
+        stamp, row = _stamp(message), self._read[topic](message)
+        if topic in _SETPOINTS and not stamp:  # sent by hand: it holds from now on
+            stamp = max(self._modes, default=0)
+        self._rows[topic].setdefault(stamp, row)
+        if topic in _SENSORS:
+            self._sent[topic].append(row)
+        elif topic == wire.NEURONS:
+            self.neuron_names = _names(message)
+        elif topic == wire.ACTUATORS:
+            self.actuator_names = tuple(message.name)
 
     def _take_step(self, message: Any) -> None:
         stamp = _stamp(message)
@@ -114,9 +143,14 @@ class _Recording:
             elif name.namespace == self._namespace and name.about == wire.FLIGHT:
                 self.flight = values
 
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulator speaks here, and says where the vehicle truly is."""
+        return bool(self.flight and self._rows[wire.GROUND_TRUTH])
+
     def stamps(self) -> np.ndarray:
-        """Of every step that the world sent, ns."""
-        return np.array(sorted(self._rows[wire.GROUND_TRUTH]))
+        """Of every step: of the world where there is one, else of the controller, ns."""
+        return np.array(sorted(self._rows[wire.GROUND_TRUTH] if self.simulated else self._modes))
 
     def modes(self, stamps: np.ndarray) -> np.ndarray:
         """The mode at each stamp: the newest; silent before the first."""
@@ -124,26 +158,56 @@ class _Recording:
         names = np.array(["silent", *(self._modes[time] for time in times.tolist())])
         return names[np.searchsorted(times, stamps, side="right")]
 
+    def setpoints(self, stamps: np.ndarray) -> np.ndarray:
+        """``(N, 3)``: in a simulation that of each step, else the newest of either topic."""
+        if self.simulated:
+            return self.column(wire.SETPOINT_TRAJECTORY, stamps, 3)
+        first, second = _SETPOINTS
+        return _held({**self._rows[second], **self._rows[first]}, stamps, 3)
+
+    def sensor(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray:
+        """``(N, size)``: the newest sample at each step."""
+        steps = sorted(self._rows[wire.SETPOINT_TRAJECTORY])
+        sent = self._sent[topic]
+        if self.controller.get(wire.LOCKSTEP) == "True" and len(sent) == len(steps):
+            return _held(dict(zip(steps, sent, strict=True)), stamps, size)
+        return _held(self._rows[topic], stamps, size)
+
     def held_column(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray:
         """As `column`, but a row lasts until the next: in real time not every step is answered."""
-        times = np.array(sorted(self._rows[topic]))
-        if not len(times):
-            return np.full((len(stamps), size), np.nan)
-        rows = self.column(topic, times, size)
-        newest = np.searchsorted(times, stamps, side="right") - 1
-        return np.where((newest >= 0)[:, None], rows[newest], np.nan)
+        return _held(self._rows[topic], stamps, size)
 
     def column(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray:
         """``(N, size)``: the row of each stamp; NaN where there is none."""
-        rows = self._rows[topic]
-        gap = (np.nan,) * size
-        return np.array([rows.get(stamp, gap) for stamp in stamps.tolist()], float).reshape(
-            len(stamps), size
-        )
+        return _exact(self._rows[topic], stamps, size)
+
+    def world_column(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray | None:
+        """What only a world knows, or an instrument beside a real flight; ``None`` if nobody."""
+        if not self._rows[topic]:
+            return None
+        return (self.column if self.simulated else self.held_column)(topic, stamps, size)
+
+
+def _exact(rows: dict[int, tuple[float, ...]], stamps: np.ndarray, size: int) -> np.ndarray:
+    gap = (np.nan,) * size
+    return np.array([rows.get(stamp, gap) for stamp in stamps.tolist()], float).reshape(
+        len(stamps), size
+    )
+
+
+def _held(rows: dict[int, tuple[float, ...]], stamps: np.ndarray, size: int) -> np.ndarray:
+    times = np.array(sorted(rows))
+    if not len(times):
+        return np.full((len(stamps), size), np.nan)
+    newest = np.searchsorted(times, stamps, side="right") - 1
+    return np.where((newest >= 0)[:, None], _exact(rows, times, size)[newest], np.nan)
 
 
 def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
-    """The flight that a recorder in ``namespace`` wrote, a row for each step that the world sent.
+    """The flight that a recorder in ``namespace`` wrote.
+
+    Use it on a recording of a real vehicle as on a simulated one: without a simulator in it there
+    are no truth, wind, actuators, world and seed, unless an instrument sent them.
 
     Raises:
         ConfigError: for a file that can't be read, is not whole, or holds no flight.
@@ -151,44 +215,51 @@ def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
     path = Path(path)
     recording = _Recording(path, namespace)
     stamps = recording.stamps()
-    if not len(stamps) or not recording.flight or not recording.controller:
+    if not len(stamps) or not recording.controller:
         raise ConfigError(
-            f"{path}: holds no flight: expected {wire.GROUND_TRUTH} and the status of simulator "
-            f"and controller on {wire.DIAGNOSTICS}"
+            f"{path}: holds no flight: expected {wire.STEP} or {wire.GROUND_TRUTH}, and the status "
+            f"of a controller on {wire.DIAGNOSTICS}"
         )
-    steps = int(recording.flight["steps"])
-    if recording.flight[wire.STATE] == wire.OVER and len(stamps) != steps:
-        raise ConfigError(f"{path}: holds {len(stamps)} of the {steps} steps of the flight")
-    truth = recording.column(wire.GROUND_TRUTH, stamps, 13)
-    pos, quat, vel_body, ang_vel = np.split(truth, (3, 7, 10), axis=1)
-    neuron_names = recording.neuron_names
-    mode = recording.modes(stamps)
-    kind = COMMAND_KINDS[recording.controller["command"]]
-    topic = wire.command_topic(kind.name)
-    command = recording.held_column(topic, stamps, kind.layout.size)
-    command[mode == "silent"] = np.nan
     flight, controller = recording.flight, recording.controller
+    if recording.simulated and flight[wire.STATE] == wire.OVER:
+        steps = int(flight["steps"])
+        if len(stamps) != steps:
+            raise ConfigError(f"{path}: holds {len(stamps)} of the {steps} steps of the flight")
+    truth = recording.world_column(wire.GROUND_TRUTH, stamps, _ODOMETRY_SIZE)
+    actuators = recording.world_column(wire.ACTUATORS, stamps, len(recording.actuator_names))
+    mode = recording.modes(stamps)
+    kind = COMMAND_KINDS.get(controller["command"])
+    if kind is None:
+        raise ConfigError(
+            f"{path}: unknown kind of command {controller['command']!r}, "
+            f"expected one of {sorted(COMMAND_KINDS)}"
+        )
+    command = recording.held_column(wire.command_topic(kind.name), stamps, kind.layout.size)
+    command[mode == "silent"] = np.nan
+    neuron_names = recording.neuron_names
     return FlightLog(
-        time=stamps * 1e-9,
-        pos_world=pos,
-        quat_world_body=quat,
-        vel_world=rotate(quat.T, vel_body.T).T,
-        ang_vel_body=ang_vel,
-        setpoint_pos_world=recording.column(wire.SETPOINT_TRAJECTORY, stamps, 3),
-        wind_world=recording.column(wire.WIND, stamps, 3),
-        rotor_speed=recording.column(wire.ACTUATORS, stamps, 4),
+        # a world's clock begins with its flight
+        time=(stamps if recording.simulated else stamps - stamps[0]) * 1e-9,
+        truth=None if truth is None else States.from_odometry(truth),
+        estimate=States.from_odometry(recording.sensor(wire.ODOMETRY, stamps, _ODOMETRY_SIZE)),
+        imu=ImuColumns(*np.split(recording.sensor(wire.IMU, stamps, _IMU_SIZE), 2, axis=1)),
+        setpoint_pos_world=recording.setpoints(stamps),
+        wind_world=recording.world_column(wire.WIND, stamps, 3),
         command=command,
+        kind=kind,
+        actuators=np.zeros((len(stamps), 0)) if actuators is None else actuators,
+        actuator_names=recording.actuator_names,
         mode=mode,
         neurons=recording.held_column(wire.NEURONS, stamps, len(neuron_names)),
-        step_us=recording.column(wire.POLICY_US, stamps, 1)[:, 0],
         neuron_names=neuron_names,
-        world=flight["world"],
+        step_us=recording.column(wire.POLICY_US, stamps, 1)[:, 0],
+        world=flight.get("world", ""),
         policy=controller["policy"],
-        vehicle=flight["vehicle"],
-        seed=int(flight["seed"]),
+        vehicle=flight.get("vehicle", controller["vehicle"]),
+        seed=int(flight["seed"]) if "seed" in flight else None,
         control_rate=float(controller["control_rate"]),
-        crashed=flight["crashed"] == "True",
-        crash_reason=flight["crash_reason"],
+        crashed=flight.get("crashed") == "True",
+        crash_reason=flight.get("crash_reason", ""),
         # After the last stamp the controller may tick on, answering it again.
         late_ticks=int(sum(stamp < stamps[-1] for stamp in recording.late)),
     )

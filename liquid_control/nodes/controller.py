@@ -243,6 +243,7 @@ class ControllerNode(LifecycleNode):
                 "vehicle": parameters.vehicle,
                 "command": self._kind.command.name,
                 "control_rate": parameters.control_rate,
+                wire.LOCKSTEP: parameters.lockstep,
             },
         )
 

@@ -1,7 +1,7 @@
 """How each sensor travels: its topic, and its sample to a message and back. One row a sensor.
 
-A sensor without a row of its own is an array of its sample's numbers on ``sensors/<name>``, labelled
-with their names: `OwnSample` on the other side has attributes of these names.
+A sensor without a row of its own is an array of its sample's numbers on ``sensors/<name>``,
+labelled with their names: `OwnSample` on the other side has attributes of these names.
 """
 
 from __future__ import annotations

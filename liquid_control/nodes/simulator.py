@@ -256,7 +256,7 @@ class SimulatorNode(Node):
             "vehicle": world.vehicle.name,
             "command": self._kind.command.name,
             "seed": world.seed,
-            "lockstep": config.lockstep,
+            wire.LOCKSTEP: config.lockstep,
             "steps": self._steps,
             "crashed": world.crashed,
             "crash_reason": world.crash_reason,

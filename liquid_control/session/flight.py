@@ -9,13 +9,13 @@ from typing import Any
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
+from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
 from liquid_control.session.ros import OnProgress, fly_ros
 from liquid_control.sim.flight import Flight, prepare
 from liquid_control.sim.quantities import MAX_DURATION
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
-from liquid_control.structs import FlightLog
 
 # what a flight may leave in its folder
 _FILES = ("report.html", "picture.png", "wind.png", "flight.mp4", "flight.mcap")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from liquid_control.evaluation.recording import read_flight
+from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import require_packages
 from liquid_control.session.plan import plan_flight
 from liquid_control.session.processes import STOP_TIMEOUT, FlightFailed, Session
 from liquid_control.sim.scenario import WorldConfig, load_world
-from liquid_control.structs import FlightLog
 
 OnProgress = Callable[[float, float, float], None]  # simulated s, duration s, position error m
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.flight_log import FlightLog
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.runtime.catalogue import make_controller, make_loop, make_parameters
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.world import World
-from liquid_control.structs import FlightLog
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
 

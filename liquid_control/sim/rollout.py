@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop, LoopStep
+from liquid_control.flight_log import FlightLog, ImuColumns, States
 from liquid_control.sim.world import World
-from liquid_control.structs import FlightLog, Setpoint
+from liquid_control.structs import Reading, Setpoint
 
 
 def fly(
@@ -44,6 +46,8 @@ def fly(
     frame = world.reset()
     loop.reset()
     rows: list[tuple] = []
+    seen: list[tuple[Reading | None, Reading | None]] = []  # what the loop had at each row
+    had = (frame.odometry, frame.imu)
     late = 0
     last, due, step = -1, 0, None
     start = time.perf_counter()
@@ -54,18 +58,33 @@ def fly(
         sent = None
         if k == due:
             step = loop.step(frame, setpoint, (k - last) * period)
-            sent, last = step.command, k
+            sent, last, had = step.command, k, (frame.odometry, frame.imu)
             due += 1 if ticks is None else next(ticks)
         rows.append(_row(world, setpoint, step, loop, k == last))
+        seen.append(had)
         frame = world.step(sent)
         if on_step is not None:
             on_step(world, step)
         if world.crashed:
             break
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    time_s, *motion, setpoints, wind, actuators, commands, modes, neurons, step_us = (
+        np.array(column) for column in zip(*rows, strict=True)
+    )
     return FlightLog(
-        *columns,
+        time=time_s,
+        truth=States(*motion),
+        estimate=States.of_samples([_sample(odometry) for odometry, _ in seen]),
+        imu=ImuColumns.of_samples([_sample(imu) for _, imu in seen]),
+        setpoint_pos_world=setpoints,
+        wind_world=wind,
+        command=commands,
+        kind=loop.rules.command,
+        actuators=actuators,
+        actuator_names=tuple(world.plant.actuator_names),
+        mode=modes,
+        neurons=neurons,
         neuron_names=neuron_names,
+        step_us=step_us,
         world=world.name,
         policy=policy_name,
         vehicle=world.vehicle.name,
@@ -75,6 +94,10 @@ def fly(
         crash_reason=world.crash_reason,
         late_ticks=late,
     )
+
+
+def _sample(reading: Reading | None) -> Any:
+    return None if reading is None else reading.sample
 
 
 def _wait_until(deadline: float, period: float) -> bool:

@@ -1,5 +1,6 @@
 """A made-up flight with the shape of a real one, for tests that must not wait for a simulation."""
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from liquid_control.flight_log import FlightLog, ImuColumns, States
 from liquid_control.runtime.artifact import Golden, PolicyMetadata, Wiring, slot_entries
-from liquid_control.structs import GRAVITY, RATES_THRUST, FlightLog
+from liquid_control.structs import GRAVITY, RATES_THRUST
 from liquid_control.vehicles.quadrotor.rules import observer
 
 INTER, COMMANDS, MOTOR = 18, 12, 4
@@ -35,18 +37,19 @@ def made_up_log(duration=8.0, rate=100.0, seed=3, **changes) -> FlightLog:
     phase = rng.uniform(0, 2 * np.pi, INTER + COMMANDS + MOTOR)
     fields = dict(
         time=t,
-        pos_world=pos,
-        quat_world_body=quat,
-        vel_world=vel,
-        ang_vel_body=rates,
+        truth=States(pos, quat, vel, rates),
+        estimate=States(pos + rng.normal(0, 1e-3, pos.shape), quat, vel, rates),
+        imu=ImuColumns(rates, np.tile([0.0, 0.0, GRAVITY], (n, 1))),
         setpoint_pos_world=setpoint,
         wind_world=wind,
-        rotor_speed=1500 + 60 * np.sin(np.outer(t, [5, 6, 7, 8])),
         command=np.column_stack([np.linalg.norm(acc, axis=1), rates]),
+        kind=RATES_THRUST,
+        actuators=1500 + 60 * np.sin(np.outer(t, [5, 6, 7, 8])),
+        actuator_names=tuple(f"rotor{i} rad/s" for i in range(4)),
         mode=np.where((t > 4.0) & (t < 4.5), "backup", "policy"),
         neurons=np.tanh(np.sin(np.outer(t, 1 + phase) + phase)),
         step_us=rng.gamma(9, 2, n),
-        neuron_names=tuple(f"{name}{i}" for name, k in _groups() for i in range(k)),
+        neuron_names=_neuron_names(),
         world="figure8_gusts",
         policy="hover_liquid",
         vehicle="crazyflie",
@@ -59,8 +62,35 @@ def made_up_log(duration=8.0, rate=100.0, seed=3, **changes) -> FlightLog:
     return FlightLog(**{**fields, **changes})
 
 
-def _groups():
-    return (("inter", INTER), ("command", COMMANDS), ("motor", MOTOR))
+def moved(log: FlightLog, **columns) -> FlightLog:
+    """The same flight with other true columns."""
+    return dataclasses.replace(log, truth=dataclasses.replace(log.truth, **columns))
+
+
+def real(log: FlightLog) -> FlightLog:
+    """The same flight as if nobody had simulated it."""
+    n = len(log.time)
+    return dataclasses.replace(
+        log,
+        truth=None,
+        wind_world=None,
+        actuators=np.zeros((n, 0)),
+        actuator_names=(),
+        world="",
+        seed=None,
+    )
+
+
+def _neuron_names() -> tuple[str, ...]:
+    """As an artifact has them: motor neurons bear the names of what they command."""
+    groups = (("inter", INTER), ("command", COMMANDS))
+    inner = (f"{name}{i}" for name, k in groups for i in range(k))
+    return (*inner, *RATES_THRUST.layout.component_names)
+
+
+@pytest.fixture(scope="session")
+def real_log(log) -> FlightLog:
+    return real(log)
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,15 @@ import json
 
 import numpy as np
 import pytest
+from conftest import moved
 
-from liquid_control.evaluation.metrics import (
-    flight_metrics,
-    neuron_activity,
-    position_error,
-    tilt,
-)
+from liquid_control.evaluation.columns import neuron_activity, position_error, tilt
+from liquid_control.evaluation.metrics import flight_metrics
 
 
 def _with_error(log, error):
     """The same flight with the position ``error (N, 3)`` off the setpoint."""
-    return dataclasses.replace(log, pos_world=log.setpoint_pos_world - error)
+    return moved(log, pos_world=log.setpoint_pos_world - error)
 
 
 def test_error_statistics_of_a_known_sine(log):
@@ -95,7 +92,7 @@ def test_time_in_modes_adds_up_to_the_flight(log):
 def test_upright_time_of_a_recovery(log):
     angle = np.maximum(np.deg2rad(60) * (1 - log.time / 1.0), 0)
     quat = np.stack([np.sin(angle / 2), 0 * angle, 0 * angle, np.cos(angle / 2)], 1)
-    recovery = dataclasses.replace(log, quat_world_body=quat)
+    recovery = moved(log, quat_world_body=quat)
     assert flight_metrics(recovery).upright_time_s == pytest.approx(0.5, abs=0.02)
     assert np.allclose(tilt(recovery), angle, atol=1e-7)
 

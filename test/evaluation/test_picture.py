@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from conftest import moved
 from PIL import Image
 
-from liquid_control.evaluation.metrics import LEAST_SIDE
-from liquid_control.evaluation.views import figures
+from liquid_control.evaluation.columns import LEAST_SIDE
+from liquid_control.evaluation.views.path import path_figure
 from liquid_control.evaluation.views.picture import write_picture
 
 
@@ -28,11 +29,11 @@ def test_picture_without_neurons_or_wind(tmp_path, make_log):
 def test_a_vertical_path_leaves_room_for_the_labels(tmp_path, make_log):
     height = np.linspace(0.0, 1.0, 400)
     path = np.stack([0.02 * np.sin(9 * height), 0.02 * np.cos(9 * height), height], axis=1)
-    log = make_log(4.0, pos_world=path, setpoint_pos_world=path + 0.01)
+    log = moved(make_log(4.0, setpoint_pos_world=path + 0.01), pos_world=path)
     with Image.open(write_picture(tmp_path / "up.png", log)) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     assert (pixels[-6:, :800] == pixels[-1, -1]).all()  # no label is cut at the lower edge
-    scene = figures.trajectory(log).layout.scene
+    scene = path_figure(log).layout.scene
     assert scene.aspectratio.z / scene.aspectratio.x == pytest.approx(1 / LEAST_SIDE)
     for axis, values in zip((scene.xaxis, scene.yaxis, scene.zaxis), path.T, strict=True):
         assert axis.range[0] < values.min() <= values.max() < axis.range[1]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from liquid_control.config import ConfigError
+from liquid_control.evaluation.views.animation import Animation
 from liquid_control.evaluation.views.film import write_video
-from liquid_control.evaluation.views.scene import Scene, Viewpoint
+from liquid_control.evaluation.views.inks import error_color
+from liquid_control.evaluation.views.viewpoint import Viewpoint
 from liquid_control.vehicles.catalogue import load_vehicle
 
 
@@ -32,9 +34,9 @@ def test_film_has_every_second_of_the_flight(tmp_path, make_log, vehicle, suffix
 def test_film_is_drawn_faster_than_it_runs(make_log, vehicle):
     log = make_log(4.0)
     start = time.process_time()
-    scene = Scene(log, vehicle)
+    animation = Animation(log, vehicle)
     for t in np.arange(0, 4, 1 / 15):
-        scene.frame(t)
+        animation.frame(t)
     assert time.process_time() - start < 4.0
 
 
@@ -43,11 +45,9 @@ def test_other_formats_are_refused(tmp_path, log, vehicle):
         write_video(tmp_path / "flight.avi", log, vehicle)
 
 
-def test_camera_puts_the_target_at_the_center_and_up_is_up():
-    camera = Viewpoint.look_at(
-        np.array([2.0, -1.0, 1.5]), np.array([0.3, 0.2, 1.0]), 500, (320, 180)
-    )
-    pixels, depth = camera.project(np.array([[0.3, 0.2, 1.0], [0.3, 0.2, 1.1]]))
+def test_a_viewpoint_puts_the_target_at_the_center_and_up_is_up():
+    view = Viewpoint.look_at(np.array([2.0, -1.0, 1.5]), np.array([0.3, 0.2, 1.0]), 500, (320, 180))
+    pixels, depth = view.project(np.array([[0.3, 0.2, 1.0], [0.3, 0.2, 1.1]]))
     assert np.allclose(pixels[0], [320, 180])
     assert depth[0] == pytest.approx(np.sqrt(1.7**2 + 1.2**2 + 0.5**2))
     assert pixels[1, 1] < 180
@@ -57,15 +57,15 @@ def test_picture_shows_mode_and_larger_error_redder(make_log, vehicle):
     log = make_log(1.0)
     aside = np.array([0.2, 0, 0])
     far = dataclasses.replace(log, setpoint_pos_world=log.setpoint_pos_world + aside)
-    near = dataclasses.replace(log, setpoint_pos_world=log.pos_world)
-    assert Scene(far, vehicle)._error_color(0.2)[0] > Scene(near, vehicle)._error_color(0)[0]
+    near = dataclasses.replace(log, setpoint_pos_world=log.truth.pos_world)
+    assert error_color(0.2)[0] > error_color(0)[0]
     difference = np.abs(
-        np.asarray(Scene(far, vehicle).frame(0.9), int)
-        - np.asarray(Scene(near, vehicle).frame(0.9), int)
+        np.asarray(Animation(far, vehicle).frame(0.9), int)
+        - np.asarray(Animation(near, vehicle).frame(0.9), int)
     )
     assert difference.max() > 50
 
 
 def test_a_flight_without_neurons_or_wind_is_drawn(make_log, vehicle):
     log = make_log(0.5, neurons=np.zeros((50, 0)), neuron_names=(), wind_world=np.zeros((50, 3)))
-    assert Scene(log, vehicle).frame(0.3).size == (640, 360)
+    assert Animation(log, vehicle).frame(0.3).size == (640, 360)

@@ -17,6 +17,7 @@ from waiting import wait_until
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.catalogue import make_loop
 from liquid_control.runtime.policy import load_policy
 from liquid_control.session import processes
@@ -25,7 +26,7 @@ from liquid_control.session.ros import fly_ros
 from liquid_control.sim.rollout import fly
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
-from liquid_control.structs import RATES_THRUST, FlightLog
+from liquid_control.structs import RATES_THRUST
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 
@@ -38,10 +39,15 @@ def assert_same_flight(a: FlightLog, b: FlightLog):
         x, y = getattr(a, field.name), getattr(b, field.name)
         if field.name in MEASURED:
             continue
-        if field.name == "vel_world":  # travels in the body frame
-            np.testing.assert_allclose(x, y, atol=1e-12)
-        else:
+        if not dataclasses.is_dataclass(x):
             np.testing.assert_array_equal(x, y, err_msg=field.name)
+            continue
+        for name, column in vars(x).items():
+            where = f"{field.name}.{name}"
+            if where == "truth.vel_world":  # travels in the body frame
+                np.testing.assert_allclose(column, vars(y)[name], atol=1e-12)
+            else:
+                np.testing.assert_array_equal(column, vars(y)[name], err_msg=where)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +128,7 @@ def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):
         expected = fly(world, loop, policy_name="", neuron_names=("thrust",), duration=1.0)
     assert np.isnan(log.command[0]).all()
     np.testing.assert_array_equal(log.command, expected.command)
-    np.testing.assert_array_equal(log.pos_world, expected.pos_world)
+    np.testing.assert_array_equal(log.truth.pos_world, expected.truth.pos_world)
     np.testing.assert_array_equal(log.mode, expected.mode)
 
 
@@ -134,7 +140,7 @@ def test_real_time_flight_keeps_its_rate(policy, tmp_path):
     assert np.isfinite(log.command[:, 0]).mean() > 0.9
     assert log.late_ticks <= 50
     json.dumps(flight_metrics(log).to_dict(), allow_nan=False)
-    error = np.linalg.norm(log.pos_world - log.setpoint_pos_world, axis=1)
+    error = np.linalg.norm(log.truth.pos_world - log.setpoint_pos_world, axis=1)
     assert error[300:].max() < 0.3
 
 

@@ -64,9 +64,9 @@ def _columns(log) -> dict[str, np.ndarray]:
     modes = ("policy", "backup", "descend", "silent")
     return {
         "command": log.command,
-        "pos": log.pos_world,
-        "quat": log.quat_world_body,
-        "rotor_speed": log.rotor_speed,
+        "pos": log.truth.pos_world,
+        "quat": log.truth.quat_world_body,
+        "rotor_speed": log.actuators,
         "wind": log.wind_world,
         "mode": np.array([modes.index(mode) for mode in log.mode], dtype=float),
         "neurons": log.neurons,

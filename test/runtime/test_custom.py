@@ -78,7 +78,7 @@ def test_a_class_of_a_file_hovers(mine):
     with flight.world(1) as world:
         log = flight.fly(world, duration=5.0)
     assert set(log.mode) == {"policy"}
-    error = np.linalg.norm(log.setpoint_pos_world[300:] - log.pos_world[300:], axis=1)
+    error = np.linalg.norm(log.setpoint_pos_world[300:] - log.motion.pos_world[300:], axis=1)
     assert error.max() < 0.1
 
 

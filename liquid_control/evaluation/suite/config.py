@@ -1,13 +1,15 @@
 """A suite: policies x conditions x training seeds x flights, from exported artifacts only.
 
-A *cell* is one policy of one training seed in one condition. Its key is a hash over the resolved
-world, the vehicle, the parameters of the loop and the bytes of the policy, so that flights under
-other conditions are never taken for those of the cell.
+A *cell* is one policy of one training seed in one condition. Its key is a hash over all that its
+flights depend on: the resolved world, the vehicle, the parameters of the loop and the bytes of the
+policy. Flights under other conditions are never taken for those of the cell; what changes no flight
+(a description, a parameter of the ROS node alone) leaves the key alone.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,22 +31,20 @@ from liquid_control.config import (
     read_extended,
 )
 from liquid_control.evaluation.judged import read_judged_world
-from liquid_control.evaluation.metrics import COMPARED, RATES, FlightMetrics
+from liquid_control.evaluation.metrics import SHARES, compared, kept
 from liquid_control.evaluation.provenance import package_version
+from liquid_control.parameters import flown_values
 from liquid_control.preflight import check_whole
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 from liquid_control.runtime.catalogue import is_builtin, make_parameters
 from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
 
 PositiveInt = Annotated[int, Field(gt=0)]
-ROW_METRICS = tuple(  # what a row keeps of the metrics of its flight
-    key
-    for key in FlightMetrics.__dataclass_fields__
-    if key not in ("world", "policy", "vehicle", "seed")
-)
+# of a world, what its flights don't depend on
+_NO_MATTER = {"name", "description", "success"}
 
 
 class Condition(StrictModel):
@@ -80,7 +80,7 @@ class SuiteConfig(StrictModel):
     expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
     all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
     bars that a report marks as met or missed, ``policy: {metric: {condition: largest mean}}``, the
-    metric one of `metrics.COMPARED` or a share of `metrics.RATES`.
+    metric one that `metrics.compared` names or a share of `metrics.SHARES`.
     """
 
     description: str
@@ -127,11 +127,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite with everything resolved: the files are read, the worlds are valid."""
+    """A suite with everything resolved: the files are read, the worlds are valid.
+
+    Attributes:
+        cells: all, in the order of the file.
+        chosen: those to fly now; of the others only what was flown before is looked at.
+    """
 
     config: SuiteConfig
     flights: int
     cells: tuple[Cell, ...]
+    chosen: tuple[Cell, ...]
 
     @property
     def seeds(self) -> range:
@@ -152,13 +158,14 @@ def load_suite(
 
     A file may extend another; its policies, limits and short form replace those of the other.
 
-    Every policy is loaded once, so that a broken one is known before the first flight.
+    Every policy that is to fly is loaded once, so that a broken one is known before the first
+    flight. Of those that are not, one without a file is left out.
 
     Args:
         quick: its short form.
-        flights, conditions: in place of the suite's own.
+        flights: in place of the suite's own.
         policies: added to the suite's.
-        only: the policies to fly; the others are left out, also as baselines.
+        conditions, only: the conditions and the policies to fly now; default all.
 
     Raises:
         ConfigError: for a broken file, and for an unknown policy, world, condition or metric.
@@ -173,24 +180,24 @@ def load_suite(
     if policies:
         added = {key: tuple(files) for key, files in policies.items()}
         config = config.model_copy(update={"policies": {**config.policies, **added}})
-    names = tuple(conditions or (config.quick.conditions if quick else config.conditions))
-    _check_names(path, config, names, only or ())
-    if only:
-        chosen = {key: files for key, files in config.policies.items() if key in only}
-        baselines = tuple(key for key in config.baselines if key in only)
-        config = config.model_copy(update={"policies": chosen, "baselines": baselines})
-    for world in dict.fromkeys(config.conditions[name].world for name in names):
+    offered = config.quick.conditions if quick else tuple(config.conditions)
+    wanted = tuple(conditions or offered)
+    flying = tuple(only or config.policies)
+    _check_names(path, config, wanted, flying)
+    for world in dict.fromkeys(config.conditions[name].world for name in wanted):
         read_judged_world(world)  # as it stands it must be good too
-    settings = [_setting(path, config, name) for name in names]
+    settings = [_setting(path, config, name) for name in dict.fromkeys((*offered, *wanted))]
     cells = tuple(
         Cell(policy, k, artifact, setting, _key(artifact, setting))
         for policy, files in config.policies.items()
-        for k, artifact in enumerate(_artifacts(policy, files))
+        for k, artifact in enumerate(_artifacts(policy, files, needed=policy in flying))
         for setting in settings
     )
-    for cell in {cell.artifact: cell for cell in cells}.values():
+    chosen = tuple(c for c in cells if c.policy in flying and c.condition in wanted)
+    for cell in {cell.artifact: cell for cell in chosen}.values():
         _check_artifact(cell)
-    return Suite(config, flights or (config.quick.flights if quick else config.flights), cells)
+    size = flights or (config.quick.flights if quick else config.flights)
+    return Suite(config, size, cells, chosen)
 
 
 def _check_names(
@@ -203,15 +210,27 @@ def _check_names(
         ("policy", policies, config.policies),
         ("baseline", config.baselines, config.policies),
         ("policy with limits", config.limits, config.policies),
-        ("metric of a limit", metrics, (*COMPARED, *RATES)),
+        ("metric of a limit", metrics, (*compared(), *SHARES)),
     ):
         unknown = set(wanted) - set(known)
         if unknown:
             raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
 
 
-def _artifacts(policy: str, names: Iterable[str]) -> list[str]:
-    """Paths and names of experts; a name with ``*`` stands for all files that match it."""
+def _artifacts(policy: str, names: Iterable[str], needed: bool) -> list[str]:
+    """Paths and names of experts; a name with ``*`` stands for all files that match it.
+
+    Nothing where a file is missing that is not ``needed``.
+    """
+    try:
+        return _find_artifacts(policy, names)
+    except ConfigError:
+        if needed:
+            raise
+        return []
+
+
+def _find_artifacts(policy: str, names: Iterable[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         if is_builtin(name):
@@ -247,13 +266,15 @@ def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
 
 
 def _key(artifact: str, setting: Setting) -> str:
+    scenario, vehicle = setting.scenario, setting.vehicle
+    parameters = make_parameters(vehicle, control_rate=float(scenario.control_rate))
     digest = hashlib.sha256()
     for part in (
         package_version("liquid_control"),
-        setting.scenario.model_dump_json(),
-        setting.vehicle.model_dump_json(),
-        make_parameters(setting.vehicle).model_dump_json(),
-        f"{setting.loop_ticks} {setting.after} {ROW_METRICS}",
+        scenario.model_dump_json(exclude=_NO_MATTER),
+        vehicle.model_dump_json(),
+        json.dumps(flown_values(parameters), default=str),
+        f"{setting.loop_ticks} {setting.after} {kept(kind_of(vehicle).command)}",
     ):
         digest.update(part.encode() + b"\0")
     digest.update(artifact.encode() if is_builtin(artifact) else Path(artifact).read_bytes())

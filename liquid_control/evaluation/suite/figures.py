@@ -77,8 +77,11 @@ def distribution(summary: Summary) -> go.Figure:
 def error_over_time(summary: Summary) -> go.Figure:
     """Mean error over time, a small plot a condition."""
     figure = _small_plots(summary.conditions, 124)
+    named: set[str] = set()  # in the legend
     for k, condition in enumerate(summary.conditions):
         for policy, color in zip(summary.policies, _colors()):
+            if not summary.flown(policy, condition):
+                continue
             time, error = _mean_error(summary, policy, condition)
             figure.add_scatter(
                 x=time,
@@ -86,11 +89,12 @@ def error_over_time(summary: Summary) -> go.Figure:
                 mode="lines",
                 name=policy,
                 legendgroup=policy,
-                showlegend=k == 0,
+                showlegend=policy not in named,
                 line=dict(color=color, width=1.6),
                 hovertemplate="%{x:.1f} s: %{y:.2f} cm",
                 **_place(k),
             )
+            named.add(policy)
         figure.update_yaxes(rangemode="tozero", **_place(k))
     figure.update_yaxes(title="cm", col=1)
     figure.update_xaxes(title="time, s", title_standoff=2, row=_rows(summary.conditions))

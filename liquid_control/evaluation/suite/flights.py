@@ -1,7 +1,8 @@
 """Flying a suite: rows in a file, resumable, in one process, many, or on Ray.
 
 Every finished flight is one row of ``flights.jsonl``; a run that was interrupted, or whose suite
-has grown, flies only what is missing.
+has grown, flies only what is missing. Rows that were flown before count, also of policies and
+conditions that are not chosen this time.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.evaluation.metrics import flight_metrics, position_error
-from liquid_control.evaluation.suite.config import ROW_METRICS, Cell, Suite
+from liquid_control.evaluation.columns import position_error
+from liquid_control.evaluation.metrics import flight_metrics, kept
+from liquid_control.evaluation.suite.config import Cell, Suite
+from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import output_folder
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.flight import Flight, prepare
-from liquid_control.structs import FlightLog
 from liquid_control.vehicles.quadrotor.physics import vehicle_wrench
 from liquid_control.workers import worker_pool
 
@@ -41,11 +43,11 @@ class Block:
 
 def fly_one(cell: Cell, seed: int) -> FlightLog:
     """One flight of a cell; the same arguments give the same flight."""
-    (log,) = _fly(cell, (seed,))
+    (log,) = _logs(cell, (seed,))
     return log
 
 
-def _fly(cell: Cell, seeds: Sequence[int]) -> Iterator[FlightLog]:
+def _logs(cell: Cell, seeds: Sequence[int]) -> Iterator[FlightLog]:
     """Flights in one world: a physics engine takes longer to start than to be cleared."""
     setting = cell.setting
     flight = _prepare(cell)
@@ -68,9 +70,9 @@ def _prepare(cell: Cell) -> Flight:
     return prepare(cell.setting.scenario, cell.artifact, vehicle=cell.setting.vehicle)
 
 
-def fly_block(block: Block) -> list[dict[str, Any]]:
+def block_rows(block: Block) -> list[dict[str, Any]]:
     """The rows of a block's flights."""
-    return [_row(block.cell, log) for log in _fly(block.cell, block.seeds)]
+    return [_row(block.cell, log) for log in _logs(block.cell, block.seeds)]
 
 
 def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
         "training": cell.training,
         "condition": cell.condition,
         "seed": log.seed,
-        **{key: getattr(metrics, key) for key in ROW_METRICS},
+        **{key: metrics[key] for key in kept(log.kind)},
         "error_mm": error_mm.tolist(),
     }
 
@@ -96,7 +98,9 @@ def run_suite(
     ray_address: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, Any]]:
-    """Fly what is missing in ``out/flights.jsonl``; returns all rows of the suite, in order.
+    """Fly what is chosen and missing in ``out/flights.jsonl``; returns all rows, in order.
+
+    All: those of each cell of the suite whose flights are all there, whenever they were flown.
 
     Args:
         jobs: local processes.
@@ -107,7 +111,7 @@ def run_suite(
     """
     path = output_folder(Path(out)) / ROWS_FILE
     rows = _read_rows(path)
-    wanted = {(cell.key, seed) for cell in suite.cells for seed in suite.seeds}
+    wanted = {(cell.key, seed) for cell in suite.chosen for seed in suite.seeds}
     blocks = _missing_blocks(suite, rows)
     done, total = len(rows.keys() & wanted), len(wanted)
     with (
@@ -115,7 +119,7 @@ def run_suite(
         path.open("a", encoding="utf-8") as file,
     ):
         on_progress(done, total)
-        for finished in run(fly_block, blocks):
+        for finished in run(block_rows, blocks):
             for row in finished:
                 file.write(json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n")
                 rows[row["cell"], row["seed"]] = row
@@ -131,13 +135,14 @@ def run_suite(
             "condition": cell.condition,
         }
         for cell in suite.cells
+        if all((cell.key, seed) in rows for seed in suite.seeds)
         for seed in suite.seeds
     ]
 
 
 def _missing_blocks(suite: Suite, rows: Mapping) -> list[Block]:
     blocks, taken = [], set()
-    for cell in suite.cells:
+    for cell in suite.chosen:
         missing = [s for s in suite.seeds if (cell.key, s) not in rows and cell.key not in taken]
         taken.add(cell.key)
         for k in range(0, len(missing), _BLOCK):

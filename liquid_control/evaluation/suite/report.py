@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liquid_control.evaluation.metrics import COMPARED, DISPLAY
+from liquid_control.evaluation.metrics import SHARES, display_of
 from liquid_control.evaluation.page import (
     Page,
     badge,
@@ -21,17 +21,21 @@ from liquid_control.evaluation.suite import figures as suite_figures
 from liquid_control.evaluation.suite.config import load_metadata
 from liquid_control.evaluation.suite.flights import fly_one
 from liquid_control.evaluation.suite.results import (
+    NOT_FLOWN,
     POLICY_HEAD,
-    SHARES,
     limit_texts,
+    not_flown_text,
     policy_rows,
     tally_text,
 )
 from liquid_control.evaluation.suite.statistics import LEVEL, Interval
 from liquid_control.evaluation.suite.summary import Summary
-from liquid_control.evaluation.views import figures
+from liquid_control.evaluation.views import activity, figures
 from liquid_control.evaluation.views.circuit import layers
 from liquid_control.evaluation.views.film import write_video
+from liquid_control.evaluation.views.path import path_figure
+
+_NOT_FLOWN = f"<small>{NOT_FLOWN}</small>"
 
 
 def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) -> Path:
@@ -48,11 +52,11 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         page.figure("forest", suite_figures.intervals(summary)),
         note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the smallest "
         "is bold where its paired difference from every other policy has an interval below zero. "
-        "A flight that crashed is counted and not averaged.",
+        f"A flight that crashed is counted and not averaged. {not_flown_text(summary)}".rstrip(),
     )
     if summary.limits():
         page.add_section("Limits", _limits(summary), note="Of the suite file, on the mean.")
-    for baseline in config.baselines:
+    for baseline in summary.baselines:
         page.add_section(
             f"Against {baseline}",
             _difference_table(summary, baseline),
@@ -72,14 +76,11 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     )
     _add_worst(page, summary, out, film)
     others = [
-        details(f"{DISPLAY[metric].name}, {DISPLAY[metric].unit}", _metric_table(summary, metric))
-        for metric in COMPARED
+        details(_title(metric), _metric_table(summary, metric))
+        for metric in summary.metrics
         if metric != "rmse_m"
     ]
-    others += [
-        details(f"{show.name}, {show.unit}", _share_table(summary, name))
-        for name, show in SHARES.items()
-    ]
+    others += [details(_title(share), _share_table(summary, share)) for share in SHARES]
     page.add_section("Other metrics", *others)
     page.add_section("Policies", _policies(summary))
     curves = suite_figures.learning_curves(summary)
@@ -92,6 +93,11 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         )
     page.add(_origin(summary))
     return page.write(out / "report.html")
+
+
+def _title(metric: str) -> str:
+    show = display_of(metric)
+    return f"{show.name}, {show.unit}"
 
 
 def _format(
@@ -112,7 +118,7 @@ def _gap(summary: Summary) -> str:
 
 
 def _metric_table(summary: Summary, metric: str) -> str:
-    factor = DISPLAY[metric].factor
+    factor = display_of(metric).factor
     rows = []
     for condition in summary.conditions:
         means = {p: summary.mean(p, condition, metric) for p in summary.policies}
@@ -121,6 +127,9 @@ def _metric_table(summary: Summary, metric: str) -> str:
         best = summary.best(condition, metric)
         cells = []
         for policy, interval in means.items():
+            if not summary.flown(policy, condition):
+                cells.append(_NOT_FLOWN)
+                continue
             events, flights = summary.crashes(policy, condition)
             crashed = f'<br><small class="worse">{events} of {flights} crashed</small>'
             cells.append(
@@ -139,6 +148,8 @@ def _share_table(summary: Summary, name: str) -> str:
             _condition_cell(summary, condition),
             *(
                 _format(summary.rate(policy, condition, name), 100, gap)
+                if summary.flown(policy, condition)
+                else _NOT_FLOWN
                 for policy in summary.policies
             ),
         ]
@@ -159,6 +170,9 @@ def _difference_table(summary: Summary, baseline: str) -> str:
     for condition in summary.conditions:
         cells = []
         for policy in others:
+            if not (summary.flown(policy, condition) and summary.flown(baseline, condition)):
+                cells.append(_NOT_FLOWN)
+                continue
             interval = summary.difference(policy, baseline, condition, "rmse_m")
             kind = {-1: "better", 1: "worse", 0: ""}[interval.sign]
             text = _format(interval, 100, _gap(summary), signed=True)
@@ -207,7 +221,7 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
         f"{cell.policy} (training seed {cell.training}) in {cell.condition}, flight seed "
         f"{worst['seed']}: {end}."
     )
-    cards = [section("Worst flight", page.figure("worst-path", figures.trajectory(log)), note=note)]
+    cards = [section("Worst flight", page.figure("worst-path", path_figure(log)), note=note)]
     if film:
         path = write_video(out / "worst.mp4", log, cell.setting.vehicle, layers=groups)
         cards.append(section("Film of it", media(path, note)))
@@ -217,7 +231,7 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
     if groups:
         page.add_section(
             "Neurons in the worst flight",
-            page.figure("worst-neurons", figures.neurons(log, groups)),
+            page.figure("worst-neurons", activity.activity_figure(log, groups)),
         )
 
 

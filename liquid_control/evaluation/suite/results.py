@@ -9,17 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from liquid_control.evaluation.metrics import DISPLAY, Display
+from liquid_control.evaluation.metrics import display_of
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.statistics import LEVEL, Interval
 from liquid_control.evaluation.suite.summary import Limit, Summary
 from liquid_control.evaluation.views.training_curves import draw_training
 
 POLICY_HEAD = ("policy", "network", "non-zero weights", "training seeds", "training time, s")
-SHARES = {
-    "crash_rate": Display("crashed", 100, "%", 1),
-    "unsettled_rate": Display("crashed or never settled within 10 cm", 100, "%", 1),
-}
+NOT_FLOWN = "not flown"
 
 
 def write_results(summary: Summary, out: str | Path) -> list[Path]:
@@ -49,7 +46,7 @@ def markdown(summary: Summary) -> str:
     """The report as Markdown, as it stands in ``docs/results``."""
     parts = [f"# {summary.suite.config.description}", _origin(summary), _policies(summary)]
     parts += ["## Position error", _errors(summary)]
-    if summary.suite.config.baselines:
+    if summary.baselines:
         parts.append(_tallies(summary))
     if limits := summary.limits():
         rows = [
@@ -70,7 +67,7 @@ def markdown(summary: Summary) -> str:
 
 def limit_texts(limit: Limit) -> tuple[str, str, str]:
     """What a limit is on, its value, and what was reached, for people."""
-    show = {**DISPLAY, **SHARES}[limit.metric]
+    show = display_of(limit.metric)
     reached = _interval(limit.reached, lambda x: f"{show.factor * x:.{show.digits}f}")
     return f"{show.name}, {show.unit}", f"{show.factor * limit.largest:g}", reached
 
@@ -91,6 +88,16 @@ def policy_rows(summary: Summary) -> Iterable[list[str]]:
         seconds = [record.get("training", {}).get("seconds") for record in records]
         known = [value for value in seconds if value is not None]
         yield [name, ", ".join(networks), _range(weights), str(len(records)), _range(known, ".0f")]
+
+
+def not_flown_text(summary: Summary) -> str:
+    """What of the suite has not been flown yet; "" where all has."""
+    missing = summary.not_flown
+    everywhere = [p for p in summary.suite.config.policies if p not in summary.policies]
+    some = {p: names for p, names in missing.items() if p in summary.policies}
+    parts = [f"{p} in {', '.join(names)}" for p, names in some.items()]
+    parts += [f"{p} in no condition" for p in everywhere]
+    return f"Not flown: {'; '.join(parts)}." if parts else ""
 
 
 def _range(values: Sequence[float], form: str = "") -> str:
@@ -118,6 +125,7 @@ def _origin(summary: Summary) -> str:
     return (
         f"{command}{origin['date']}; {origin['processor']}; liquid_control "
         f"{origin['liquid_control']}, {software}. {len(summary.rows)} flights."
+        + (f"\n\n{missing}" if (missing := not_flown_text(summary)) else "")
     )
 
 
@@ -131,6 +139,9 @@ def _errors(summary: Summary) -> str:
         best = summary.best(condition, "rmse_m")
         cells = []
         for policy in summary.policies:
+            if not summary.flown(policy, condition):
+                cells.append(NOT_FLOWN)
+                continue
             interval = summary.mean(policy, condition, "rmse_m")
             events, flights = summary.crashes(policy, condition)
             crashed = f", {events} of {flights} crashed" if events else ""
@@ -147,7 +158,7 @@ def _errors(summary: Summary) -> str:
 
 
 def _tallies(summary: Summary) -> str:
-    baselines = summary.suite.config.baselines
+    baselines = summary.baselines
     rows = [
         [p, *(tally_text(summary, p, baseline) for baseline in baselines)] for p in summary.policies
     ]

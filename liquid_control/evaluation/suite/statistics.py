@@ -42,14 +42,14 @@ class Interval:
         return 1 if self.low > 0 else -1
 
 
-_UNKNOWN = Interval(None, None, None)
+UNKNOWN = Interval(None, None, None)
 _FLIGHTS, _ROWS_A, _ROWS_B = range(3)  # what is drawn, independently of the others
 
 
 def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
     """Mean of ``values (S, F)`` over training seeds and flights."""
     if not np.isfinite(values).any():
-        return _UNKNOWN
+        return UNKNOWN
     return _interval(np.nanmean(values), _means(values, _ROWS_A, seed))
 
 
@@ -66,7 +66,7 @@ def difference_interval(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Interval
         raise ValueError(f"flights differ: {a.shape[1]} and {b.shape[1]}; expected paired flights")
     both = np.isfinite(a).any(axis=0) & np.isfinite(b).any(axis=0)
     if not both.any():
-        return _UNKNOWN
+        return UNKNOWN
     a, b = np.where(both, a, np.nan), np.where(both, b, np.nan)
     resampled = _means(a, _ROWS_A, seed) - _means(b, _ROWS_B, seed)
     return _interval(np.nanmean(a) - np.nanmean(b), resampled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,18 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from liquid_control.evaluation.metrics import COMPARED, RATES
+from liquid_control.evaluation.metrics import SHARES, compared
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.config import Suite, load_metadata
 from liquid_control.evaluation.suite.statistics import (
     LEVEL,
     RESAMPLES,
+    UNKNOWN,
     Interval,
     difference_interval,
     mean_interval,
     rate_interval,
 )
 from liquid_control.evaluation.views.training_curves import Curve, training_curve
+from liquid_control.vehicles.catalogue import kind_of
 
 
 @dataclass(frozen=True)
@@ -38,27 +41,64 @@ class Limit:
 class Summary:
     """Results of a suite by policy, condition and metric.
 
-    A flight that crashed gives no value to the means; crash rates stand beside them. ``command``
-    is what the user typed, for the origin of the results.
+    A flight that crashed gives no value to the means; crash rates stand beside them. A policy that
+    has not flown a condition, with each of its training seeds, has no flights and unknown figures
+    there; policies and conditions without any flight are left out.
+
+    Args:
+        suite: what there is to compare.
+        rows: of the cells that were flown, as `run_suite` returns them.
+        command: what the user typed, for the origin of the results.
+
+    Attributes:
+        policies, conditions, baselines: those that flew, in the order of the suite.
+        metrics: that are compared.
     """
 
     def __init__(self, suite: Suite, rows: Sequence[Mapping[str, Any]], command: str = ""):
-        self.suite, self.rows, self.command = suite, rows, command
+        self.suite, self.command = suite, command
         self._intervals: dict[tuple[str, ...], Interval] = {}
-        self.policies = list(dict.fromkeys(row["policy"] for row in rows))
-        self.conditions = list(dict.fromkeys(row["condition"] for row in rows))
         self._groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for row in rows:
-            self._groups.setdefault((row["policy"], row["condition"]), []).append(row)
+            if row["seed"] in suite.seeds:
+                self._groups.setdefault((row["policy"], row["condition"]), []).append(row)
+        cells = Counter((cell.policy, cell.condition) for cell in suite.cells)
+        for group, flown in tuple(self._groups.items()):
+            if len(flown) != cells[group] * suite.flights:
+                del self._groups[group]
+        flown_rows = (row for row in rows if self.flown(row["policy"], row["condition"]))
+        self.rows = [row for row in flown_rows if row["seed"] in suite.seeds]
+        self.policies = [p for p in suite.config.policies if any(p == g[0] for g in self._groups)]
+        flown = {condition for _, condition in self._groups}
+        self.conditions = [c for c in dict.fromkeys(c for _, c in cells) if c in flown]
+        self.baselines = [p for p in suite.config.baselines if p in self.policies]
+        settings = {c.condition: c.setting for c in suite.cells}
+        kinds = [kind_of(settings[c].vehicle).command for c in self.conditions]
+        self.metrics = compared(kinds)
+
+    @property
+    def not_flown(self) -> dict[str, list[str]]:
+        """Conditions of the suite that each policy has not flown, where there are any."""
+        cells = dict.fromkeys((cell.policy, cell.condition) for cell in self.suite.cells)
+        missing: dict[str, list[str]] = {}
+        for policy, condition in cells:
+            if not self.flown(policy, condition):
+                missing.setdefault(policy, []).append(condition)
+        return missing
+
+    def flown(self, policy: str, condition: str) -> bool:
+        """Whether a policy has flown a condition."""
+        return (policy, condition) in self._groups
 
     def group(self, policy: str, condition: str) -> list[Mapping[str, Any]]:
         """Rows of one policy in one condition, training seed by training seed."""
-        return self._groups[policy, condition]
+        return self._groups.get((policy, condition), [])
 
     def values(self, policy: str, condition: str, metric: str) -> np.ndarray:
         """One metric ``(training seeds, flights)``; NaN where a flight crashed or has no value."""
         rows = self.group(policy, condition)
-        flat = [np.nan if row["crashed"] or row[metric] is None else row[metric] for row in rows]
+        found = (None if row["crashed"] else row.get(metric) for row in rows)
+        flat = [np.nan if value is None else value for value in found]
         return np.array(flat, float).reshape(-1, self.suite.flights)
 
     def mean(self, policy: str, condition: str, metric: str) -> Interval:
@@ -92,8 +132,12 @@ class Summary:
         return least if clear else None
 
     def tally(self, policy: str, baseline: str) -> tuple[int, int, int]:
-        """Conditions where the RMSE is clearly smaller, clearly larger, and neither."""
-        signs = [self.difference(policy, baseline, c, "rmse_m").sign for c in self.conditions]
+        """Conditions where the RMSE is clearly smaller, clearly larger, and neither.
+
+        Those count that both have flown.
+        """
+        both = [c for c in self.conditions if self.flown(policy, c) and self.flown(baseline, c)]
+        signs = [self.difference(policy, baseline, c, "rmse_m").sign for c in both]
         return signs.count(-1), signs.count(1), signs.count(0)
 
     def seed_means(self, policy: str, condition: str, metric: str) -> np.ndarray:
@@ -108,11 +152,9 @@ class Summary:
         return sum(row["crashed"] for row in rows), len(rows)
 
     def rate(self, policy: str, condition: str, name: str) -> Interval:
-        """One of `metrics.RATES`, with its Wilson score interval."""
-        rows = self.group(policy, condition)
-        unsettled = name == "unsettled_rate"
-        failed = [r["crashed"] or (unsettled and r["settle_time_s"] is None) for r in rows]
-        return rate_interval(sum(failed), len(rows))
+        """One of `metrics.SHARES`, with its Wilson score interval."""
+        rows, failed = self.group(policy, condition), SHARES[name].failed
+        return rate_interval(sum(map(failed, rows)), len(rows)) if rows else UNKNOWN
 
     def limits(self) -> list[Limit]:
         """The limits of the suite for the policies and conditions that flew, in its order."""
@@ -122,7 +164,7 @@ class Summary:
                 for condition, largest in conditions.items():
                     if (policy, condition) not in self._groups:
                         continue
-                    value = self.rate if metric in RATES else self.mean
+                    value = self.rate if metric in SHARES else self.mean
                     reached = value(policy, condition, metric)
                     met = reached.mean is not None and reached.mean <= largest
                     found.append(Limit(policy, condition, metric, largest, reached, met))
@@ -155,7 +197,7 @@ class Summary:
         return [p for p in self.policies if p not in self.suite.config.baselines]
 
     def to_dict(self) -> dict[str, Any]:
-        """All results, for strict JSON."""
+        """All results, for strict JSON; what was not flown has no figures, and 0 flights."""
         config = self.suite.config
         return {
             "description": config.description,
@@ -172,16 +214,16 @@ class Summary:
             "crashes": self._table(lambda p, c: self._crash_entry(p, c)),
             "metrics": {
                 metric: self._table(lambda p, c, m=metric: asdict(self.mean(p, c, m)))
-                for metric in COMPARED
+                for metric in self.metrics
             },
             "differences": {
                 baseline: {
                     metric: self._table(
                         lambda p, c, b=baseline, m=metric: asdict(self.difference(p, b, c, m))
                     )
-                    for metric in COMPARED
+                    for metric in self.metrics
                 }
-                for baseline in config.baselines
+                for baseline in self.baselines
             },
         }
 

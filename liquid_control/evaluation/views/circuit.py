@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from liquid_control.evaluation.page import escape
+from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.artifact import PolicyMetadata
-from liquid_control.structs import FlightLog
 
 _WIDTH, _MARGIN, _STEP, _TOP = 1160, 130, 23, 44
 _RADIUS = 7

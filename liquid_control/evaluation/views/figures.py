@@ -1,137 +1,42 @@
-"""Plotly figures of one flight. Colours of text, grid and ground are left to the page's theme."""
+"""Plotly figures of one flight over time: errors and wind, commands and actuators, latency."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from liquid_control.evaluation.metrics import flight_box, neuron_activity, position_error
-from liquid_control.structs import RATES_THRUST, FlightLog
+from liquid_control.evaluation import words
+from liquid_control.evaluation.columns import position_error
+from liquid_control.evaluation.views.plots import (
+    BLUE,
+    COLORS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    add_lines,
+    place_legend,
+    rows_over_time,
+    single,
+)
+from liquid_control.flight_log import FlightLog
 
-# Told apart with every common colour blindness, on white and on dark (after Okabe and Ito 2008).
-BLUE, ORANGE, GREEN, PINK, GREY = "#3b8fd9", "#e08a1e", "#1fa187", "#c468a8", "#8793a3"
-AXES = (("x", BLUE), ("y", ORANGE), ("z", GREEN))
 MODE_COLORS = {"policy": GREEN, "backup": ORANGE, "descend": PINK, "silent": "#d1495b"}
-DIVERGING = [[0, "#2563eb"], [0.5, "rgba(135,147,163,0.08)"], [1, "#e07b10"]]
-_MAX_POINTS = 4000  # of a trace; more than a screen shows
-_WIND_ARROWS = 45
-
-
-def _stride(log: FlightLog, points: int = _MAX_POINTS) -> slice:
-    return slice(None, None, max(1, -(-len(log.time) // points)))
-
-
-def _array(values: np.ndarray) -> np.ndarray:
-    """Single precision: half the page for the same picture."""
-    return np.ascontiguousarray(values, np.float32)
-
-
-def trajectory(log: FlightLog) -> go.Figure:
-    """Path in 3-D coloured by the error, the setpoint's path, and the wind along it."""
-    pick = _stride(log)
-    x, y, z = _array(log.pos_world[pick].T)
-    error = _array(100 * position_error(log)[pick])
-    time = _array(log.time[pick])
-    figure = go.Figure()
-    sx, sy, sz = _array(log.setpoint_pos_world[pick].T)
-    figure.add_scatter3d(
-        x=sx,
-        y=sy,
-        z=sz,
-        mode="lines",
-        name="setpoint",
-        hoverinfo="skip",
-        line=dict(color=GREY, width=3, dash="dot"),
-    )
-    figure.add_scatter3d(
-        x=x,
-        y=y,
-        z=z,
-        mode="lines",
-        name="flight",
-        showlegend=False,
-        customdata=np.stack([time, error], 1),
-        hovertemplate="t %{customdata[0]:.2f} s<br>error %{customdata[1]:.1f} cm"
-        "<br>(%{x:.2f}, %{y:.2f}, %{z:.2f}) m<extra></extra>",
-        line=dict(
-            color=error,
-            colorscale="Plasma",
-            width=6,
-            cmin=0,
-            colorbar=dict(title="error, cm", thickness=12, len=0.6),
-        ),
-    )
-    arrows = _stride(log, _WIND_ARROWS)
-    wx, wy, wz = log.wind_world[arrows].T
-    if np.abs(log.wind_world).max() > 1e-6:
-        ax, ay, az = log.pos_world[arrows].T
-        figure.add_cone(
-            x=ax,
-            y=ay,
-            z=az,
-            u=wx,
-            v=wy,
-            w=wz,
-            name="wind",
-            showscale=False,
-            opacity=0.55,
-            anchor="tail",
-            sizemode="raw",
-            sizeref=_arrow_length(log),
-            showlegend=True,
-            colorscale=[[0, "#8fc1ef"], [1, "#2f6fb5"]],
-            customdata=_array(np.linalg.norm(log.wind_world[arrows], axis=1)),
-            hovertemplate="wind %{customdata:.1f} m/s<extra></extra>",
-        )
-    for name, k, symbol in (("start", 0, "circle"), ("end", -1, "x" if log.crashed else "diamond")):
-        px, py, pz = log.pos_world[k]
-        figure.add_scatter3d(
-            x=[px],
-            y=[py],
-            z=[pz],
-            mode="markers",
-            name=name,
-            hoverinfo="name",
-            marker=dict(size=5, symbol=symbol, color=GREY),
-        )
-    middle, sides = flight_box(log)
-    names = zip("xyz", ("east", "north", "up"), middle, 1.1 * sides / 2)
-    axis = {f"{a}axis": dict(title=f"{n}, m", range=[m - h, m + h]) for a, n, m, h in names}
-    ratio = dict(zip("xyz", sides / np.cbrt(sides.prod())))
-    away = max(1.0, 0.8 * ratio["z"])  # further, the taller the box is for its width
-    figure.update_layout(
-        height=350,
-        margin=dict(l=0, r=0, t=24, b=0),
-        scene=dict(
-            **axis,
-            aspectmode="manual",
-            aspectratio=ratio,
-            camera=dict(
-                eye=dict(x=1.4 * away, y=-1.55 * away, z=0.8 * away),
-                center=dict(x=0, y=0, z=-0.16),
-            ),
-        ),
-        legend=dict(orientation="h", x=0, y=1, yanchor="bottom"),
-    )
-    return figure
-
-
-def _arrow_length(log: FlightLog) -> float:
-    """m of arrow for a m/s of wind: the strongest gust is a seventh of the path's extent."""
-    extent = np.ptp(log.pos_world, axis=0).max()
-    return max(extent, 0.1) / 7 / np.linalg.norm(log.wind_world, axis=1).max()
+_AXES = ("x", "y", "z")
+_ROW = 180  # px of a row of commands
 
 
 def errors(log: FlightLog, after: float) -> go.Figure:
-    """Position error, wind, and who flew, over time."""
-    figure = _rows(log, [0.5, 0.4, 0.1], 560, ("position error, cm", "wind, m/s", ""))
-    error = 100 * (log.setpoint_pos_world - log.pos_world)
-    _lines(figure, 1, log, zip(("x", "y", "z"), error.T), width=1)
-    _lines(figure, 1, log, [("distance", 100 * position_error(log))], ["#b45fe0"], width=2.2)
-    _lines(figure, 2, log, zip(("x", "y", "z"), log.wind_world.T))
+    """Position error, wind where it is known, and who flew, over time."""
+    if log.wind_world is None:
+        figure = rows_over_time(log, [0.85, 0.15], 400, ("position error, cm", ""))
+    else:
+        titles = ("position error, cm", "wind, m/s", "")
+        figure = rows_over_time(log, [0.5, 0.4, 0.1], 560, titles)
+        add_lines(figure, 2, log, zip(_AXES, log.wind_world.T))
+    error = 100 * (log.setpoint_pos_world - log.motion.pos_world)
+    add_lines(figure, 1, log, zip(_AXES, error.T), width=1)
+    add_lines(figure, 1, log, [("distance", 100 * position_error(log))], ["#b45fe0"], width=2.2)
     if log.time[0] < after < log.time[-1]:
         figure.add_vline(
             x=after,
@@ -140,69 +45,26 @@ def errors(log: FlightLog, after: float) -> go.Figure:
             line=dict(color=GREY, dash="dot", width=1),
             annotation=dict(text=f"statistics from {after:g} s", font=dict(size=11)),
         )
-    _mode_band(figure, 3, log)
+    _mode_band(figure, 2 if log.wind_world is None else 3, log)
     return figure
 
 
 def commands(log: FlightLog) -> go.Figure:
-    """Thrust and body rates as sent, and the rotor speeds that came of them."""
-    titles = ("thrust / mass, m/s²", "body rates, rad/s", "rotor speed, rad/s")
-    figure = _rows(log, [0.28, 0.36, 0.36], 600, titles)
-    thrust = log.command[:, RATES_THRUST.layout["thrust"]].T
-    rates = log.command[:, RATES_THRUST.layout["ang_vel"]].T
-    _lines(figure, 1, log, zip(["thrust"], thrust), [PINK])
-    _lines(figure, 2, log, zip(("roll", "pitch", "yaw"), rates))
-    names = ("front left", "front right", "rear right", "rear left")
-    _lines(figure, 3, log, zip(names, log.rotor_speed.T), [BLUE, ORANGE, GREEN, PINK], width=1)
+    """Each slot of the command as sent, and the actuators that moved because of it."""
+    slots, actuators = log.kind.layout.slots, words.actuator_groups(log.actuator_names)
+    titles = [words.titled(words.slot_words(log.kind, s).title, s.unit) for s in slots]
+    titles += [group.title for group in actuators]
+    heights = [0.78 if slot.size == 1 else 1.0 for slot in slots] + [1.0] * len(actuators)
+    total = sum(heights)
+    figure = rows_over_time(log, [h / total for h in heights], 100 + round(_ROW * total), titles)
+    for row, slot in enumerate(slots, 1):
+        columns = log.command[:, log.kind.layout[slot.name]].T
+        colors = [PINK] if slot.size == 1 else COLORS
+        add_lines(figure, row, log, zip(words.component_words(slot), columns), colors)
+    for row, group in enumerate(actuators, len(slots) + 1):
+        columns = log.actuators[:, list(group.columns)].T
+        add_lines(figure, row, log, zip(group.names, columns), width=1)
     return figure
-
-
-def neurons(log: FlightLog, layers: Sequence[tuple[str, Sequence[int]]]) -> go.Figure:
-    """Activity over time, a row a neuron."""
-    pick = _stride(log, 1200)
-    time, values = _array(log.time[pick]), percent(neuron_activity(log))[pick]
-    sizes = [len(ids) for _, ids in layers]
-    figure = _rows(
-        log,
-        [s / sum(sizes) for s in sizes],
-        90 + 13 * sum(sizes) + 24 * len(sizes),
-        [name for name, _ in layers],
-    )
-    for row, (_, ids) in enumerate(layers, 1):
-        figure.add_heatmap(
-            x=time,
-            y=[log.neuron_names[i] for i in ids],
-            z=np.ascontiguousarray(values[:, ids].T),
-            coloraxis="coloraxis",
-            row=row,
-            col=1,
-            hovertemplate="%{y}, t %{x:.2f} s: %{z} %<extra></extra>",
-        )
-        figure.update_yaxes(
-            autorange="reversed", showgrid=False, dtick=1, row=row, col=1, tickfont=dict(size=9)
-        )
-    bar = dict(
-        orientation="h",
-        thickness=8,
-        len=0.2,
-        x=1,
-        xanchor="right",
-        y=1,
-        yanchor="bottom",
-        tickvals=[-100, 0, 100],
-        ticktext=["−100 %", "0", "100 %"],
-        ypad=4,
-        ticklabelposition="outside top",
-    )
-    figure.update_layout(
-        coloraxis=dict(colorscale=DIVERGING, cmin=-100, cmax=100, colorbar=bar), hovermode="closest"
-    )
-    return figure
-
-
-def percent(activity: np.ndarray) -> np.ndarray:
-    """`neuron_activity` as int8 percent: an eighth of the page for the same picture."""
-    return np.round(100 * activity).astype(np.int8)
 
 
 def latency(log: FlightLog) -> go.Figure:
@@ -235,48 +97,6 @@ def latency(log: FlightLog) -> go.Figure:
     return figure
 
 
-def _rows(
-    log: FlightLog, heights: Sequence[float], height: int, titles: Sequence[str]
-) -> go.Figure:
-    figure = make_subplots(
-        len(heights),
-        1,
-        shared_xaxes=True,
-        row_heights=list(heights),
-        vertical_spacing=24 / height,
-        subplot_titles=list(titles),
-    )
-    # Titles stand at the left, where the eye begins.
-    figure.update_annotations(x=0, xanchor="left", font=dict(size=12.5))
-    figure.update_xaxes(range=[log.time[0], log.time[-1] + 1 / log.control_rate])
-    figure.update_xaxes(title="time, s", row=len(heights), col=1)
-    figure.update_layout(height=height, hovermode="x unified", margin=dict(l=56, r=10, t=28, b=44))
-    return figure
-
-
-def _lines(figure, row, log, series, colors=(BLUE, ORANGE, GREEN), width=1.4) -> None:
-    pick = _stride(log)
-    time = _array(log.time[pick])
-    legend = "legend" if row == 1 else f"legend{row}"
-    for (name, values), color in zip(series, colors):
-        figure.add_scatter(
-            x=time,
-            y=_array(values[pick]),
-            name=name,
-            mode="lines",
-            legend=legend,
-            line=dict(color=color, width=width),
-            hovertemplate="%{y:.2f}",
-            row=row,
-            col=1,
-        )
-    top = figure.get_subplot(row, 1).yaxis.domain[1]
-    # The legend shares the line of the row's title, at the right.
-    figure.update_layout(
-        {legend: dict(orientation="h", x=1, xanchor="right", y=top, yanchor="bottom")}
-    )
-
-
 def _mode_band(figure: go.Figure, row: int, log: FlightLog) -> None:
     """One bar for each stretch of time that a mode lasted."""
     changes = np.flatnonzero(log.mode[1:] != log.mode[:-1]) + 1
@@ -287,8 +107,8 @@ def _mode_band(figure: go.Figure, row: int, log: FlightLog) -> None:
         base = log.time[starts[mine]]
         length = (stops - starts)[mine] / log.control_rate
         figure.add_bar(
-            base=_array(base),
-            x=_array(length),
+            base=single(base),
+            x=single(length),
             y=["mode"] * len(base),
             orientation="h",
             name=str(mode),
@@ -298,6 +118,5 @@ def _mode_band(figure: go.Figure, row: int, log: FlightLog) -> None:
             row=row,
             col=1,
         )
-    top = figure.get_subplot(row, 1).yaxis.domain[1]
-    legend = dict(orientation="h", x=1, xanchor="right", y=top, yanchor="bottom")
-    figure.update_layout({f"legend{row}": legend, "barmode": "overlay"})
+    place_legend(figure, row, f"legend{row}")
+    figure.update_layout(barmode="overlay")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import ConfigError, missing_packages
-from liquid_control.evaluation.views.scene import Scene
-from liquid_control.structs import FlightLog
-from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
+from liquid_control.evaluation.views.animation import Animation
+from liquid_control.flight_log import FlightLog
+from liquid_control.vehicles.kind import VehicleConfig
 
 try:
     import imageio_ffmpeg
@@ -50,7 +50,7 @@ def require_encoder() -> None:
 def write_video(
     path: str | Path,
     log: FlightLog,
-    vehicle: QuadrotorConfig,
+    vehicle: VehicleConfig,
     *,
     layers: Sequence[tuple[str, Sequence[int]]] = (),
     fps: int | None = None,
@@ -60,7 +60,7 @@ def write_video(
 
     Args:
         path: ends in ``.mp4`` (H.264) or ``.gif``.
-        vehicle: its rotors are drawn at true size.
+        vehicle: drawn at true size.
         layers: names and neuron indices, in display order; default one layer of all neurons.
         fps: pictures in a second; default 15, or 10 for a GIF.
         size: width and height in pixels, even numbers.
@@ -72,7 +72,7 @@ def write_video(
     if path.suffix not in _ENCODING:
         raise ConfigError(f"{path}: a video is .mp4 or .gif")
     path.parent.mkdir(parents=True, exist_ok=True)
-    scene = Scene(log, vehicle, layers=layers, size=size)
+    animation = Animation(log, vehicle, layers=layers, size=size)
     encoding = dict(_ENCODING[path.suffix], **({"fps": fps} if fps else {}))
     times = np.arange(log.time[0], log.time[-1] + 1e-9, 1 / encoding["fps"])
     writer = imageio_ffmpeg.write_frames(
@@ -80,6 +80,6 @@ def write_video(
     )
     writer.send(None)
     for time in times:
-        writer.send(scene.frame(time).tobytes())
+        writer.send(animation.frame(time).tobytes())
     writer.close()
     return path

@@ -8,13 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import missing_packages
-from liquid_control.evaluation.metrics import (
-    flight_box,
-    flight_metrics,
-    neuron_activity,
-    position_error,
-)
-from liquid_control.structs import FlightLog
+from liquid_control.evaluation.columns import flight_box, neuron_activity, position_error
+from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.flight_log import FlightLog
 
 try:
     from matplotlib.collections import LineCollection
@@ -49,11 +45,17 @@ def write_picture(
         after: the RMSE in the picture is over ``t > after`` seconds.
     """
     figure = Figure(figsize=(12, 4.27), dpi=150, facecolor=_GROUND)
+    rows = [(1.0, _draw_error)]
+    if log.wind_world is not None:
+        rows.append((0.7, _draw_wind))
+    if log.neurons.shape[1]:
+        groups = layers or [("neurons", range(log.neurons.shape[1]))]
+        rows.append((1.35, lambda axes, log: _draw_neurons(axes, log, groups)))
     grid = figure.add_gridspec(
-        3,
+        len(rows),
         2,
         width_ratios=[1.05, 1],
-        height_ratios=[1, 0.7, 1.35],
+        height_ratios=[height for height, _ in rows],
         left=0.0,
         right=0.985,
         top=0.87,
@@ -62,17 +64,22 @@ def write_picture(
         hspace=0.28,
     )
     _draw_path(figure.add_subplot(grid[:, 0], projection="3d", computed_zorder=False), log)
-    error = figure.add_subplot(grid[0, 1])
-    wind = figure.add_subplot(grid[1, 1], sharex=error)
-    _draw_error(error, log)
-    _draw_wind(wind, log)
-    if log.neurons.shape[1]:
-        neurons = figure.add_subplot(grid[2, 1], sharex=error)
-        _draw_neurons(neurons, log, layers or [("neurons", range(log.neurons.shape[1]))])
+    first = None
+    for row, (_, draw) in enumerate(rows):
+        axes = figure.add_subplot(grid[row, 1], sharex=first)
+        draw(axes, log)
+        first = first or axes
+    figure.axes[-1].tick_params(labelbottom=True)
     figure.axes[-1].set_xlabel("time, s", color=_MUTED, fontsize=8)
     rmse = flight_metrics(log, after=after).rmse_m
     result = "" if rmse is None else f"   position error {100 * rmse:.1f} cm RMSE"
-    figure.text(0.022, 0.93, title or f"{log.policy} flies {log.world}", color=_INK, fontsize=13)
+    figure.text(
+        0.022,
+        0.93,
+        title or f"{log.policy} flies {log.world or log.vehicle}",
+        color=_INK,
+        fontsize=13,
+    )
     figure.text(0.985, 0.93, result, color=_INK, fontsize=11, ha="right")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,21 +88,17 @@ def write_picture(
 
 
 def _draw_path(axes, log: FlightLog) -> None:
-    pos, error = log.pos_world, position_error(log)
+    known = np.isfinite(log.motion.pos_world).all(axis=1)
+    pos, error = log.motion.pos_world[known], np.nan_to_num(position_error(log)[known])
     axes.set_facecolor(_GROUND)
     axes.plot(*log.setpoint_pos_world.T, color=_SETPOINT, lw=1, ls=(0, (4, 3)), alpha=0.8)
     middle, extent = flight_box(log)
-    arrows = np.linspace(0, len(pos) - 1, _WIND_ARROWS).astype(int)
-    wind = log.wind_world[arrows]
-    # The strongest wind is drawn as a quarter of the path's extent.
-    length = 0.25 * extent.max() / max(np.linalg.norm(wind, axis=1).max(), 1e-6)
-    axes.quiver(
-        *pos[arrows].T, *(wind * length).T, color=_WIND, lw=0.9, alpha=0.55, arrow_length_ratio=0.22
-    )
+    if log.wind_world is not None and len(pos):
+        _draw_arrows(axes, pos, np.nan_to_num(log.wind_world[known]), extent.max())
     segments = np.stack([pos[:-1], pos[1:]], axis=1)
     line = Line3DCollection(segments, cmap=_ERROR, lw=2.4, capstyle="round")
     line.set_array(error[:-1])
-    line.set_clim(0, max(np.percentile(error, 99), 1e-6))
+    line.set_clim(0, _largest(error))
     axes.add_collection3d(line)
     floor = middle[2] - extent[2] / 2
     axes.plot(pos[:, 0], pos[:, 1], floor, color="black", alpha=0.35, lw=1.5)
@@ -113,16 +116,31 @@ def _draw_path(axes, log: FlightLog) -> None:
         axis.set_tick_params(colors=_MUTED, labelsize=7, pad=0)
 
 
+def _draw_arrows(axes, pos: np.ndarray, wind: np.ndarray, extent: float) -> None:
+    arrows = np.linspace(0, len(pos) - 1, _WIND_ARROWS).astype(int)
+    wind = wind[arrows]
+    # The strongest wind is drawn as a quarter of the path's extent.
+    length = 0.25 * extent / max(np.linalg.norm(wind, axis=1).max(), 1e-6)
+    axes.quiver(
+        *pos[arrows].T, *(wind * length).T, color=_WIND, lw=0.9, alpha=0.55, arrow_length_ratio=0.22
+    )
+
+
+def _largest(error: np.ndarray) -> float:
+    """What the colours of an error end at."""
+    return max(np.percentile(error, 99), 1e-6) if len(error) else 1.0
+
+
 def _draw_error(axes, log: FlightLog) -> None:
-    error = 100 * position_error(log)
+    error = 100 * np.nan_to_num(position_error(log))
     points = np.stack([log.time, error], axis=1)
     line = LineCollection(np.stack([points[:-1], points[1:]], axis=1), cmap=_ERROR, lw=1.6)
     line.set_array(error[:-1])
-    line.set_clim(0, max(np.percentile(error, 99), 1e-6))
+    line.set_clim(0, _largest(error))
     axes.add_collection(line)
     axes.fill_between(log.time, error, color="#40d2be", alpha=0.10, lw=0)
     axes.set_xlim(log.time[0], log.time[-1])
-    axes.set_ylim(0, 1.08 * error.max())
+    axes.set_ylim(0, 1.08 * max(error.max(), 1e-3))
     _style(axes, "error, cm")
 
 
@@ -152,7 +170,6 @@ def _draw_neurons(axes, log: FlightLog, layers: Sequence[tuple[str, Sequence[int
     )
     _style(axes, "")
     axes.grid(False)
-    axes.tick_params(labelbottom=True)
     axes.set_yticks([row for row, _ in ticks], [name for _, name in ticks])
 
 

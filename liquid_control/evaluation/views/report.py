@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from liquid_control.evaluation.columns import neuron_activity
 from liquid_control.evaluation.metrics import (
-    DISPLAY,
     Check,
     FlightMetrics,
+    display_of,
     flight_metrics,
     judge,
-    neuron_activity,
+    metrics_of,
 )
 from liquid_control.evaluation.page import (
     Page,
@@ -30,9 +31,11 @@ from liquid_control.evaluation.page import (
 )
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.views import figures
+from liquid_control.evaluation.views.activity import activity_figure, percent
 from liquid_control.evaluation.views.circuit import circuit_svg, layers
+from liquid_control.evaluation.views.path import path_figure
+from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.artifact import PolicyMetadata
-from liquid_control.structs import FlightLog
 
 _REPLAY_RATE = 20  # Hz of the neuron replay
 
@@ -60,24 +63,29 @@ def write_report(
     """
     metrics = flight_metrics(log, after=after)
     checks = judge(metrics, criteria or {})
-    subtitle = (
-        f"{log.policy} flies {log.vehicle} through {log.world}, seed {log.seed}, "
-        f"at {log.control_rate:g} Hz"
+    where = log.world or log.vehicle
+    through = f" through {log.world}" if log.world else ""
+    seed = "" if log.seed is None else f", seed {log.seed}"
+    subtitle = f"{log.policy} flies {log.vehicle}{through}{seed}, at {log.control_rate:g} Hz"
+    page = Page(
+        f"Flight {'in' if log.world else 'of'} {where}",
+        subtitle,
+        all(check.passed for check in checks),
     )
-    page = Page(f"Flight in {log.world}", subtitle, all(check.passed for check in checks))
     page.add(_headline(metrics))
     path = section(
         "Flight path",
-        page.figure("trajectory", figures.trajectory(log)),
-        note="Drag to turn, scroll to zoom. Cones show the true wind.",
+        page.figure("trajectory", path_figure(log)),
+        note="Drag to turn, scroll to zoom."
+        + (" As estimated." if log.truth is None else "")
+        + ("" if log.wind_world is None else " Cones show the true wind."),
     )
-    film = section("Film", media(video, f"film of {log.world}")) if video else ""
+    film = section("Film", media(video, f"film of {where}")) if video else ""
     page.add(columns(path, film) if video else path)
+    errors = "Position error" if log.wind_world is None else "Position error and wind"
+    page.add_section(errors, page.figure("errors", figures.errors(log, after), time_axis=True))
     page.add_section(
-        "Position error and wind", page.figure("errors", figures.errors(log, after), time_axis=True)
-    )
-    page.add_section(
-        "Commands and rotors",
+        "Commands and actuators" if log.actuator_names else "Commands",
         page.figure("commands", figures.commands(log), time_axis=True),
         note="As sent to the vehicle, after the output gate.",
     )
@@ -86,7 +94,7 @@ def write_report(
     cards = [
         section(
             "Metrics",
-            _metrics_table(metrics, checks),
+            _metrics_table(log, metrics, checks),
             note=f"Error statistics are over t > {after:g} s. Flown by: {modes}.",
         )
     ]
@@ -113,20 +121,23 @@ def _headline(metrics: FlightMetrics) -> str:
     end = f"crashed: {metrics.crash_reason}" if metrics.crashed else "flown without a crash"
     entries = [(f"{metrics.duration_s:.1f}", "s", end)]
     for key in ("rmse_m", "max_error_m", "step_us_p50", "step_us_p99", "late_ticks"):
-        value, display = getattr(metrics, key), DISPLAY[key]
+        value, display = getattr(metrics, key), display_of(key)
         unit = "" if value is None else display.unit
         entries.append((display.number(value), unit, display.name))
     return tiles(entries)
 
 
-def _metrics_table(metrics: FlightMetrics, checks: tuple[Check, ...]) -> str:
+def _metrics_table(log: FlightLog, metrics: FlightMetrics, checks: tuple[Check, ...]) -> str:
+    """Each metric that is shown; a share of flights only where it is a limit."""
     by_name = {check.metric: check for check in checks}
     rows = [["crash", escape(metrics.crash_reason or "none"), "none", badge(not metrics.crashed)]]
-    for key, display in DISPLAY.items():
-        check = by_name.get(key)
+    shown = {name: metrics[name] for name, m in metrics_of([log.kind]).items() if m.display}
+    shown |= {check.metric: check.value for check in checks[1:] if check.metric not in shown}
+    for name, value in shown.items():
+        check, display = by_name.get(name), display_of(name)
         limit = f"≤ {display.number(check.limit)} {display.unit}" if check else ""
-        value = f"{display.number(getattr(metrics, key))} <small>{display.unit}</small>"
-        rows.append([display.name, value, limit, badge(check.passed) if check else ""])
+        text = f"{display.number(value)} <small>{display.unit}</small>"
+        rows.append([display.name, text, limit, badge(check.passed) if check else ""])
     return table(("metric", "value", "limit", ""), rows, numbers=(1, 2))
 
 
@@ -134,7 +145,7 @@ def _add_neurons(page: Page, log: FlightLog, metadata: PolicyMetadata | None) ->
     groups = layers(log, metadata)
     if not groups:
         return
-    parts = [page.figure("neurons", figures.neurons(log, groups), time_axis=True)]
+    parts = [page.figure("neurons", activity_figure(log, groups), time_axis=True)]
     page.add_section(
         "Neuron activity",
         *parts,
@@ -143,7 +154,7 @@ def _add_neurons(page: Page, log: FlightLog, metadata: PolicyMetadata | None) ->
     if metadata is None or metadata.wiring is None:
         return
     stride = max(1, round(log.control_rate / _REPLAY_RATE))
-    rows = figures.percent(neuron_activity(log))[::stride].tolist()
+    rows = percent(neuron_activity(log))[::stride].tolist()
     page.data("activity", {"period": stride / log.control_rate, "activity": rows})
     synapses = len(metadata.wiring.sensory_synapses) + len(metadata.wiring.synapses)
     legend = (

@@ -1,7 +1,7 @@
 """Somebody's own vehicle and all that goes with it, in one file outside of the package.
 
-A cart on a rail: a command kind, rules with a backup, a body; a beacon that it measures its distance
-to, an observation of that, wind, a metric and a network mode. A vehicle file names it by
+A cart on a rail: a command kind, rules with a backup, a body; a beacon whose distance it measures,
+an observation of that, wind, a metric and a network mode. A vehicle file names it by
 ``kind: room.py:CART``, and every process that reads that file knows all of it.
 """
 

@@ -1,0 +1,165 @@
+"""One flight as columns, a row per control step: simulated, recorded over ROS 2, or real.
+
+A rollout, a lockstep flight and a recording of a vehicle end in this form; metrics, views and
+whoever identifies a vehicle start from it. N steps, M neurons, c values of a command, k actuators.
+What was not measured is NaN; what a flight can't have (truth and wind of a real one) is ``None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liquid_control.config import ConfigError
+from liquid_control.frames import rotate
+from liquid_control.structs import COMMAND_KINDS, CommandKind, ImuSample, OdometrySample
+
+
+@dataclass(frozen=True)
+class States:
+    """Motion of the body over time."""
+
+    pos_world: np.ndarray  # (N, 3) m
+    quat_world_body: np.ndarray  # (N, 4) xyzw
+    vel_world: np.ndarray  # (N, 3) m/s
+    ang_vel_body: np.ndarray  # (N, 3) rad/s
+
+    @classmethod
+    def from_odometry(cls, rows: np.ndarray) -> States:
+        """Of rows ``(N, 13)``: position, quaternion, velocity and rates, both in the body frame."""
+        pos, quat, vel_body, ang_vel = np.split(rows, (3, 7, 10), axis=1)
+        return cls(pos, quat, rotate(quat.T, vel_body.T).T, ang_vel)
+
+    @classmethod
+    def of_samples(cls, samples: Sequence[OdometrySample | None]) -> States:
+        """Of the sample that was the newest at each step, ``None`` before the first."""
+        return cls.from_odometry(
+            np.column_stack(
+                [
+                    _column(samples, name, size)
+                    for name, size in (
+                        *(("pos_world", 3), ("quat_world_body", 4)),
+                        *(("vel_body", 3), ("ang_vel_body", 3)),
+                    )
+                ]
+            )
+        )
+
+
+@dataclass(frozen=True)
+class ImuColumns:
+    """What the IMU measured."""
+
+    ang_vel_body: np.ndarray  # (N, 3) rad/s
+    specific_force_body: np.ndarray  # (N, 3) m/s²
+
+    @classmethod
+    def of_samples(cls, samples: Sequence[ImuSample | None]) -> ImuColumns:
+        """Of the sample that was the newest at each step, ``None`` before the first."""
+        return cls(*(_column(samples, field.name, 3) for field in fields(cls)))
+
+
+def _column(samples: Sequence[Any], name: str, size: int) -> np.ndarray:
+    gap = np.full(size, np.nan)
+    values = [gap if sample is None else getattr(sample, name) for sample in samples]
+    return np.concatenate(values).reshape(len(samples), size)
+
+
+@dataclass(frozen=True)
+class FlightLog:
+    """One flight.
+
+    Attributes:
+        truth: where the vehicle was; ``None`` where nobody knows, as in a real flight.
+        estimate: the newest odometry that the loop had at each step, held from one to the next.
+        imu: the newest sample of the IMU that the loop had.
+        command: as sent, in the order of ``kind.layout``; NaN where nothing was sent.
+        mode: the supervisor's Mode.
+        step_us: latency of the policy; NaN where it did not run.
+        world: "" for a flight in no simulated one.
+        late_ticks: control steps that began later than their deadline.
+    """
+
+    time: np.ndarray  # (N,) s since the start
+    truth: States | None
+    estimate: States
+    imu: ImuColumns
+    setpoint_pos_world: np.ndarray  # (N, 3) m
+    wind_world: np.ndarray | None  # (N, 3) m/s
+    command: np.ndarray  # (N, c)
+    kind: CommandKind
+    actuators: np.ndarray  # (N, k), in the units that the names say
+    actuator_names: tuple[str, ...]  # "rotor0 rad/s"
+    mode: np.ndarray  # (N,) str
+    neurons: np.ndarray  # (N, M) state of the network
+    neuron_names: tuple[str, ...]
+    step_us: np.ndarray  # (N,) µs
+    world: str
+    policy: str
+    vehicle: str
+    seed: int | None
+    control_rate: float  # Hz
+    crashed: bool
+    crash_reason: str  # "" if none
+    late_ticks: int
+
+    @property
+    def motion(self) -> States:
+        """The best that is known of the motion: the truth, else the estimate."""
+        return self.estimate if self.truth is None else self.truth
+
+    def save(self, path: str | Path) -> Path:
+        """Write one ``.npz`` file of plain arrays, which `load` and NumPy alone can read."""
+        path = Path(path)
+        columns: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, States | ImuColumns):
+                columns |= {f"{field.name}.{k}": column for k, column in vars(value).items()}
+            elif isinstance(value, CommandKind):
+                columns[field.name] = value.name
+            elif value is not None:
+                columns[field.name] = np.array(value, str) if value == () else value
+        with path.open("wb") as file:
+            np.savez_compressed(file, **columns)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> FlightLog:
+        """The log that `save` wrote; nothing is unpickled.
+
+        Raises:
+            ConfigError: for a file that is none, and for an unknown kind of command.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = dict(file)
+        except (OSError, ValueError, EOFError) as error:
+            raise ConfigError(f"{path}: not a saved flight: {error}") from None
+        groups: dict[str, dict[str, np.ndarray]] = {}
+        values: dict[str, Any] = {"truth": None, "wind_world": None, "seed": None}
+        for name, array in found.items():
+            group, dot, column = name.partition(".")
+            if dot:
+                groups.setdefault(group, {})[column] = array
+            else:
+                values[name] = array if array.ndim else array.item()
+        try:
+            kind = COMMAND_KINDS.get(values["kind"])
+            if kind is None:
+                raise ConfigError(
+                    f"{path}: unknown kind of command {values['kind']!r}, "
+                    f"expected one of {sorted(COMMAND_KINDS)}"
+                )
+            values["kind"] = kind
+            for name in ("actuator_names", "neuron_names"):
+                values[name] = tuple(values[name].tolist())
+            for name, columns in groups.items():
+                values[name] = (ImuColumns if name == "imu" else States)(**columns)
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path}: not a saved flight: {error}") from None

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from liquid_control.control.observation import Situation, within_reach
 from liquid_control.frames import (
     Array,
@@ -32,7 +34,7 @@ class SensorErrors(NamedTuple):
 
     pos: Array  # (3, *batch) m
     vel: Array  # (3, *batch) m/s, body frame
-    attitude: Array  # (3, *batch) rad, rotation vector in the body frame
+    attitude: Array | None  # (3, *batch) rad, rotation vector in the body frame; None for none
     gyro: Array  # (3, *batch) rad/s
     accelerometer: Array  # (3, *batch) m/s²
     gyro_bias: Array  # (3, *batch) rad/s
@@ -62,7 +64,9 @@ def measure(
     IMU is; ``previous_command`` ``(4, *batch)`` was sent last; a setpoint further away than
     ``max_pos_error`` m is brought that close.
     """
-    quat = quat_multiply(vehicle.quat_world_body, quat_from_rotation_vector(errors.attitude))
+    quat = vehicle.quat_world_body
+    if errors.attitude is not None:
+        quat = quat_multiply(quat, quat_from_rotation_vector(errors.attitude))
     measured = vehicle.pos_world + errors.pos
     return Situation(
         pos_world=measured,
@@ -138,12 +142,13 @@ def fly_period(
 
 
 def _ceil(periods: Array, most: int) -> Array:
-    return namespace(periods).clip(namespace(periods).ceil(periods), 0.0, float(most))
+    xp = namespace(periods)
+    return xp.clip(xp.ceil(periods), 0.0, float(most))
 
 
 def _pick(commands: Array, age: Array) -> Array:
     """The command of each environment that is ``age`` periods old."""
     if is_tensor(commands):
         return commands.gather(0, age.long().expand(1, 4, -1))[0]
-    index = namespace(commands).broadcast_to(age.astype(int), commands.shape[1:])
-    return namespace(commands).take_along_axis(commands, index[None], 0)[0]
+    index = np.broadcast_to(age.astype(int), commands.shape[1:])
+    return np.take_along_axis(commands, index[None], 0)[0]

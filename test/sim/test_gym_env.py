@@ -333,5 +333,5 @@ def test_a_picture_shows_vehicle_and_setpoint():
     assert pictures[0].shape == (360, 480, 3)
     vector.close()
     for make in (QuadHoverEnv, QuadHoverVectorEnv):
-        with pytest.raises(ValueError, match="render_mode.*'ansi'"):
+        with pytest.raises(ValueError, match=r"render_mode.*'ansi'"):
             make(render_mode="ansi")

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from liquid_control.bench.timing import seconds
-from liquid_control.control.observation import Situation
-from liquid_control.frames import rotate_inverse
+from liquid_control.parameters import ControllerParameters
+from liquid_control.sim.batched import Reference, SensorErrors, measure, physics_step
 from liquid_control.sim.sensors.imu import at_lever_arm
 from liquid_control.sim.wind import formulas
 from liquid_control.vehicles.catalogue import load_vehicle
-from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
-from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, advance, hover_state
+from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, hover_state
 from liquid_control.vehicles.quadrotor.geometric import MEMORY, OBSERVER, geometric_law
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 PHYSICS_DT = 1 / 500  # s
+MAX_POS_ERROR = ControllerParameters().max_pos_error  # m
 GRADIENT_STEPS = 10  # steps between forward and backward
 WHITE = (0.15, 0.03)  # 1 σ of the accelerometer, m/s², and of the gyro, rad/s
 LEVER_ARM = (0.0, 0.0, 0.005)  # m
@@ -100,22 +100,20 @@ class Batch:
             reading = at_lever_arm(
                 tuple(flight.force), tuple(state.ang_vel_body), tuple(flight.ang_acc), LEVER_ARM
             )
-            force = torch.stack(reading) + bias[:3] + WHITE[0] * white[:3]
-            rates = state.ang_vel_body + bias[3:] + WHITE[1] * white[3:]
-            observation = OBSERVER(
-                Situation(
-                    pos_world=state.pos_world,
-                    quat_world_body=state.quat_world_body,
-                    vel_body=rotate_inverse(state.quat_world_body, state.vel_world),
-                    ang_vel_body=rates,
-                    specific_force_body=force,
-                    setpoint_pos_world=setpoint,
-                    setpoint_vel_world=rest,
-                    setpoint_acc_world=rest,
-                    setpoint_yaw=yaw,
-                    previous_command=flight.command,
-                )
+            errors = SensorErrors(
+                pos=0.0,
+                vel=0.0,
+                attitude=None,
+                gyro=WHITE[1] * white[3:],
+                accelerometer=WHITE[0] * white[:3],
+                gyro_bias=bias[3:],
+                accelerometer_bias=bias[:3],
             )
+            reference = Reference(setpoint, rest, rest, yaw)
+            situation = measure(
+                state, torch.stack(reading), errors, reference, flight.command, MAX_POS_ERROR
+            )
+            observation = OBSERVER(situation)
             command, memory = geometric_law(observation, flight.memory, gains, period)
             flight = flight._replace(
                 command=command,
@@ -129,10 +127,7 @@ class Batch:
         def physics(flight: Flight, velocity: torch.Tensor) -> Flight:
             """One physics step."""
             state = flight.state
-            speeds = rotor_speed_command(
-                flight.command[0], flight.command[1:], state.ang_vel_body, loop
-            )
-            new, force = advance(state, speeds, velocity, params, PHYSICS_DT)
+            new, force = physics_step(state, flight.command, velocity, params, loop, PHYSICS_DT)
             ang_acc = (new.ang_vel_body - state.ang_vel_body) / PHYSICS_DT
             return flight._replace(state=new, force=force, ang_acc=ang_acc)
 

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -80,6 +80,17 @@ class LoopStep:
     policy_time: float  # s that the policy took; NaN where it did not run
 
 
+class Sensed(NamedTuple):
+    """What the first half of a step found, for the second."""
+
+    dt: float  # s
+    estimate: Estimate | None  # None before all sensors have come
+    situation: Situation | None
+    observation: np.ndarray | None  # of the rules' observer
+    faults: tuple[str, ...]
+    clocks: tuple[str, ...]
+
+
 class ControlLoop:
     """Steps a policy at the control rate, and flies on when it can't.
 
@@ -131,6 +142,14 @@ class ControlLoop:
             self._mode = Mode.SILENT
             reason = f"step of {dt} s, expected 0 or more"
             return LoopStep(None, Mode.SILENT, reason, (), (), None, math.nan)
+        return self.act(self.observe(frame, setpoint, dt))
+
+    def observe(self, frame: SensorFrame, setpoint: Setpoint | None, dt: float) -> Sensed:
+        """The first half of a `step`, up to the observation.
+
+        For those who have to see the observation before they can say what the policy does, such as
+        a learner; `act` must follow.
+        """
         estimate = self._gate.update(frame, dt)
         if self._gate.clocks:
             self.policy.reset()
@@ -143,6 +162,11 @@ class ControlLoop:
                 self._setpoint = _place(estimate)
             situation = self._situation(estimate, self._setpoint, frame)
             observation = self.rules.observer(situation)
+        return Sensed(dt, estimate, situation, observation, faults, self._gate.clocks)
+
+    def act(self, sensed: Sensed) -> LoopStep:
+        """The second half of a `step`: policy, supervisor, output gate."""
+        dt, estimate, situation, observation, faults, clocks = sensed
         mode, reason = self._supervisor.choose(estimate, dt)
         policy_time = math.nan
         wanted = None
@@ -166,7 +190,7 @@ class ControlLoop:
                 mode = Mode.SILENT
         self._mode = mode
         command = None if mode is Mode.SILENT else self._limit(wanted, dt)
-        return LoopStep(command, mode, reason, faults, self._gate.clocks, observation, policy_time)
+        return LoopStep(command, mode, reason, faults, clocks, observation, policy_time)
 
     def _take_setpoint(self, setpoint: Setpoint | None) -> tuple[str, ...]:
         """Take a setpoint, or say why not."""

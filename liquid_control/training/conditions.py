@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from liquid_control.sim.batched import Reference, SensorErrors
+from liquid_control.sim.wind import formulas
 from liquid_control.training.config import (
     RandomisationConfig,
     Range,
@@ -19,6 +21,7 @@ from liquid_control.training.config import (
     StartConfig,
 )
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
+from liquid_control.vehicles.quadrotor.variation import scaled
 
 
 class Draw:
@@ -106,17 +109,13 @@ def draw_conditions(
 
 def vehicle_of(conditions: Conditions, nominal: QuadrotorParams) -> QuadrotorParams:
     """The true vehicles of the episodes."""
-    drag = conditions.drag
-    tau = conditions.motor_time_constant
-    return nominal._replace(
-        mass=nominal.mass * conditions.mass,
-        inertia=tuple(i * f for i, f in zip(nominal.inertia, conditions.inertia, strict=True)),
-        time_constant_up=nominal.time_constant_up * tau,
-        time_constant_down=nominal.time_constant_down * tau,
+    return scaled(
+        nominal,
+        mass=conditions.mass,
+        inertia=tuple(conditions.inertia),
         efficiency=tuple(conditions.motor_efficiency),
-        drag_linear=tuple(c * drag for c in nominal.drag_linear),
-        drag_quadratic=tuple(c * drag for c in nominal.drag_quadratic),
-        drag_rotor=tuple(c * drag for c in nominal.drag_rotor),
+        drag=conditions.drag,
+        time_constant=conditions.motor_time_constant,
     )
 
 
@@ -161,6 +160,16 @@ class StepInputs(NamedTuple):
     next_vel: Tensor  # (3, B) m/s
     noise: Tensor  # (15, B)
 
+    def errors(self, conditions: Conditions) -> SensorErrors:
+        """Of the sensors in this step."""
+        return SensorErrors(
+            *self.noise.split(3), conditions.gyro_bias, conditions.accelerometer_bias
+        )
+
+    def reference(self, conditions: Conditions) -> Reference:
+        """The setpoint at the start of the step."""
+        return Reference(self.pos, self.vel, self.acc, conditions.yaw)
+
 
 class Window(NamedTuple):
     """All that T steps need, drawn ahead."""
@@ -204,13 +213,16 @@ def draw_window(
     jumps = draw.uniform(steps, 3, batch, low=-1.0) * conditions.step_size
     jump_now = draw.uniform(steps, batch) * reference.step_interval < dt
     for k in range(steps):
-        # exact Ornstein–Uhlenbeck step
-        keep = torch.exp(-dt[k] / conditions.correlation_time)
-        strength = conditions.turbulence * torch.sqrt(1 - keep * keep)
-        turbulence = keep * turbulence + strength * normal[k]
+        turbulence = formulas.ornstein_uhlenbeck_step(
+            turbulence,
+            normal[k],
+            formulas.ornstein_uhlenbeck_coefficients(
+                conditions.turbulence, conditions.correlation_time, dt[k]
+            ),
+        )
         gust_time = gust_time + dt[k]
-        phase = (gust_time / duration).clamp(0.0, 1.0)
-        gust = 0.5 * conditions.gust_amplitude * (1 - torch.cos(2 * math.pi * phase))
+        share = formulas.one_minus_cosine_pulse(gust_time, duration)
+        gust = conditions.gust_amplitude * share
         winds.append(conditions.wind_mean + turbulence + gust * direction)
         offset = torch.where(jump_now[k], jumps[k], offset)
         offsets.append(offset)

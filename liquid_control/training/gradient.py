@@ -20,12 +20,8 @@ import torch
 from torch import Tensor
 from torch._functorch import config as functorch_config
 
-from liquid_control.control.observation import (
-    Situation,
-    within_reach,
-)
-from liquid_control.frames import quat_from_rotation_vector, quat_multiply, rotate_inverse
 from liquid_control.parameters import ControllerParameters
+from liquid_control.sim.batched import fly_period, measure
 from liquid_control.structs import GRAVITY
 from liquid_control.training.conditions import (
     Conditions,
@@ -49,7 +45,6 @@ from liquid_control.training.policy import (
 from liquid_control.training.rollback import Rollback
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor import dynamics
-from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
@@ -60,7 +55,7 @@ COMMANDS_KEPT = 10  # the newest command and those that a delay may still apply
 
 
 class Flight(NamedTuple):
-    """What a control step moves on."""
+    """What a control step moves on; the network's state has the batch first, all else last."""
 
     vehicle: QuadrotorState
     specific_force: Tensor  # (3, B) m/s²
@@ -152,18 +147,16 @@ class GradientTrainer:
         """One control step: the flight after it, its mean cost, and the squared error (B) in m²."""
         command, policy_state = self._decide(flight, now, conditions, weights)
         commands = torch.cat([command[None], flight.commands[:-1]])
-        params = vehicle_of(conditions, self.nominal)
-        vehicle, force = flight.vehicle, flight.specific_force
-        physics_steps = self.config.optimiser.physics_steps
-        step = now.dt / physics_steps
-        for i in range(physics_steps):
-            # how many periods old the command is that the delay lets act in this physics step
-            age = ((conditions.delay - i * step) / now.dt).ceil().clamp(0.0, COMMANDS_KEPT - 1)
-            acting = commands.gather(0, age.long().expand(1, 4, -1))[0]
-            speeds = rotor_speed_command(
-                acting[0], acting[1:], vehicle.ang_vel_body, self.rate_loop
-            )
-            vehicle, force = dynamics.advance(vehicle, speeds, now.wind, params, step)
+        vehicle, _, force = fly_period(
+            flight.vehicle,
+            commands,
+            now.wind,
+            vehicle_of(conditions, self.nominal),
+            self.rate_loop,
+            now.dt,
+            self.config.optimiser.physics_steps,
+            conditions.delay,
+        )
         cost = self._cost(vehicle, commands, now, conditions.yaw)
         miss = (vehicle.pos_world - now.next_pos).square().sum(0)
         return Flight(vehicle, force, commands, policy_state), cost, miss.detach()
@@ -176,23 +169,13 @@ class GradientTrainer:
         weights: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor]:
         """Command (4, B) and next network state from noisy measurements."""
-        vehicle = flight.vehicle
-        position, velocity, attitude, gyro, accelerometer = now.noise.split(3)
-        quat = quat_multiply(vehicle.quat_world_body, quat_from_rotation_vector(attitude))
-        measured = vehicle.pos_world + position
-        situation = Situation(
-            pos_world=measured,
-            quat_world_body=quat,
-            vel_body=rotate_inverse(vehicle.quat_world_body, vehicle.vel_world) + velocity,
-            ang_vel_body=vehicle.ang_vel_body + gyro + conditions.gyro_bias,
-            specific_force_body=(
-                flight.specific_force + accelerometer + conditions.accelerometer_bias
-            ),
-            setpoint_pos_world=within_reach(now.pos, measured, MAX_POS_ERROR),
-            setpoint_vel_world=now.vel,
-            setpoint_acc_world=now.acc,
-            setpoint_yaw=conditions.yaw,
-            previous_command=flight.commands[0],
+        situation = measure(
+            flight.vehicle,
+            flight.specific_force,
+            now.errors(conditions),
+            now.reference(conditions),
+            flight.commands[0],
+            MAX_POS_ERROR,
         )
         observation = self._observer(situation)
         command, policy_state = self.policy.step(
@@ -320,12 +303,27 @@ def _compile(step: Callable) -> Callable:
     return torch.compile(step)
 
 
-def _choose(where: Tensor, new, old):
-    """`torch.where` over nested tuples; the batch is the last dimension, but (B, M) for states."""
-    if isinstance(new, Tensor):
-        mask = where[:, None] if new.shape[-1] != where.shape[0] else where
-        return torch.where(mask, new, old)
-    return type(new)(*(_choose(where, a, b) for a, b in zip(new, old, strict=True)))
+def _choose(where: Tensor, fresh: Environments, old: Environments) -> Environments:
+    """The fresh environments ``where`` (B) is true, else the old ones."""
+    a, b = fresh.flight, old.flight
+    flight = Flight(
+        vehicle=_choose_last(where, a.vehicle, b.vehicle),
+        specific_force=_choose_last(where, a.specific_force, b.specific_force),
+        commands=_choose_last(where, a.commands, b.commands),
+        policy_state=torch.where(where[:, None], a.policy_state, b.policy_state),
+    )
+    return Environments(
+        flight,
+        _choose_last(where, fresh.conditions, old.conditions),
+        _choose_last(where, fresh.process, old.process),
+    )
+
+
+def _choose_last(where: Tensor, fresh, old):
+    """`torch.where` over nested tuples of tensors whose last dimension is the batch."""
+    if isinstance(fresh, Tensor):
+        return torch.where(where, fresh, old)
+    return type(fresh)(*(_choose_last(where, a, b) for a, b in zip(fresh, old, strict=True)))
 
 
 def _with_gradient(tree):

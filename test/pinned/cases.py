@@ -145,14 +145,24 @@ def suite(folder) -> dict[str, np.ndarray]:
 
 
 def gym_episode() -> dict[str, np.ndarray]:
-    """One episode of a batch of Gymnasium environments, with actions drawn ahead."""
-    from liquid_control.sim.gym_env import QuadHoverVectorEnv
+    """Gymnasium environments with actions drawn ahead: a batch, and one vehicle in PyBullet."""
+    from liquid_control.sim.gym_env import QuadHoverEnv, QuadHoverVectorEnv
 
-    env = QuadHoverVectorEnv(6)
-    rng = np.random.default_rng(3)
-    observations, rewards = [env.reset(seed=5)[0]], []
-    for _ in range(120):
-        observation, reward, *_ = env.step(rng.uniform(-0.3, 0.3, (6, 4)))
+    actions = np.random.default_rng(3).uniform(-0.1, 0.1, (120, 6, 4))
+    batch, one = QuadHoverVectorEnv(6, "hover_gusts"), QuadHoverEnv("hover_gusts")
+    observations, rewards = [batch.reset(seed=5)[0]], []
+    alone, own_rewards = [one.reset(seed=5)[0]], []
+    for row in actions:
+        observation, reward, *_ = batch.step(row)
         observations.append(observation)
         rewards.append(reward)
-    return {"observations": np.array(observations, dtype=float), "rewards": np.array(rewards)}
+        observation, reward, *_ = one.step(row[0])
+        alone.append(observation)
+        own_rewards.append(reward)
+    one.close()
+    return {
+        "observations": np.array(observations, dtype=float),
+        "rewards": np.array(rewards),
+        "one_observations": np.array(alone, dtype=float),
+        "one_rewards": np.array(own_rewards),
+    }

@@ -152,6 +152,15 @@ def test_one_minus_cosine():
     np.testing.assert_allclose(got, [0, 0, 0.5, 1, 1, 1, 1, 0.5, 0, 0], atol=1e-12)
 
 
+def test_a_pulse_is_a_gust_without_a_hold():
+    time = np.linspace(-1, 4, 501)
+    np.testing.assert_allclose(
+        formulas.one_minus_cosine_pulse(time, 3.0),
+        formulas.one_minus_cosine(time, 1.5, 0.0),
+        atol=1e-12,
+    )
+
+
 def test_gusts_come_as_often_as_asked():
     config = CosineGustsConfig(
         kind="gust_1_cosine",

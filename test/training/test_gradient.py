@@ -21,7 +21,7 @@ from liquid_control.training.conditions import (
     start_process,
 )
 from liquid_control.training.config import EarlyStopConfig, GradientConfig, load_training
-from liquid_control.training.gradient import GradientTrainer
+from liquid_control.training.gradient import GradientTrainer, _choose, _leaves
 from liquid_control.training.run import stops_early, train
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
@@ -320,3 +320,30 @@ def test_a_file_extends_another_and_replaces_what_it_gives(tmp_path):
     path.write_text(f"extends: {path}\n")
     with pytest.raises(ConfigError, match="extends itself"):
         load_training(path)
+
+
+def test_environments_start_anew_whole_whatever_the_number_of_states():
+    """As many states as environments: it is environments that are reset, not neurons."""
+    config = small(environments=58)
+    network = {**config.network, "wiring": {**config.network["wiring"], "units": 58}}
+    trainer = GradientTrainer(config.model_copy(update={"network": network}), compiled=False)
+    old = trainer.environments
+    state = old.flight.policy_state
+    assert state.shape == (58, 58)
+    old = old._replace(flight=old.flight._replace(policy_state=torch.ones_like(state)))
+    fresh = trainer._start(58)
+    again = torch.arange(58) % 3 == 0
+    chosen = _choose(again, fresh, old)
+    expected = torch.where(again[:, None], fresh.flight.policy_state, 1.0)
+    assert torch.equal(chosen.flight.policy_state, expected)
+    for name in ("vehicle", "specific_force", "commands"):
+        for got, new, was in zip(
+            _leaves(getattr(chosen.flight, name)),
+            _leaves(getattr(fresh.flight, name)),
+            _leaves(getattr(old.flight, name)),
+            strict=True,
+        ):
+            assert torch.equal(got[..., again], new[..., again])
+            assert torch.equal(got[..., ~again], was[..., ~again])
+    assert torch.equal(chosen.conditions.mass[again], fresh.conditions.mass[again])
+    assert torch.equal(chosen.process.turbulence[:, ~again], old.process.turbulence[:, ~again])

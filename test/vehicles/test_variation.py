@@ -40,6 +40,26 @@ def test_spread_stays_within_the_tolerances(vehicle, rng):
     assert np.std(masses) == pytest.approx(limit / np.sqrt(3), rel=0.1)
 
 
+def test_a_batch_is_drawn_with_the_same_spread(vehicle, rng):
+    nominal = QuadrotorParams.from_vehicle(vehicle)
+    params = draw_params(vehicle, rng, 1.0, (4000,))
+    for value, whole, limit in (
+        (params.mass, nominal.mass, vehicle.tolerances.mass),
+        (params.inertia[2], nominal.inertia[2], vehicle.tolerances.inertia),
+        (params.efficiency[3], 1.0, vehicle.tolerances.thrust),
+        (params.drag_linear[0], nominal.drag_linear[0], vehicle.tolerances.drag),
+        (
+            params.time_constant_up,
+            nominal.time_constant_up,
+            vehicle.tolerances.time_constant,
+        ),
+    ):
+        assert value.shape == (4000,)
+        assert np.abs(value / whole - 1).max() <= limit + 1e-12
+        assert np.std(value / whole) == pytest.approx(limit / np.sqrt(3), rel=0.1, abs=1e-12)
+    assert params.max_speed == nominal.max_speed
+
+
 def test_payload_shifts_the_centre_of_mass(vehicle):
     nominal = QuadrotorParams.from_vehicle(vehicle)
     loaded = with_payload(nominal, 0.009, 0.04)

@@ -1,4 +1,5 @@
-"""Turbulence and gusts as array-neutral formulas; `wind_sources` composes them for a world.
+"""Turbulence and gusts as array-neutral formulas; `wind.sources` and
+`wind.turbulence` compose them for a world, `wind.batched` for a batch, training for its windows.
 
 Dryden turbulence, MIL-F-8785C (1980) and MIL-HDBK-1797B, written for a time scale T = L / V:
 
@@ -10,7 +11,8 @@ correlation hold at any dt. With r = dt / T and a = e^(−r), the v and w filter
     x₁⁺ = a x₁ + e₁,   x₂⁺ = a x₂ + a r x₁ + e₂,   y = σ [√3 x₁ + (1 − √3) x₂]
     var e₁ = (1 − a²)/2,  cov = (1 − (1 + 2r) a²)/4,  var e₂ = (1 − (1 + 2r + 2r²) a²)/4
 
-The axes are u along the mean wind, v to its left, w up.
+The axes are u along the mean wind, v to its left, w up. Where a filter is not wanted, three
+Ornstein–Uhlenbeck processes, of the u filter's form, serve as turbulence.
 
 For a batch: `turbulence_coefficients` once in float64 (float32 loses the small differences above),
 `turbulence_start`, then `wind_step` with fresh normal noise each step.
@@ -23,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from liquid_control import packing
 from liquid_control.frames import Array, namespace, stack
 
 SQRT3 = math.sqrt(3.0)
@@ -103,8 +106,11 @@ def turbulence_step(states: Noise, noise: Noise, turbulence: Turbulence):
 
 
 def pack_turbulence(turbulence: Turbulence) -> np.ndarray:
-    """The numbers of one place as a flat array ``(18,)``, for `turbulence_series`."""
-    return np.array([*turbulence.sigma, *(x for axis in turbulence.filters for x in axis)])
+    """The numbers of one place as a flat array, for `turbulence_series`."""
+    return packing.pack(turbulence)
+
+
+_unpack_turbulence = packing.unpacker(Turbulence)
 
 
 def turbulence_series(
@@ -120,15 +126,7 @@ def turbulence_series(
     the unit vector of the u axis, horizontal.
     """
     cx, cy = axis_u
-    p = packed
-    turbulence = Turbulence(
-        (p[0], p[1], p[2]),
-        (
-            AxisFilter(p[3], p[4], p[5], p[6], p[7]),
-            AxisFilter(p[8], p[9], p[10], p[11], p[12]),
-            AxisFilter(p[13], p[14], p[15], p[16], p[17]),
-        ),
-    )
+    turbulence = _unpack_turbulence(packed)
     for k in range(len(noise)):
         row = noise[k]
         states, (u, v, w) = turbulence_step(
@@ -138,6 +136,35 @@ def turbulence_series(
     return states
 
 
+class MarkovStep(NamedTuple):
+    """Exact discretisation of an Ornstein–Uhlenbeck process for one dt, each ``(*batch)``."""
+
+    keep: Array  # share of the state that is left
+    gain: Array  # m/s of fresh noise
+
+
+def ornstein_uhlenbeck_coefficients(sigma: Array, time_constant: Array, dt: Array) -> MarkovStep:
+    """For a stationary strength in m/s and a correlation time in s; floats or arrays."""
+    exponent = -dt / time_constant
+    keep = namespace(exponent).exp(exponent)
+    return MarkovStep(keep, sigma * (1 - keep * keep) ** 0.5)
+
+
+def ornstein_uhlenbeck_step(state: Array, noise: Array, step: MarkovStep) -> Array:
+    """The state in m/s after a step, for standard normal ``noise`` of the same shape."""
+    return step.keep * state + step.gain * noise
+
+
+def raised_cosine(phase: Array) -> Array:
+    """½(1 − cos πφ): rises from 0 at φ = 0 to 1 at φ = 1, and falls to 0 at φ = 2."""
+    return 0.5 - 0.5 * namespace(phase).cos(math.pi * phase)
+
+
+def one_minus_cosine_pulse(time: Array, duration: Array) -> Array:
+    """Share of the amplitude of a gust that rises and falls in ``duration`` s, without a hold."""
+    return raised_cosine(2 * namespace(time).clip(time / duration, 0.0, 1.0))
+
+
 def one_minus_cosine(time: Array, rise_time: Array, hold_time: Array) -> Array:
     """Share of the amplitude of a discrete gust ``time`` s after its start (MIL-F-8785C, 3.7.1.3).
 
@@ -145,8 +172,9 @@ def one_minus_cosine(time: Array, rise_time: Array, hold_time: Array) -> Array:
     """
     xp = namespace(time)
     falling = time - rise_time - hold_time
-    phase = xp.clip(time / rise_time, 0.0, 1.0) - xp.clip(falling / rise_time, 0.0, 1.0)
-    return 0.5 - 0.5 * xp.cos(math.pi * phase)
+    return raised_cosine(
+        xp.clip(time / rise_time, 0.0, 1.0) - xp.clip(falling / rise_time, 0.0, 1.0)
+    )
 
 
 class WindParams(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from liquid_control.config import StrictModel
+from liquid_control.frames import Array, namespace
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.quantities import Strength, Strengths, key
 from liquid_control.sim.wind import formulas
@@ -32,13 +33,13 @@ Standard = Literal["mil_f_8785c", "mil_hdbk_1797b"]
 WIND_AT_20_FT = {"light": 15 * KNOT, "moderate": 30 * KNOT, "severe": 45 * KNOT}
 
 
-def low_altitude(standard: Standard, height: float, wind_at_20_ft: float) -> tuple[Vector, Vector]:
+def low_altitude(standard: Standard, height: Array, wind_at_20_ft: float) -> tuple[Vector, Vector]:
     """Strength σ (m/s) and scale length L (m) of the axes u, v, w, below 1000 ft.
 
-    MIL-F-8785C, 3.7.2.3 and figure 10; MIL-HDBK-1797B, 4.9.2. ``height`` in m above ground is held
-    within the range of the formulas, 10 to 1000 ft; ``wind_at_20_ft`` in m/s.
+    MIL-F-8785C, 3.7.2.3 and figure 10; MIL-HDBK-1797B, 4.9.2. ``height`` ``(*batch)`` in m above
+    ground is held within the range of the formulas, 10 to 1000 ft; ``wind_at_20_ft`` in m/s.
     """
-    h = min(max(height / FOOT, 10.0), 1000.0)
+    h = namespace(height).clip(height / FOOT, 10.0, 1000.0)
     base = 0.177 + 0.000823 * h
     length_u, length_w = h / base**1.2 * FOOT, h * FOOT
     sigma_w = 0.1 * wind_at_20_ft
@@ -104,7 +105,7 @@ class TurbulenceConfig(StrictModel):
     sigma: Strengths = key("standard deviation: along the mean wind, to its left, up", "m/s")
     length: tuple[ScaleLength, ScaleLength, ScaleLength] = key("scales of the same axes", "m")
 
-    def scales(self, height: float) -> tuple[Vector, Vector]:
+    def scales(self, height: Array) -> tuple[Vector, Vector]:
         """Strength and filter lengths of the axes u, v, w at ``height`` m."""
         return self.sigma, self.length
 
@@ -132,7 +133,7 @@ class DrydenConfig(StrictModel):
             raise ValueError("expected either severity or wind_at_20_ft")
         return self
 
-    def scales(self, height: float) -> tuple[Vector, Vector]:
+    def scales(self, height: Array) -> tuple[Vector, Vector]:
         """Strength and filter lengths of the axes u, v, w at ``height`` m."""
         strength = self.wind_at_20_ft or WIND_AT_20_FT[self.severity]
         sigma, lengths = low_altitude(self.standard, height, strength)
@@ -152,28 +153,24 @@ class OrnsteinUhlenbeckConfig(StrictModel):
     time_constant: float = key("of the exponential correlation", "s", ge=0.001, le=10_000)
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
-        sigma = self.sigma
-        state = (np.array(sigma) * rng.standard_normal(3)).tolist()
+        state = (np.array(self.sigma) * rng.standard_normal(3)).tolist()
         noise = iter(())
-        keep = 0.0
+        steps: list[formulas.MarkovStep] = []
 
         def begin(flow: Flow) -> None:
-            nonlocal keep
-            keep = math.exp(-flow.dt / self.time_constant)
+            nonlocal steps
+            steps = [
+                formulas.ornstein_uhlenbeck_coefficients(sigma, self.time_constant, flow.dt)
+                for sigma in self.sigma
+            ]
 
         def velocity(time: float, pos: Vector) -> Vector:
             nonlocal noise, state
             row = next(noise, None)
             if row is None:
-                noise = iter((rng.standard_normal((NOISE_BLOCK, 3)) * sigma).tolist())
+                noise = iter(rng.standard_normal((NOISE_BLOCK, 3)).tolist())
                 row = next(noise)
-            fresh = math.sqrt(1 - keep * keep)
-            x, y, z = state
-            state = (
-                keep * x + fresh * row[0],
-                keep * y + fresh * row[1],
-                keep * z + fresh * row[2],
-            )
+            state = tuple(map(formulas.ornstein_uhlenbeck_step, state, row, steps))
             return state
 
         return Source(velocity, begin=begin)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from liquid_control import packing
 from liquid_control.frames import is_tensor, rotate_components
 from liquid_control.vehicles.quadrotor.params import (
     Array,
@@ -52,6 +53,11 @@ def minimum(a: Array, b: Array) -> Array:
     if is_tensor(a):
         return a.clamp(max=b)
     return b.clamp(max=a) if is_tensor(b) else np.minimum(a, b)
+
+
+# what a compiler of floats takes in place of the two; see `sim.compiled`
+maximum.on_floats = lambda a, b: a if a > b else b
+minimum.on_floats = lambda a, b: a if a < b else b
 
 
 def clip(x: Array, low: Array, high: Array) -> Array:
@@ -247,52 +253,10 @@ def _speed(thrust: Array, p: RateLoopParams) -> Array:
 
 def pack(p: QuadrotorParams, loop: RateLoopParams) -> np.ndarray:
     """Parameters of one vehicle as a flat array: the form that a compiled call takes fastest."""
-
-    def leaves(value):
-        return [x for v in value for x in leaves(v)] if isinstance(value, tuple) else [value]
-
-    return np.array(leaves(p) + leaves(loop), dtype=float)
+    return packing.pack(p, loop)
 
 
-def unpack(a: np.ndarray) -> tuple[QuadrotorParams, RateLoopParams]:
-    """The inverse of `pack`."""
-    p = QuadrotorParams(
-        a[0],
-        (a[1], a[2], a[3]),
-        ((a[4], a[5], a[6], a[7]), (a[8], a[9], a[10], a[11]), (a[12], a[13], a[14], a[15])),
-        (a[16], a[17], a[18], a[19]),
-        a[20],
-        a[21],
-        a[22],
-        a[23],
-        a[24],
-        a[25],
-        (a[26], a[27], a[28], a[29]),
-        a[30],
-        (a[31], a[32], a[33]),
-        (a[34], a[35], a[36]),
-        (a[37], a[38], a[39]),
-        a[40],
-        a[41],
-        a[42],
-        a[43],
-    )
-    loop = RateLoopParams(
-        a[44],
-        (a[45], a[46], a[47]),
-        (a[48], a[49], a[50]),
-        (a[51], a[52], a[53]),
-        (
-            (a[54], a[55], a[56]),
-            (a[57], a[58], a[59]),
-            (a[60], a[61], a[62]),
-            (a[63], a[64], a[65]),
-        ),
-        a[66],
-        a[67],
-        a[68],
-    )
-    return p, loop
+unpack = packing.unpacker(QuadrotorParams, RateLoopParams)  # the inverse of `pack`
 
 
 def vehicle_wrench(

@@ -117,7 +117,11 @@ class SimulatorNode(Node):
         report_at = start + _REPORT_PERIOD
         while not self._stopped.is_set():
             counts = {t.name: p.get_subscription_count() for t, p in self._senders.items()}
-            needed = {t.name: self._config.subscribers for t in self._awaited}
+            all_hear = self._config.subscribers
+            needed = {
+                t.name: all_hear if t in interface.FROM_SIMULATOR else min(all_hear, 1)
+                for t in self._awaited  # recorders don't hear a vehicle's own sensors
+            }
             missing = [f"{n} ({counts[n]} of {m})" for n, m in needed.items() if counts[n] < m]
             if not missing and self._heard.is_set():
                 return True

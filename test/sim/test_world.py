@@ -152,12 +152,12 @@ def test_lost_commands_end_in_a_gentle_landing(make_world):
     [
         (0.0, {}, "hit the ground at"),
         (
-            RATES_THRUST.command(2 * GRAVITY, 0.0, 0.0, 0.0),
+            2 * GRAVITY,
             {"max_distance": 2.0},
             "from the setpoint",
         ),
         (
-            RATES_THRUST.command(0.93 * GRAVITY, 0.0, 0.0, 0.0),
+            0.93 * GRAVITY,
             {"max_impact_speed": 9.0},
             "touched the ground",
         ),

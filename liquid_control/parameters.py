@@ -131,6 +131,7 @@ class RecorderParameters(StrictModel):
     """All parameters of the recorder node."""
 
     path: str = parameter("flight.mcap", "file to write")
+    command: str = parameter("", "kind of command that is recorded; empty: every kind there is")
     hold_simulator: bool = parameter(
         False, "let the simulator (its `subscribers`) begin only once all nodes are discovered"
     )

@@ -103,7 +103,7 @@ class ControllerNode(LifecycleNode):
         sending = interface.sending_qos(parameters.lockstep)
         self._command, self._silent, self._neurons, self._step_row = (
             self.create_publisher(topic.type, topic.name, sending)
-            for topic in interface.from_controller(self._kind.command)
+            for topic in interface.from_controller(self._kind.command.name)
         )
         return super().on_configure(state)
 
@@ -255,7 +255,7 @@ class ControllerNode(LifecycleNode):
 
     def _other_commanders(self) -> str:
         """Who else publishes commands, in words; "" if nobody."""
-        topic = self.resolve_topic_name(interface.command_topic(self._kind.command).name)
+        topic = self.resolve_topic_name(interface.command_topic(self._kind.command.name).name)
         own = self._loop is not None  # the publisher lives as long as the loop
         others = self.count_publishers(topic) - own
         return f"{others} other publisher(s) on {topic}" if others > 0 else ""

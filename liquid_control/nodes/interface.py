@@ -35,7 +35,6 @@ from std_msgs.msg import Float32MultiArray, Header
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from liquid_control import wire
-from liquid_control.structs import CommandKind
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,13 @@ CLOCK = Topic(wire.CLOCK, Clock)
 DIAGNOSTICS = Topic(wire.DIAGNOSTICS, DiagnosticArray)
 
 
-def command_topic(kind: CommandKind) -> Topic:
-    """The commands of a kind, which all travel as a twist."""
-    return Topic(wire.command_topic(kind.name), TwistStamped)
+def command_topic(kind: str) -> Topic:
+    """The commands of a kind, by its name; all travel as a twist."""
+    return Topic(wire.command_topic(kind), TwistStamped)
 
 
-def from_controller(kind: CommandKind) -> tuple[Topic, ...]:
-    """What a controller of this kind of command sends."""
+def from_controller(kind: str) -> tuple[Topic, ...]:
+    """What a controller sends whose commands are of this kind, by its name."""
     return (command_topic(kind), SILENT, NEURONS, STEP)
 
 

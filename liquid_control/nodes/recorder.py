@@ -40,6 +40,8 @@ from liquid_control.structs import COMMAND_KINDS
 
 _POLL = 0.1  # s, how soon the waiting thread sees that it should stop
 _LINGER = 0.1  # s that words on their way are given after the end of a flight
+_LONGEST_LINGER = 3.0  # s, where the newest answer is older than the flight's end
+_CAUGHT_UP = 50_000_000  # ns that the newest answer may be older than the newest state
 _STAMPED = ("std_msgs/Header", "builtin_interfaces/Time")
 _CDR_HEADER = 4  # bytes before the first field
 _STAMP = struct.Struct("<iI")  # sec, nanosec
@@ -89,8 +91,8 @@ class McapFile:
         self._counts: dict[str, int] = {}
         self._now = 0
 
-    def add(self, topic: interface.Topic, data: bytes) -> None:
-        """Write one message as it came over the wire."""
+    def add(self, topic: interface.Topic, data: bytes) -> int:
+        """Write one message as it came over the wire; returns its log time, ns."""
         name = topic.name
         if name not in self._channels:
             self._add_channel(topic)
@@ -108,6 +110,7 @@ class McapFile:
             sequence=self._counts[name],
         )
         self._counts[name] += 1
+        return stamp
 
     def _add_channel(self, topic: interface.Topic) -> None:
         kind = topic.type
@@ -151,7 +154,10 @@ class RecorderNode(Node):
         self._readers: list[tuple[interface.Topic, Reader]] = []
         self._leave_at = math.inf
         # Diagnostics last: a controller that is heard there has discovered the others.
-        topics = {t for k in COMMAND_KINDS.values() for t in interface.from_controller(k)}
+        kinds = [config.command] if config.command else COMMAND_KINDS
+        topics = {topic for kind in kinds for topic in interface.from_controller(kind)}
+        self._answers = {*map(interface.command_topic, kinds), interface.SILENT}
+        self._newest: dict[interface.Topic, int] = {}  # ns, log time of each topic
         self._subscribe(*sorted(topics, key=lambda topic: topic.name), interface.DIAGNOSTICS)
         # A simulator that waits for these subscriptions begins when it has discovered them, which
         # says nothing of the other direction. So they are made once the simulator was heard.
@@ -178,16 +184,24 @@ class RecorderNode(Node):
             self._readers.append((topic, reader))
 
     def _work(self) -> None:
-        while not self._worker.stopped.is_set() and time.monotonic() < self._leave_at:
+        while not self._worker.stopped.is_set() and not self._is_done():
             self._inbox.wait(_POLL)
             self._drain()
         self._drain()
         self._finish.set()
 
+    def _is_done(self) -> bool:
+        """Whether the flight is over and the controller's answers have come, too."""
+        late = time.monotonic() - self._leave_at
+        answered = max(map(self._newest.get, self._answers & self._newest.keys()), default=None)
+        flown = self._newest.get(interface.GROUND_TRUTH, 0)
+        caught_up = answered is None or answered >= flown - _CAUGHT_UP
+        return late >= (0.0 if caught_up else _LONGEST_LINGER)
+
     def _drain(self) -> None:
         for topic, reader in tuple(self._readers):
             while (taken := reader.take()) is not None:
-                self._file.add(topic, taken[0])
+                self._newest[topic] = self._file.add(topic, taken[0])
                 if topic is interface.DIAGNOSTICS:
                     self._hear(taken[0])
 

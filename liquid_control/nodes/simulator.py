@@ -85,7 +85,7 @@ class SimulatorNode(Node):
         self._inbox = Inbox(self)
         self._command_reader, self._silent_reader = (
             self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
-            for topic in (interface.command_topic(self._kind.command), interface.SILENT)
+            for topic in (interface.command_topic(self._kind.command.name), interface.SILENT)
         )
         # After the two above: who is heard here has discovered those, too.
         self.create_subscription(

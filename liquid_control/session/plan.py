@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.sim.scenario import WorldConfig
+from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ def plan_flight(
         progress: the simulator tells where it is, on its standard output.
     """
     common = {"lockstep": lockstep}
-    recorder = NodeSpec("recorder", {"path": str(recording), "hold_simulator": True})
+    command = kind_of(load_vehicle(scenario.vehicle)).command.name
+    recorder = NodeSpec(
+        "recorder", {"path": str(recording), "command": command, "hold_simulator": True}
+    )
     controller = NodeSpec(
         "controller",
         {

@@ -17,7 +17,7 @@ from liquid_control.nodes.controller import ControllerNode
 from liquid_control.nodes.process import Finish
 from liquid_control.structs import GRAVITY, RATES_THRUST, ImuSample, OdometrySample
 
-COMMAND = interface.command_topic(RATES_THRUST)
+COMMAND = interface.command_topic(RATES_THRUST.name)
 
 pytestmark = pytest.mark.ros
 PERIOD = 0.01  # s

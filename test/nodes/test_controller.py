@@ -20,7 +20,7 @@ from liquid_control.nodes.controller import ControllerNode
 from liquid_control.nodes.process import Finish
 from liquid_control.structs import GRAVITY, RATES_THRUST, ImuSample, OdometrySample, Setpoint
 
-COMMAND = interface.command_topic(RATES_THRUST)
+COMMAND = interface.command_topic(RATES_THRUST.name)
 HEARD = (interface.IMU, interface.ODOMETRY, interface.SETPOINT_TRAJECTORY)
 
 pytestmark = pytest.mark.ros

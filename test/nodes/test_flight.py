@@ -247,7 +247,7 @@ def test_flight_keeps_away_from_the_domain_of_a_vehicle(policy, tmp_path, monkey
     monkeypatch.setenv("ROS_STATIC_PEERS", "127.0.0.1")
     vehicle = spinning(lambda context: Node("vehicle", context=context))  # in the exported domain
     heard = []
-    command = interface.command_topic(RATES_THRUST)
+    command = interface.command_topic(RATES_THRUST.name)
     for topic in (command, interface.DIAGNOSTICS, interface.IMU):
         qos = interface.event_qos()
         vehicle.create_subscription(topic.type, topic.name, heard.append, qos)

@@ -19,11 +19,11 @@ from liquid_control.nodes.process import Finish
 from liquid_control.nodes.recorder import McapFile, RecorderNode, message_definition
 from liquid_control.structs import RATES_THRUST, ImuSample
 
-COMMAND = interface.command_topic(RATES_THRUST)
+COMMAND = interface.command_topic(RATES_THRUST.name)
 
 TOPICS = (
     *interface.FROM_SIMULATOR,
-    *interface.from_controller(RATES_THRUST),
+    *interface.from_controller(RATES_THRUST.name),
     interface.DIAGNOSTICS,
     interface.SETPOINT_POSE,
 )

@@ -6,7 +6,7 @@ needs no torch::
     import liquid_control as lc
 
     policy = lc.load_policy("config/policies/hover_liquid.onnx")
-    flight = lc.fly(lc.FlightRequest(world="hover_gusts", policy="hover_liquid", ros=False))
+    flight = lc.fly("hover_gusts", "hover_liquid", seed=3)
 """
 
 from importlib import import_module
@@ -26,9 +26,9 @@ if TYPE_CHECKING:  # for editors and type checkers, which don't look into the ta
     from liquid_control.runtime.catalogue import make_loop as make_loop
     from liquid_control.runtime.catalogue import make_parameters as make_parameters
     from liquid_control.runtime.policy import load_policy as load_policy
-    from liquid_control.session.flight import FlightRequest as FlightRequest
     from liquid_control.session.flight import FlightResult as FlightResult
     from liquid_control.session.flight import fly as fly
+    from liquid_control.sim.flight import prepare as prepare
     from liquid_control.sim.scenario import load_world as load_world
     from liquid_control.sim.world import World as World
     from liquid_control.structs import Command as Command
@@ -52,7 +52,6 @@ _MODULES = {  # of each name, the same in the block above
     "Controller": "control.loop",
     "ControllerParameters": "parameters",
     "FlightLog": "flight_log",
-    "FlightRequest": "session.flight",
     "FlightResult": "session.flight",
     "ImuSample": "structs",
     "OdometrySample": "structs",
@@ -70,6 +69,7 @@ _MODULES = {  # of each name, the same in the block above
     "make_controller": "runtime.catalogue",
     "make_loop": "runtime.catalogue",
     "make_parameters": "runtime.catalogue",
+    "prepare": "sim.flight",
     "register_vehicle": "vehicles.catalogue",
     "run_suite": "evaluation.suite.flights",
     "train": "training.run",

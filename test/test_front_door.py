@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import liquid_control
+from liquid_control.vehicles.quadrotor.rules import observer
 
 HEAVY = ("torch", "pybullet", "rclpy", "onnxruntime", "pydantic", "numpy", "yaml")
 EXPECTED = (
@@ -70,6 +71,23 @@ def test_a_name_that_is_not_there_is_an_error_that_says_what_was_meant():
         _ = liquid_control.xyzzy
 
 
-def test_a_flight_takes_three_lines():
-    request = liquid_control.FlightRequest("hover_gusts", "hover_liquid", duration=4.0, ros=False)
-    assert liquid_control.fly(request).passed
+def test_a_flight_takes_one_line():
+    assert liquid_control.fly("hover_gusts", "hover_liquid", duration=4.0).passed
+
+
+def test_a_controller_itself_flies():
+    class Falling:
+        observation_layout = observer().layout
+        command_layout = liquid_control.load_policy("hover_liquid").command_layout
+        neurons = ()
+
+        def reset(self): ...
+
+        def step(self, observation, dt):
+            return 0.0, 0.0, 0.0, 0.0
+
+    result = liquid_control.fly("hover_calm", Falling(), duration=4.0)
+    assert result.metrics.policy == "Falling"
+    assert result.metrics.crashed
+    with pytest.raises(liquid_control.ConfigError, match="needs a policy by name"):
+        liquid_control.fly("hover_calm", Falling(), duration=4.0, ros=True)

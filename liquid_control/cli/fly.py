@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 from liquid_control.arguments import add_json_argument, complete_names
@@ -43,15 +44,13 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from liquid_control.config import ConfigError
-    from liquid_control.session.flight import FlightRequest, fly
+    from liquid_control.session.flight import fly
     from liquid_control.session.processes import FlightFailed
 
-    if options.video and options.out is None:
-        raise ConfigError("--video needs --out DIR")
-    request = FlightRequest(
-        world=options.world,
-        policy=options.policy,
+    what = partial(
+        fly,
+        options.world,
+        options.policy,
         seed=options.seed,
         duration=options.duration,
         ros=not options.no_ros,
@@ -61,14 +60,14 @@ def run(options: argparse.Namespace) -> int:
     )
     try:
         if options.json:
-            result = fly(request)
+            result = what()
             print(json.dumps(result.to_dict(), allow_nan=False))
         else:
             from liquid_control.cli.display.flight import show_flight
             from liquid_control.cli.display.progress import flight_progress
 
             with flight_progress() as on_progress:
-                result = fly(request, on_progress)
+                result = what(on_progress=on_progress)
             show_flight(result)
     except FlightFailed as error:
         return complain(error, FAILED)

@@ -1,4 +1,4 @@
-"""One flight as a request: fly it with or without ROS, measure it, write what was asked for."""
+"""One flight: fly it with or without ROS, measure it, write what was asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.config import ConfigError, find_file
+from liquid_control.control.loop import Controller
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
 from liquid_control.flight_log import FlightLog
@@ -20,20 +21,6 @@ from liquid_control.sim.world import World
 # what a flight may leave in its folder
 _FILES = ("report.html", "picture.png", "wind.png", "flight.mp4", "flight.mcap")
 _NODE_LOGS = tuple(f"log/{node}.log" for node in ("controller", "recorder", "simulator"))
-
-
-@dataclass(frozen=True)
-class FlightRequest:
-    """What to fly and what to keep of it."""
-
-    world: str
-    policy: str
-    seed: int = 0
-    duration: float | None = None  # s; None: the world's
-    ros: bool = True
-    real_time: bool = False
-    video: bool = False
-    out: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,42 +46,69 @@ class FlightResult:
         }
 
 
-def fly(request: FlightRequest, on_progress: OnProgress = lambda *_: None) -> FlightResult:
-    """Fly a request.
+def fly(
+    world: str | Path = "demo",
+    policy: str | Controller = "hover_liquid",
+    *,
+    seed: int = 0,
+    duration: float | None = None,
+    ros: bool = False,
+    real_time: bool = False,
+    video: bool = False,
+    out: str | Path | None = None,
+    on_progress: OnProgress = lambda *_: None,
+) -> FlightResult:
+    """Fly a policy in a world and measure it: the one call for a flight from Python.
+
+    Args:
+        world: path, or the name of a shipped one.
+        policy: what flies, by name (see `runtime.catalogue`); without ROS also a controller itself.
+        seed: of wind, noise and start.
+        duration: simulated seconds; the world's own if ``None``.
+        ros: over real ROS 2 topics, each node a process; else in this process, the same flight bit
+            for bit.
+        real_time: at the pace of the clock; else as fast as it goes.
+        video: film the flight; needs ``out``.
+        out: folder for report, picture, recording and film; nothing is kept if ``None``.
+        on_progress: called with simulated s, duration in s and position error in m.
 
     Raises:
         ConfigError: for an unknown or broken world, policy or vehicle, a number out of range, a
             missing package or a folder that can't be written, before anything starts.
+        FlightFailed: if a node of a flight over ROS ends or never begins.
     """
-    check_whole("--seed", request.seed, least=0)
-    scenario = read_judged_world(find_file(request.world, "sim_worlds"))
-    flight = prepare(scenario, request.policy)
-    duration = _duration(request, scenario)
-    if request.out is not None:
-        _require_writers(request.video)
-        output_folder(request.out)
+    check_whole("--seed", seed, least=0)
+    scenario = read_judged_world(find_file(world, "sim_worlds"))
+    flight = prepare(scenario, policy)
+    duration = _duration(duration, scenario)
+    if ros and not isinstance(policy, str):
+        raise ConfigError(f"a flight over ROS needs a policy by name, got {policy!r}")
+    if video and out is None:
+        raise ConfigError("--video needs --out DIR")
+    if out is not None:
+        _require_writers(video)
+        out = output_folder(Path(out))
     files: list[Path] = []
-    if request.ros:
+    if ros:
         log, recording = fly_ros(
-            request.world,
-            request.policy,
+            str(world),
+            policy,
             scenario=scenario,
-            seed=request.seed,
+            seed=seed,
             duration=duration,
-            real_time=request.real_time,
-            out_dir=request.out,
+            real_time=real_time,
+            out_dir=out,
             on_progress=on_progress,
         )
         files += [recording] if recording else []
     else:
-        log = _fly_here(request, flight, duration, on_progress)
+        log = _fly_here(flight, seed, duration, real_time, on_progress)
     metrics = flight_metrics(log, after=scenario.success.settle_time)
-    criteria = scenario.success.limits
-    checks = judge(metrics, criteria)
-    if request.out is not None:
-        files += _write(request, log, flight, criteria)
-        logs = [request.out / name for name in _NODE_LOGS] if request.ros else []
-        remove_stale(request.out, _FILES + _NODE_LOGS, [*files, *logs])
+    checks = judge(metrics, scenario.success.limits)
+    if out is not None:
+        files += _write(out, log, flight, video)
+        logs = [out / name for name in _NODE_LOGS] if ros else []
+        remove_stale(out, _FILES + _NODE_LOGS, [*files, *logs])
     return FlightResult(log, metrics, checks, tuple(files))
 
 
@@ -106,9 +120,9 @@ def _require_writers(film: bool) -> None:
         require_encoder()
 
 
-def _duration(request: FlightRequest, scenario: WorldConfig) -> float:
+def _duration(duration: float | None, scenario: WorldConfig) -> float:
     """Simulated seconds; the last control period must count for the error statistics."""
-    duration, settle_time = request.duration, scenario.success.settle_time
+    settle_time = scenario.success.settle_time
     if duration is None:
         duration = scenario.duration
     elif not 0 < duration <= MAX_DURATION:
@@ -123,19 +137,17 @@ def _duration(request: FlightRequest, scenario: WorldConfig) -> float:
 
 
 def _fly_here(
-    request: FlightRequest, flight: Flight, duration: float, on_progress: OnProgress
+    flight: Flight, seed: int, duration: float, real_time: bool, on_progress: OnProgress
 ) -> FlightLog:
     def report(world: World, _) -> None:
         error = world.setpoint().pos_world - world.state.pos_world
         on_progress(world.time_ns * 1e-9, duration, float((error @ error) ** 0.5))
 
-    with flight.world(request.seed) as world:
-        return flight.fly(world, duration=duration, real_time=request.real_time, on_step=report)
+    with flight.world(seed) as world:
+        return flight.fly(world, duration=duration, real_time=real_time, on_step=report)
 
 
-def _write(
-    request: FlightRequest, log: FlightLog, flight: Flight, criteria: dict[str, float]
-) -> list[Path]:
+def _write(out: Path, log: FlightLog, flight: Flight, video: bool) -> list[Path]:
     from liquid_control.evaluation.views.circuit import layers
     from liquid_control.evaluation.views.film import write_video
     from liquid_control.evaluation.views.picture import write_picture
@@ -144,22 +156,22 @@ def _write(
 
     scenario, metadata = flight.scenario, flight.metadata
     after, neurons = scenario.success.settle_time, layers(log, metadata)
-    files = [write_picture(request.out / "picture.png", log, layers=neurons, after=after)]
+    files = [write_picture(out / "picture.png", log, layers=neurons, after=after)]
     wind = None
     if scenario.wind:
-        wind = request.out / "wind.png"
-        wind_figure(scenario, request.seed).savefig(wind, dpi=120)
+        wind = out / "wind.png"
+        wind_figure(scenario, log.seed).savefig(wind, dpi=120)
         files.append(wind)
-    video = None
-    if request.video:
-        video = write_video(request.out / "flight.mp4", log, flight.vehicle, layers=neurons)
-        files.append(video)
+    film = None
+    if video:
+        film = write_video(out / "flight.mp4", log, flight.vehicle, layers=neurons)
+        files.append(film)
     report = write_report(
-        request.out,
+        out,
         log,
-        criteria=criteria,
+        criteria=scenario.success.limits,
         metadata=metadata,
-        video=video,
+        video=film,
         wind=wind,
         configuration=scenario.model_dump(mode="json"),
         after=after,

@@ -13,7 +13,7 @@ from liquid_control.flight_log import FlightLog
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.runtime.catalogue import make_controller, make_loop, make_parameters
-from liquid_control.sim.rollout import fly
+from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.world import World
 from liquid_control.vehicles.catalogue import load_vehicle
@@ -41,9 +41,9 @@ class Flight:
         return World(self.scenario, self.vehicle, seed)
 
     def fly(self, world: World, **options) -> FlightLog:
-        """One flight in a world of `world`; for ``options`` see `sim.rollout.fly`."""
+        """One flight in a world of `world`; for ``options`` see `sim.rollout.rollout`."""
         options = {"policy_name": self.policy, "neuron_names": self.neuron_names, **options}
-        return fly(world, self.loop, **options)
+        return rollout(world, self.loop, **options)
 
 
 def prepare(

@@ -15,7 +15,7 @@ from liquid_control.sim.world import World
 from liquid_control.structs import Reading, Setpoint
 
 
-def fly(
+def rollout(
     world: World,
     loop: ControlLoop,
     *,

@@ -5,7 +5,7 @@ import pybullet
 import pytest
 
 from liquid_control.evaluation.suite.config import load_suite
-from liquid_control.evaluation.suite.flights import fly_one
+from liquid_control.evaluation.suite.flights import fly_cell
 from liquid_control.sim.world import World
 from liquid_control.structs import RATES_THRUST
 
@@ -125,7 +125,7 @@ def test_rates_of_control(world, condition, rate):
 
 
 def test_uneven_steps(cells):
-    log = fly_one(cells["rate_jittered"], 3)
+    log = fly_cell(cells["rate_jittered"], 3)
     gaps = np.diff(log.time[np.isfinite(log.step_us)])
     values, counts = np.unique(np.round(gaps, 6), return_counts=True)
     np.testing.assert_allclose(values, [0.005, 0.010, 0.015])
@@ -164,7 +164,7 @@ def test_severe_blows_harder_than_moderate(world):
 
 
 def test_the_fan_is_crossed(cells):
-    log = fly_one(cells["fan"], 3)
+    log = fly_cell(cells["fan"], 3)
     wind = np.linalg.norm(log.wind_world, axis=1)
     assert wind.max() > 4
     passes = np.count_nonzero(np.diff((wind > 2).astype(int)) == 1)
@@ -179,7 +179,7 @@ def test_recovery_begins_tilted(world, condition, tilt_deg):
 
 @pytest.mark.parametrize(("condition", "jumps"), [("steps", 4), ("waypoints", 0)])
 def test_setpoints_jump_or_glide(cells, condition, jumps):
-    log = fly_one(cells[condition], 3)
+    log = fly_cell(cells[condition], 3)
     moved = np.linalg.norm(np.diff(log.setpoint_pos_world, axis=0), axis=1)
     assert np.count_nonzero(moved > 0.1) == jumps
     assert np.ptp(log.setpoint_pos_world, axis=0).min() > 0.4

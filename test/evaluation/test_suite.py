@@ -16,7 +16,7 @@ from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite.config import load_suite
 from liquid_control.evaluation.suite.figures import learning_curves
-from liquid_control.evaluation.suite.flights import ROWS_FILE, fly_one, run_suite
+from liquid_control.evaluation.suite.flights import ROWS_FILE, fly_cell, run_suite
 from liquid_control.evaluation.suite.report import write_suite_report
 from liquid_control.evaluation.suite.results import markdown, write_results
 from liquid_control.evaluation.suite.summary import Summary
@@ -140,10 +140,10 @@ def test_a_broken_suite_is_refused(tmp_path, change, message):
 def test_uneven_rates_skip_steps_as_the_seed_says(finished):
     suite = finished[0]
     cells = {cell.condition: cell for cell in suite.cells}
-    steps = {name: np.isfinite(fly_one(cell, 7).step_us) for name, cell in cells.items()}
+    steps = {name: np.isfinite(fly_cell(cell, 7).step_us) for name, cell in cells.items()}
     assert steps["calm"].all()
     assert 0.55 < steps["late"].mean() < 0.8
-    assert (np.isfinite(fly_one(cells["late"], 7).step_us) == steps["late"]).all()
+    assert (np.isfinite(fly_cell(cells["late"], 7).step_us) == steps["late"]).all()
 
 
 def test_the_shipped_suite_resolves_and_knows_its_conditions():
@@ -167,7 +167,7 @@ def test_every_cell_flies_the_same_seeds(finished):
 def test_a_flight_can_be_flown_again_from_its_row(finished):
     suite, rows, _ = finished
     cell = next(c for c in suite.cells if c.key == rows[-1]["cell"])
-    log = fly_one(cell, rows[-1]["seed"])
+    log = fly_cell(cell, rows[-1]["seed"])
     assert flight_metrics(log, after=0.5).rmse_m == rows[-1]["rmse_m"]
 
 

@@ -23,7 +23,7 @@ from liquid_control.runtime.policy import load_policy
 from liquid_control.session import processes
 from liquid_control.session.processes import FlightFailed, Session
 from liquid_control.session.ros import fly_ros
-from liquid_control.sim.rollout import fly
+from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import RATES_THRUST
@@ -71,7 +71,9 @@ def test_lockstep_flight_is_the_flight_without_ros_bit_for_bit(lockstep, policy)
     scenario, vehicle = load_world("demo"), load_vehicle("crazyflie")
     loop = make_loop(load_policy(policy), vehicle, QuadrotorParameters())
     with World(scenario, vehicle, 5) as world:
-        expected = fly(world, loop, policy_name="linear", neuron_names=("thrust",), duration=2.0)
+        expected = rollout(
+            world, loop, policy_name="linear", neuron_names=("thrust",), duration=2.0
+        )
     assert len(log.time) == 200
     assert np.isfinite(log.command).all()
     assert_same_flight(log, expected)
@@ -125,7 +127,7 @@ def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):
     scenario, vehicle = load_world(world_file), load_vehicle("crazyflie")
     loop = make_loop(load_policy(policy), vehicle, QuadrotorParameters())
     with World(scenario, vehicle, 2) as world:
-        expected = fly(world, loop, policy_name="", neuron_names=("thrust",), duration=1.0)
+        expected = rollout(world, loop, policy_name="", neuron_names=("thrust",), duration=1.0)
     assert np.isnan(log.command[0]).all()
     np.testing.assert_array_equal(log.command, expected.command)
     np.testing.assert_array_equal(log.truth.pos_world, expected.truth.pos_world)

@@ -5,7 +5,7 @@ from itertools import cycle
 import numpy as np
 
 from liquid_control.runtime.catalogue import make_loop
-from liquid_control.sim.rollout import fly
+from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.vehicles.catalogue import load_vehicle
@@ -31,7 +31,7 @@ def _fly(**settings):
     controller = _Told(parameters.backup)
     loop = make_loop(controller, vehicle, parameters)
     with World(load_world("hover_gusts"), vehicle, 3) as world:
-        log = fly(world, loop, policy_name="geometric", duration=2.0, **settings)
+        log = rollout(world, loop, policy_name="geometric", duration=2.0, **settings)
     return log, controller.told
 
 

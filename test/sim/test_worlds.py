@@ -13,7 +13,7 @@ import yaml
 from liquid_control.config import ConfigError, parse, read_yaml, share_dir
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.suite.config import load_suite
-from liquid_control.session.flight import FlightRequest, fly
+from liquid_control.session.flight import fly
 from liquid_control.sim.check import check_worlds, world_files, world_schema
 from liquid_control.sim.reference import world_keys
 from liquid_control.sim.scenario import WorldConfig, load_world, read_world
@@ -202,7 +202,7 @@ def assert_refused(path):
     with pytest.raises(ConfigError, match=broken):
         load_suite(_suite_of(path))
     with pytest.raises(ConfigError, match=broken):
-        fly(FlightRequest(str(path), "geometric", ros=False))
+        fly(str(path), "geometric")
 
 
 def _suite_of(world):
@@ -235,8 +235,7 @@ def test_whoever_flies_accepts_what_the_check_accepts(tmp_path, text):
     assert check_worlds([path], read_judged_world) == []
     assert load_world(path).name == "mine"
     (cell,) = load_suite(_suite_of(path)).cells
-    request = FlightRequest(str(path), "geometric", ros=False, duration=4.0)
-    assert fly(request).metrics.world == "mine"
+    assert fly(str(path), "geometric", duration=4.0).metrics.world == "mine"
     assert load_world(path).task == cell.setting.scenario.task
 
 

@@ -41,7 +41,7 @@ class Block:
     seeds: tuple[int, ...]
 
 
-def fly_one(cell: Cell, seed: int) -> FlightLog:
+def fly_cell(cell: Cell, seed: int) -> FlightLog:
     """One flight of a cell; the same arguments give the same flight."""
     (log,) = _logs(cell, (seed,))
     return log

@@ -19,7 +19,7 @@ from liquid_control.evaluation.page import (
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import figures as suite_figures
 from liquid_control.evaluation.suite.config import load_metadata
-from liquid_control.evaluation.suite.flights import fly_one
+from liquid_control.evaluation.suite.flights import fly_cell
 from liquid_control.evaluation.suite.results import (
     NOT_FLOWN,
     POLICY_HEAD,
@@ -213,7 +213,7 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
         if (c.policy, c.training, c.condition)
         == (worst["policy"], worst["training"], worst["condition"])
     )
-    log = fly_one(cell, worst["seed"])
+    log = fly_cell(cell, worst["seed"])
     metadata = load_metadata(cell.artifact)
     groups = layers(log, metadata)
     end = log.crash_reason or f"largest error {100 * (worst['max_error_m'] or 0):.1f} cm"

@@ -190,9 +190,11 @@ def limitable() -> tuple[str, ...]:
     return (*(name for name, m in known_metrics().items() if m.limited), *SHARES)
 
 
-def display_of(name: str) -> Display:
-    """How a metric or a share is shown."""
-    return SHARES[name].display if name in SHARES else known_metrics()[name].display
+def display_of(name: str, kinds: Iterable[CommandKind] = ()) -> Display:
+    """How a share is shown, or a metric: of a kind of command that is known, or of these."""
+    if name in SHARES:
+        return SHARES[name].display
+    return {**known_metrics(), **metrics_of(kinds)}[name].display
 
 
 class FlightMetrics(Mapping[str, Any]):

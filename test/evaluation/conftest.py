@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 from made_up import COMMANDS, INTER, MOTOR, made_up_log, real
 
+from liquid_control.evaluation import metrics
 from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.artifact import Golden, PolicyMetadata, Wiring, slot_entries
 from liquid_control.structs import RATES_THRUST
 from liquid_control.vehicles.quadrotor.rules import observer
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shipped_metrics():
+    """Only the metrics of the package, whatever other tests have registered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "METRICS", {})
+        metrics._register_all()
+        yield
 
 
 @pytest.fixture(scope="session")

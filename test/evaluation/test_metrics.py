@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from made_up import moved
 
+from liquid_control.evaluation import metrics
 from liquid_control.evaluation.columns import neuron_activity, position_error, tilt
 from liquid_control.evaluation.metrics import (
-    METRICS,
     Display,
     Metric,
     compared,
@@ -184,7 +184,7 @@ def test_a_vehicle_has_the_efforts_of_its_own_command(log):
 
 
 def test_a_metric_of_your_own_is_one_row(log, monkeypatch):
-    monkeypatch.setattr("liquid_control.evaluation.metrics.METRICS", dict(METRICS))
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
     top = Metric(
         "top_speed_mps",
         lambda log, after: float(np.linalg.norm(log.motion.vel_world, axis=1).max()),
@@ -193,14 +193,22 @@ def test_a_metric_of_your_own_is_one_row(log, monkeypatch):
         limited=True,
     )
     register_metric(top)
-    metrics = flight_metrics(log)
-    assert metrics.top_speed_mps > 0
+    flown = flight_metrics(log)
+    assert flown.top_speed_mps > 0
     assert "top_speed_mps" in compared()
     assert "top_speed_mps" in kept(RATES_THRUST)
-    assert not judge(metrics, {"top_speed_mps": 0.0})[1].passed
+    assert not judge(flown, {"top_speed_mps": 0.0})[1].passed
     assert display_of("top_speed_mps").number(10.0) == "36.0"
     with pytest.raises(ValueError, match="there is a metric 'top_speed_mps' already"):
         register_metric(dataclasses.replace(top, compared=False))
+
+
+def test_a_metric_that_is_not_finite_is_none(log, monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    register_metric(Metric("unknown_m", lambda log, after: float("nan"), limited=True))
+    flown = flight_metrics(log)
+    assert flown["unknown_m"] is None
+    assert not judge(flown, {"unknown_m": 1.0})[1].passed
 
 
 def test_a_share_of_flights_is_a_limit_too(make_log):

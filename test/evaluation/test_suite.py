@@ -13,6 +13,7 @@ import yaml
 
 from liquid_control.cli.program import main
 from liquid_control.config import ConfigError, find_file
+from liquid_control.evaluation import metrics
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite.config import load_suite
 from liquid_control.evaluation.suite.figures import learning_curves
@@ -293,6 +294,15 @@ def test_words_and_criteria_leave_the_key_alone(tmp_path):
     conditions["calm"]["description"] = "No wind at all."
     conditions["calm"]["changes"] = {"success": {"settle_time": 1.0}}
     assert _keys(_write(tmp_path)) == _keys(_write(tmp_path, conditions=conditions))
+
+
+def test_a_metric_that_workers_lack_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    metrics.register_metric(metrics.Metric("own_m", lambda log, after: 1.0))
+    suite = load_suite(_write(tmp_path), quick=True)
+    assert run_suite(suite, tmp_path / "here")[0]["own_m"] == 1.0
+    with pytest.raises(ConfigError, match="a worker has no metric own_m"):
+        run_suite(suite, tmp_path / "there", jobs=2)
 
 
 def test_the_keys_of_results_and_rows_are_pinned(finished, tmp_path):

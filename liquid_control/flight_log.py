@@ -123,7 +123,7 @@ class FlightLog:
             elif isinstance(value, CommandKind):
                 columns[field.name] = value.name
             elif value is not None:
-                columns[field.name] = np.array(value, str) if value == () else value
+                columns[field.name] = np.array(value, str) if isinstance(value, tuple) else value
         with path.open("wb") as file:
             np.savez_compressed(file, **columns)
         return path

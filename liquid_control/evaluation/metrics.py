@@ -7,6 +7,7 @@ flight can't give are ``None`` (JSON null): a flight that crashed before `after`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,7 +41,8 @@ class Metric:
 
     Attributes:
         name: ends in its unit.
-        value: the answer, of a log and of the time in s after which errors count.
+        value: the answer, of a log and of the time in s after which errors count; one that is not
+            finite is taken for none.
         display: for people; ``None`` of what is shown in another way.
         compared: whether suites compare it.
         limited: whether it can be a limit: a number, the smaller the better.
@@ -190,9 +192,11 @@ def limitable() -> tuple[str, ...]:
     return (*(name for name, m in known_metrics().items() if m.limited), *SHARES)
 
 
-def display_of(name: str) -> Display:
-    """How a metric or a share is shown."""
-    return SHARES[name].display if name in SHARES else known_metrics()[name].display
+def display_of(name: str, kinds: Iterable[CommandKind] = ()) -> Display:
+    """How a share is shown, or a metric: of a kind of command that is known, or of these."""
+    if name in SHARES:
+        return SHARES[name].display
+    return {**known_metrics(), **metrics_of(kinds)}[name].display
 
 
 class FlightMetrics(Mapping[str, Any]):
@@ -240,7 +244,12 @@ def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:
     if not len(log.time):
         raise ValueError("the flight log is empty, expected at least one control step")
     metrics = metrics_of([log.kind])
-    return FlightMetrics({name: metric.value(log, after) for name, metric in metrics.items()})
+    values = {name: metric.value(log, after) for name, metric in metrics.items()}
+    return FlightMetrics({name: _known(value) for name, value in values.items()})
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)

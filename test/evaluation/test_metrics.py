@@ -3,10 +3,30 @@ import json
 
 import numpy as np
 import pytest
-from conftest import moved
+from made_up import moved
 
+from liquid_control.evaluation import metrics
 from liquid_control.evaluation.columns import neuron_activity, position_error, tilt
-from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.metrics import (
+    Display,
+    Metric,
+    compared,
+    display_of,
+    flight_metrics,
+    judge,
+    kept,
+    limitable,
+    metrics_of,
+    register_metric,
+)
+from liquid_control.structs import RATES_THRUST, CommandKind, Layout, Slot
+
+STEERING = CommandKind(
+    "test_steering",
+    Layout((Slot("speed", 1, "m/s", "body"), Slot("turn_rate", 1, "rad/s", "body"))),
+    neutral=(0.0, 0.0),
+    twist=("linear.x", "angular.z"),
+)
 
 
 def _with_error(log, error):
@@ -125,3 +145,88 @@ def test_neuron_activity_is_that_of_the_steps_with_a_record(log):
     assert (activity[:10] == 0).all()
     np.testing.assert_allclose(activity[10:], neuron_activity(log)[10:], atol=0.1)
     assert np.abs(activity[10:]).max() == 1.0
+
+
+def test_the_metrics_of_a_quadrotor_are_these(log):
+    """Whoever reads the results or ``fly --json`` relies on the names."""
+    compared_keys = {
+        *("rmse_m", "p95_error_m", "max_error_m", "settle_time_s", "step_time_s"),
+        *("upright_time_s", "rate_rms_radps", "rate_variation_radps2", "thrust_variation_mps3"),
+    }
+    numbers = compared_keys | {"thrust_rms_mps2", "step_us_p50", "step_us_p99", "late_ticks"}
+    rest = {"duration_s", "control_rate_hz", "crashed", "crash_reason", "mode_time_s"}
+    provenance = {"world", "policy", "vehicle", "seed"}
+    kinds = [RATES_THRUST]
+    assert set(flight_metrics(log)) == numbers | rest | provenance
+    assert set(compared(kinds)) == compared_keys
+    assert set(kept(RATES_THRUST)) == numbers | rest
+    shown = {name for name, metric in metrics_of(kinds).items() if metric.display}
+    assert shown == numbers | {"duration_s"}
+    limited = {name for name, metric in metrics_of(kinds).items() if metric.limited}
+    assert limited == numbers
+    assert {*limited, "crash_rate", "unsettled_rate"} <= set(limitable())
+
+
+def test_a_vehicle_has_the_efforts_of_its_own_command(log):
+    command = np.column_stack([np.full(len(log.time), 2.0), np.sin(log.time)])
+    metrics = flight_metrics(dataclasses.replace(log, command=command, kind=STEERING))
+    assert metrics.speed_rms_mps == pytest.approx(2.0)
+    assert metrics.speed_variation_mps2 == 0
+    assert metrics.turn_rate_rms_radps == pytest.approx(
+        np.sqrt(np.mean(np.sin(log.time) ** 2)), rel=1e-6
+    )
+    assert "turn_rate_variation_radps2" in metrics
+    assert "thrust_rms_mps2" not in metrics
+    assert metrics.thrust_rms_mps2 is None  # other vehicles have it
+    with pytest.raises(AttributeError, match="no metric 'thrust'"):
+        _ = metrics.thrust
+    assert metrics_of([STEERING])["speed_rms_mps"].display.name == "speed, RMS"
+
+
+def test_a_metric_of_your_own_is_one_row(log, monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    top = Metric(
+        "top_speed_mps",
+        lambda log, after: float(np.linalg.norm(log.motion.vel_world, axis=1).max()),
+        Display("top speed", 3.6, "km/h", 1),
+        compared=True,
+        limited=True,
+    )
+    register_metric(top)
+    flown = flight_metrics(log)
+    assert flown.top_speed_mps > 0
+    assert "top_speed_mps" in compared()
+    assert "top_speed_mps" in kept(RATES_THRUST)
+    assert not judge(flown, {"top_speed_mps": 0.0})[1].passed
+    assert display_of("top_speed_mps").number(10.0) == "36.0"
+    with pytest.raises(ValueError, match="there is a metric 'top_speed_mps' already"):
+        register_metric(dataclasses.replace(top, compared=False))
+
+
+def test_a_metric_that_is_not_finite_is_none(log, monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    register_metric(Metric("unknown_m", lambda log, after: float("nan"), limited=True))
+    flown = flight_metrics(log)
+    assert flown["unknown_m"] is None
+    assert not judge(flown, {"unknown_m": 1.0})[1].passed
+
+
+def test_a_share_of_flights_is_a_limit_too(make_log):
+    flown = make_log(4.0)
+    never = dataclasses.replace(flown, setpoint_pos_world=flown.truth.pos_world + 1.0)
+    limits = {"unsettled_rate": 0.0, "crash_rate": 0.0}
+    assert [c.passed for c in judge(flight_metrics(flown), limits)] == [True, True, True]
+    assert [c.passed for c in judge(flight_metrics(never), limits)] == [True, False, True]
+    checks = judge(flight_metrics(dataclasses.replace(never, crashed=True)), limits)
+    assert [c.value for c in checks] == [True, 1.0, 1.0]
+
+
+def test_metrics_of_a_real_flight_are_of_what_was_estimated(real_log):
+    late = real_log.estimate.pos_world.copy()
+    late[:400] = np.nan  # no odometry before
+    estimate = dataclasses.replace(real_log.estimate, pos_world=late)
+    metrics = flight_metrics(dataclasses.replace(real_log, estimate=estimate))
+    error = np.linalg.norm(late - real_log.setpoint_pos_world, axis=1)[400:]
+    assert metrics.rmse_m == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert (metrics.world, metrics.seed, metrics.crashed) == ("", None, False)
+    json.dumps(metrics.to_dict(), allow_nan=False)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import moved
+from made_up import moved
 from PIL import Image
 
 from liquid_control.evaluation.columns import LEAST_SIDE

@@ -13,6 +13,7 @@ import yaml
 
 from liquid_control.cli.program import main
 from liquid_control.config import ConfigError, find_file
+from liquid_control.evaluation import metrics
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite.config import load_suite
 from liquid_control.evaluation.suite.figures import learning_curves
@@ -20,6 +21,8 @@ from liquid_control.evaluation.suite.flights import ROWS_FILE, fly_cell, run_sui
 from liquid_control.evaluation.suite.report import write_suite_report
 from liquid_control.evaluation.suite.results import markdown, write_results
 from liquid_control.evaluation.suite.summary import Summary
+from liquid_control.parameters import InputGateParameters
+from liquid_control.runtime.catalogue import make_parameters
 
 CALM = {"description": "Still air.", "world": "hover_calm", "changes": {}}
 SUITE = {
@@ -77,10 +80,10 @@ def test_quick_form_and_choices(tmp_path):
     quick = load_suite(path, quick=True)
     assert (quick.flights, {cell.condition for cell in quick.cells}) == (2, {"calm"})
     chosen = load_suite(path, flights=9, conditions=["late"], policies={"third": ["geometric"]})
-    assert (len(chosen.cells), len(chosen.seeds)) == (4, 9)
+    assert (len(chosen.chosen), len(chosen.cells), len(chosen.seeds)) == (4, 8, 9)
     alone = load_suite(path, only=["twin"])
-    assert {cell.policy for cell in alone.cells} == {"twin"}
-    assert alone.config.baselines == ()
+    assert {cell.policy for cell in alone.chosen} == {"twin"}
+    assert {cell.policy for cell in alone.cells} == {"expert", "twin"}
     with pytest.raises(ConfigError, match=r"unknown policy \['nobody'\]"):
         load_suite(path, only=["nobody"])
     with pytest.raises(ConfigError, match=r"--policy twin: .* has a policy of that name"):
@@ -95,6 +98,60 @@ def test_every_policy_is_loaded_before_the_first_flight(tmp_path):
     broken.write_bytes(b"no policy")
     with pytest.raises(ConfigError, match=r"broken\.onnx: digest check failed"):
         load_suite(_write(tmp_path), policies={"broken": [str(broken)]})
+
+
+def test_a_policy_that_is_not_to_fly_may_lack_its_file(tmp_path):
+    path = _write(tmp_path, policies={**SUITE["policies"], "absent": ["no_such_policy"]})
+    with pytest.raises(ConfigError, match="no such file: no_such_policy"):
+        load_suite(path)
+    assert {cell.policy for cell in load_suite(path, only=["twin"]).cells} == {"expert", "twin"}
+
+
+def _evaluate(suite: Path, out: Path, *choice: str) -> dict:
+    command = ["evaluate", str(suite), "--no-film", "--json", "--out", str(out), *choice]
+    assert main([*command, "--flights", "2"]) == 0
+    return json.loads((out / "results.json").read_text())
+
+
+def test_a_choice_leaves_the_results_of_the_rest(tmp_path, capsys):
+    """`--only` and `--condition` choose what flies; results are of all that was ever flown."""
+    policies = {"expert": ["geometric"], "searched": ["expert_searched"]}
+    suite, out = _write(tmp_path, policies=policies), tmp_path / "out"
+    first = _evaluate(suite, out, "--only", "searched", "--condition", "late")
+    assert list(first["policies"]) == ["searched"]  # of the rest nothing has flown
+    assert list(first["metrics"]["rmse_m"]) == ["late"]
+    assert first["differences"] == {}
+    text = (out / "results.md").read_text()
+    assert "Not flown: searched in calm; expert in no condition." in text
+
+    second = _evaluate(suite, out, "--only", "expert")
+    assert list(second["policies"]) == ["expert", "searched"]
+    assert list(second["metrics"]["rmse_m"]) == ["calm", "late"]
+    table = second["metrics"]["rmse_m"]
+    assert table["late"]["searched"] == first["metrics"]["rmse_m"]["late"]["searched"]
+    assert table["calm"]["searched"] == {"mean": None, "low": None, "high": None}
+    assert second["crashes"]["calm"]["searched"]["flights"] == 0
+    assert second["differences"]["expert"]["rmse_m"]["late"]["searched"]["mean"] is not None
+    text = (out / "results.md").read_text()
+    assert "Not flown: searched in calm." in text
+    assert "| not flown |" in text
+    assert "not flown" in (out / "report.html").read_text()
+
+    whole = _evaluate(suite, out)
+    assert "Not flown" not in (out / "results.md").read_text()
+    again = _evaluate(suite, out, "--condition", "calm")
+    for key in ("policies", "conditions", "crashes", "metrics", "differences"):
+        assert again[key] == whole[key], key
+    rows = (out / ROWS_FILE).read_text().splitlines()
+    assert len(rows) == 2 * 2 * 2  # each was flown once
+
+
+def test_training_seeds_that_are_missing_make_a_cell_not_flown(finished):
+    suite, rows, _ = finished
+    kept = [row for row in rows if (row["policy"], row["training"]) != ("twin", 1)]
+    summary = Summary(suite, kept)
+    assert summary.policies == ["expert"]
+    assert summary.not_flown == {"twin": ["calm", "late"]}
 
 
 def test_a_suite_extends_another_with_its_own_policies(tmp_path):
@@ -200,6 +257,71 @@ def test_a_changed_condition_is_flown_anew(finished, tmp_path):
     later = load_suite(_write(tmp_path, after=1.0))
     assert not {c.key for c in later.cells} & {c.key for c in suite.cells}
     assert keys[0]["late"] != keys[1]["late"]
+
+
+def _keys(suite_file: Path) -> set[str]:
+    return {cell.key for cell in load_suite(suite_file).cells}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("lockstep", True), ("autostart", True), ("world_frame", "map"), ("body_frame", "body")),
+        *(("policy", "hover_19"), ("vehicle", "hummingbird"), ("control_rate", 250.0)),
+    ],
+)
+def test_what_only_a_node_is_told_leaves_the_key_alone(tmp_path, monkeypatch, name, value):
+    before = _keys(_write(tmp_path))
+    monkeypatch.setattr(
+        "liquid_control.evaluation.suite.config.make_parameters",
+        lambda vehicle, **values: make_parameters(vehicle, **{name: value, **values}),
+    )
+    assert _keys(_write(tmp_path)) == before
+
+
+def test_a_limit_of_the_gate_changes_the_key(tmp_path, monkeypatch):
+    before = _keys(_write(tmp_path))
+    gate = InputGateParameters(max_odometry_age=0.2)
+    monkeypatch.setattr(
+        "liquid_control.evaluation.suite.config.make_parameters",
+        lambda vehicle, **values: make_parameters(vehicle, **{"input_gate": gate, **values}),
+    )
+    assert not _keys(_write(tmp_path)) & before
+
+
+def test_words_and_criteria_leave_the_key_alone(tmp_path):
+    conditions = json.loads(json.dumps(SUITE["conditions"]))
+    conditions["calm"]["description"] = "No wind at all."
+    conditions["calm"]["changes"] = {"success": {"settle_time": 1.0}}
+    assert _keys(_write(tmp_path)) == _keys(_write(tmp_path, conditions=conditions))
+
+
+def test_a_metric_that_workers_lack_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    metrics.register_metric(metrics.Metric("own_m", lambda log, after: 1.0))
+    suite = load_suite(_write(tmp_path), quick=True)
+    assert run_suite(suite, tmp_path / "here")[0]["own_m"] == 1.0
+    with pytest.raises(ConfigError, match="a worker has no metric own_m"):
+        run_suite(suite, tmp_path / "there", jobs=2)
+
+
+def test_the_keys_of_results_and_rows_are_pinned(finished, tmp_path):
+    suite, rows, _ = finished
+    results = Summary(suite, rows).to_dict()
+    assert set(results) == {
+        *("description", "flights", "first_seed", "after_s", "statistics", "command"),
+        *("provenance", "policies", "conditions", "limits", "crashes", "metrics", "differences"),
+    }
+    compared = {
+        *("rmse_m", "p95_error_m", "max_error_m", "settle_time_s", "step_time_s"),
+        *("upright_time_s", "rate_rms_radps", "rate_variation_radps2", "thrust_variation_mps3"),
+    }
+    assert set(results["metrics"]) == set(results["differences"]["expert"]) == compared
+    assert set(rows[0]) == compared | {
+        *("cell", "policy", "training", "condition", "seed", "error_mm", "duration_s"),
+        *("control_rate_hz", "crashed", "crash_reason", "thrust_rms_mps2", "step_us_p50"),
+        *("step_us_p99", "late_ticks", "mode_time_s"),
+    }
 
 
 def test_foreign_rows_are_refused(finished, tmp_path):

@@ -17,6 +17,8 @@ from waiting import wait_until
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.recording import read_flight
+from liquid_control.evaluation.views.report import write_report
 from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.catalogue import make_loop
 from liquid_control.runtime.policy import load_policy
@@ -113,6 +115,58 @@ def test_recording_holds_every_topic_of_every_step(lockstep):
         *("/rotor_speeds", "/cmd/rates_thrust", "/controller/neurons", "/controller/step"),
     ):
         assert counts[topic] == 200, topic
+
+
+FROM_THE_WORLD = ("/ground_truth/odom", "/wind", "/rotor_speeds", "/clock")
+
+
+def _as_if_real(recording, path):
+    """The same file without what only a simulator says."""
+    from mcap.reader import make_reader
+    from mcap.writer import Writer
+
+    with recording.open("rb") as stream, path.open("wb") as out:
+        writer = Writer(out)
+        writer.start(profile="ros2", library="test")
+        schemas, channels = {}, {}
+        for schema, channel, message in make_reader(stream).iter_messages(log_time_order=False):
+            world = channel.topic == "/diagnostics" and b"simulator: flight" in message.data
+            if channel.topic in FROM_THE_WORLD or world:
+                continue
+            if schema.id not in schemas:
+                schemas[schema.id] = writer.register_schema(
+                    schema.name, schema.encoding, schema.data
+                )
+            if channel.id not in channels:
+                channels[channel.id] = writer.register_channel(
+                    channel.topic, channel.message_encoding, schemas[schema.id]
+                )
+            writer.add_message(
+                channels[channel.id], message.log_time, message.data, message.publish_time
+            )
+        writer.finish()
+    return path
+
+
+def test_a_recording_without_a_simulator_is_a_flight_too(lockstep, tmp_path):
+    """What a real vehicle leaves: the same columns, as far as anybody knows them."""
+    log, recording, _ = lockstep
+    real = read_flight(_as_if_real(recording, tmp_path / "real.mcap"))
+    assert real.truth is None
+    assert real.wind_world is None
+    assert real.actuators.shape == (200, 0)
+    assert (real.world, real.seed, real.crashed, real.crash_reason) == ("", None, False, "")
+    assert (real.vehicle, real.control_rate, real.policy) == ("crazyflie", 100.0, log.policy)
+    for name in ("time", "setpoint_pos_world", "command", "mode", "neurons", "step_us"):
+        np.testing.assert_array_equal(getattr(real, name), getattr(log, name), err_msg=name)
+    for name in ("estimate", "imu"):
+        for column, values in vars(getattr(real, name)).items():
+            np.testing.assert_array_equal(values, vars(getattr(log, name))[column], err_msg=column)
+    assert real.motion is real.estimate
+    close = flight_metrics(log, after=1.0).rmse_m
+    assert flight_metrics(real, after=1.0).rmse_m == pytest.approx(close, abs=0.01)
+    report = write_report(tmp_path, real, after=1.0).read_text(encoding="utf-8")
+    assert "Flight of crazyflie" in report
 
 
 def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):

@@ -114,6 +114,7 @@ class Cell:
     training: int  # index of the training seed
     artifact: str  # path, or name of an expert
     setting: Setting
+    metrics: tuple[str, ...]  # that its rows keep
     key: str
 
     def __hash__(self) -> int:
@@ -188,7 +189,7 @@ def load_suite(
         read_judged_world(world)  # as it stands it must be good too
     settings = [_setting(path, config, name) for name in dict.fromkeys((*offered, *wanted))]
     cells = tuple(
-        Cell(policy, k, artifact, setting, _key(artifact, setting))
+        _cell(policy, k, artifact, setting)
         for policy, files in config.policies.items()
         for k, artifact in enumerate(_artifacts(policy, files, needed=policy in flying))
         for setting in settings
@@ -265,7 +266,13 @@ def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
 
 
-def _key(artifact: str, setting: Setting) -> str:
+def _cell(policy: str, training: int, artifact: str, setting: Setting) -> Cell:
+    metrics = kept(kind_of(setting.vehicle).command)
+    key = _key(artifact, setting, metrics)
+    return Cell(policy, training, artifact, setting, metrics, key)
+
+
+def _key(artifact: str, setting: Setting, metrics: tuple[str, ...]) -> str:
     scenario, vehicle = setting.scenario, setting.vehicle
     parameters = make_parameters(vehicle, control_rate=float(scenario.control_rate))
     digest = hashlib.sha256()
@@ -274,7 +281,7 @@ def _key(artifact: str, setting: Setting) -> str:
         scenario.model_dump_json(exclude=_NO_MATTER),
         vehicle.model_dump_json(),
         json.dumps(flown_values(parameters), default=str),
-        f"{setting.loop_ticks} {setting.after} {kept(kind_of(vehicle).command)}",
+        f"{setting.loop_ticks} {setting.after} {metrics}",
     ):
         digest.update(part.encode() + b"\0")
     digest.update(artifact.encode() if is_builtin(artifact) else Path(artifact).read_bytes())

@@ -19,7 +19,7 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.columns import position_error
-from liquid_control.evaluation.metrics import flight_metrics, kept
+from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite.config import Cell, Suite
 from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import output_folder
@@ -77,6 +77,12 @@ def block_rows(block: Block) -> list[dict[str, Any]]:
 
 def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
     metrics = flight_metrics(log, after=cell.setting.after)
+    missing = [name for name in cell.metrics if name not in metrics]
+    if missing:
+        raise ConfigError(
+            f"a worker has no metric {', '.join(missing)}: register it in a module that the "
+            "vehicle file names, or fly in one process"
+        )
     error = position_error(log)[:: max(1, round(log.control_rate / _ERROR_RATE))]
     error_mm = np.round(1000 * error[np.isfinite(error)]).astype(int)
     return {
@@ -85,7 +91,7 @@ def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
         "training": cell.training,
         "condition": cell.condition,
         "seed": log.seed,
-        **{key: metrics[key] for key in kept(log.kind)},
+        **{name: metrics[name] for name in cell.metrics},
         "error_mm": error_mm.tolist(),
     }
 

@@ -134,7 +134,7 @@ def _metrics_table(log: FlightLog, metrics: FlightMetrics, checks: tuple[Check, 
     shown = {name: metrics[name] for name, m in metrics_of([log.kind]).items() if m.display}
     shown |= {check.metric: check.value for check in checks[1:] if check.metric not in shown}
     for name, value in shown.items():
-        check, display = by_name.get(name), display_of(name)
+        check, display = by_name.get(name), display_of(name, [log.kind])
         limit = f"≤ {display.number(check.limit)} {display.unit}" if check else ""
         text = f"{display.number(value)} <small>{display.unit}</small>"
         rows.append([display.name, text, limit, badge(check.passed) if check else ""])

@@ -1,0 +1,103 @@
+"""A log as a file, and the motion that it stands for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from liquid_control.config import ConfigError
+from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.frames import rotate
+from liquid_control.structs import RATES_THRUST, OdometrySample
+
+STEPS = 20
+
+
+def _states(rng):
+    return States(*(rng.normal(size=(STEPS, size)) for size in (3, 4, 3, 3)))
+
+
+@pytest.fixture
+def log(rng) -> FlightLog:
+    return FlightLog(
+        time=np.arange(STEPS) / 100,
+        truth=_states(rng),
+        estimate=_states(rng),
+        imu=ImuColumns(rng.normal(size=(STEPS, 3)), rng.normal(size=(STEPS, 3))),
+        setpoint_pos_world=rng.normal(size=(STEPS, 3)),
+        wind_world=rng.normal(size=(STEPS, 3)),
+        command=np.where(rng.random((STEPS, 1)) < 0.2, np.nan, rng.normal(size=(STEPS, 4))),
+        kind=RATES_THRUST,
+        actuators=rng.normal(size=(STEPS, 4)),
+        actuator_names=tuple(f"rotor{i} rad/s" for i in range(4)),
+        mode=np.array(["policy", "backup"] * (STEPS // 2)),
+        neurons=rng.normal(size=(STEPS, 2)),
+        neuron_names=("inter0", "thrust"),
+        step_us=rng.normal(size=STEPS),
+        world="demo",
+        policy="hover_liquid",
+        vehicle="crazyflie",
+        seed=3,
+        control_rate=100.0,
+        crashed=False,
+        crash_reason="",
+        late_ticks=1,
+    )
+
+
+def _real(log):
+    nothing = dict(neurons=np.zeros((STEPS, 0)), neuron_names=(), actuator_names=())
+    actuators = np.zeros((STEPS, 0))
+    return dataclasses.replace(
+        log, truth=None, wind_world=None, seed=None, world="", actuators=actuators, **nothing
+    )
+
+
+@pytest.mark.parametrize("change", [lambda log: log, _real])
+def test_a_saved_log_is_the_same_log(log, change, tmp_path):
+    log = change(log)
+    again = FlightLog.load(log.save(tmp_path / "flight.npz"))
+    for field in dataclasses.fields(FlightLog):
+        x, y = getattr(log, field.name), getattr(again, field.name)
+        assert type(x) is type(y), field.name
+        if dataclasses.is_dataclass(x) and field.name != "kind":
+            for name, column in vars(x).items():
+                np.testing.assert_array_equal(column, vars(y)[name], err_msg=name)
+        elif isinstance(x, np.ndarray):
+            np.testing.assert_array_equal(x, y, err_msg=field.name)
+        else:
+            assert x == y, field.name
+
+
+def test_a_file_that_is_no_log_is_one_clear_error(tmp_path):
+    text, other, objects = (tmp_path / name for name in ("text.npz", "other.npz", "objects.npz"))
+    text.write_text("not a flight")
+    np.savez(other, time=np.zeros(3))
+    np.savez(objects, time=np.array([{}], dtype=object))
+    for path in (text, other, objects, tmp_path / "none.npz"):
+        with pytest.raises(ConfigError, match=rf"{path.name}: not a saved flight"):
+            FlightLog.load(path)
+
+
+def test_a_command_that_nobody_knows_is_one_clear_error(log, tmp_path):
+    unknown = dataclasses.replace(log, kind=dataclasses.replace(RATES_THRUST, name="telepathy"))
+    path = unknown.save(tmp_path / "flight.npz")
+    with pytest.raises(ConfigError, match="unknown kind of command 'telepathy'"):
+        FlightLog.load(path)
+
+
+def test_motion_is_the_truth_or_what_was_estimated(log):
+    assert log.motion is log.truth
+    assert _real(log).motion is log.estimate
+
+
+def test_samples_become_columns_in_the_world_frame(rng):
+    quat = rng.normal(size=4)
+    quat /= np.linalg.norm(quat)
+    pos, vel, rates = rng.normal(size=(3, 3))
+    states = States.of_samples([None, OdometrySample(0, pos, quat, vel, rates)])
+    assert np.isnan(states.pos_world[0]).all()
+    assert np.isnan(states.vel_world[0]).all()
+    np.testing.assert_array_equal(states.pos_world[1], pos)
+    np.testing.assert_allclose(states.vel_world[1], rotate(quat, vel))
+    np.testing.assert_array_equal(states.ang_vel_body[1], rates)

@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--vehicles", type=int, default=512, help="at once")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="ppo.onnx")
+    parser.add_argument("--out", default="ppo.onnx", help="policy file to write")
     options = parser.parse_args(argv)
     actor = train(options.world, options.minutes, options.vehicles, options.seed)
     env = gymnasium.make("LiquidControl/QuadHover-v0", world=options.world, slots=SLOTS)
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
         actor,
         options.out,
         observation=env.unwrapped.observation_layout,
-        command=RATES_THRUST.layout,
+        command=RATES_THRUST,
         control_period=env.unwrapped.control_period,
         vehicle=env.unwrapped.vehicle.name,
         training={"method": "PPO", "world": options.world, "minutes": options.minutes},

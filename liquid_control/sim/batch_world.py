@@ -13,8 +13,9 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.observation import Situation
 from liquid_control.sim.batched import Reference, fly_period, measure
-from liquid_control.sim.scenario import WorldConfig, draw_start
+from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.sensors.batched import BatchSensors, force_at_rest
+from liquid_control.sim.start import draw_start
 from liquid_control.sim.task import Task
 from liquid_control.sim.wind.batched import BatchWind
 from liquid_control.sim.world import AIRBORNE_SETPOINT
@@ -25,7 +26,7 @@ from liquid_control.vehicles.quadrotor.params import RateLoopParams
 from liquid_control.vehicles.quadrotor.variation import draw_params, with_payload
 
 # keys of a world whose values the batched dynamics have no counterpart for
-NOT_IN_A_BATCH = ("obstacles", "faults", "camera", "battery_charge")
+NOT_IN_A_BATCH = ("obstacles", "faults", "camera", "sensors", "battery_charge")
 
 
 def refusal(scenario: WorldConfig, vehicle: VehicleConfig) -> str:
@@ -33,7 +34,7 @@ def refusal(scenario: WorldConfig, vehicle: VehicleConfig) -> str:
     if not isinstance(vehicle, QuadrotorConfig):
         return f"vehicle: a batch flies quadrotors, got {vehicle.name!r}"
     for key in NOT_IN_A_BATCH:
-        if getattr(scenario, key, None):
+        if getattr(scenario, key) not in (None, (), {}):
             return f"{key}: a batch has none"
     if scenario.start.place != "air":
         return f"start.place: a batch starts in the air, got {scenario.start.place!r}"

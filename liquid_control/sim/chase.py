@@ -13,6 +13,7 @@ import numpy as np
 import pybullet
 
 from liquid_control.frames import quat_from_yaw
+from liquid_control.sim.scenery.config import SceneObject
 from liquid_control.vehicles.kind import VehicleConfig
 
 AWAY, ABOVE = 5.0, 2.0  # of the eye from the vehicle, in its sizes
@@ -31,20 +32,20 @@ class ChaseView:
     Rotors in front are red; a vehicle without rotors is its box.
     """
 
-    def __init__(self, vehicle: VehicleConfig, obstacles: Sequence[Any], size: tuple[int, int]):
+    def __init__(
+        self, vehicle: VehicleConfig, obstacles: Sequence[SceneObject], size: tuple[int, int]
+    ):
         """``size`` of the picture is width and height, px."""
         self._size = size
         self._client = pybullet.connect(pybullet.DIRECT)
         self._ground = [self._add(self._tiles(odd)) for odd in (0, 1)]
-        for obstacle in obstacles:
-            x, y, z = obstacle.size
-            if obstacle.shape == "cylinder":
-                shape = self._shape(pybullet.GEOM_CYLINDER, obstacle.color, radius=x / 2, length=z)
-            else:
-                half = [x / 2, y / 2, z / 2]
-                shape = self._shape(pybullet.GEOM_BOX, obstacle.color, halfExtents=half)
-            turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg))).tolist()
-            self._add(shape, obstacle.pos, turn)
+        for item in obstacles:
+            turn = quat_from_yaw(np.float64(math.radians(item.yaw_deg))).tolist()
+            for shape in item.visuals(None):
+                visual = pybullet.createVisualShape(
+                    rgbaColor=[*item.color, 1.0], physicsClientId=self._client, **shape
+                )
+                self._add(visual, item.pos, turn)
         self._reach = max(vehicle.collision_size)
         self._parts = self._vehicle(vehicle)
         goal = self._shape(pybullet.GEOM_SPHERE, GOAL, radius=0.1 * self._reach)

@@ -28,6 +28,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from liquid_control.control.observation import at_rest
+from liquid_control.flight_log import FlightLog
 from liquid_control.frames import Array
 from liquid_control.runtime.catalogue import make_parameters, make_rules
 from liquid_control.sim import NAME, register_envs
@@ -44,7 +45,7 @@ from liquid_control.sim.learning import (
     reward,
 )
 from liquid_control.sim.scenario import WorldConfig, load_world
-from liquid_control.structs import FlightLog, Layout
+from liquid_control.structs import Layout
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
 

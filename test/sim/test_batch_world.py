@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from liquid_control.config import ConfigError, parse, read_yaml, share_dir
+from liquid_control.config import ConfigError
 from liquid_control.sim.batch_world import BatchWorld
-from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.scenario import WorldConfig, read_world
 from liquid_control.sim.sensors.batched import BatchSensors, force_at_rest
 from liquid_control.sim.sensors.imu import Imu
 from liquid_control.sim.sensors.odometry import Odometry
@@ -20,8 +20,7 @@ ALL = np.ones(SIZE, dtype=bool)
 
 
 def scenario(world="hover_calm", **changes) -> WorldConfig:
-    data = read_yaml(share_dir() / f"sim_worlds/{world}.yaml")
-    return parse({**data, **changes}, WorldConfig, world)
+    return read_world(world, changes)
 
 
 def winds(sources, times, vel=(0.0, 0.0, 0.0), height=1.0, seed=0, dt=0.01):

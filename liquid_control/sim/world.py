@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from liquid_control.importing import import_object
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault
 from liquid_control.sim.plants.plant import Plant, Start
@@ -31,6 +32,12 @@ from liquid_control.vehicles.kind import VehicleConfig
 NANOSECONDS = 1_000_000_000
 DISTANCE_CHECK = 5  # control periods between looks at the distance to the setpoint
 AIRBORNE_SETPOINT = 0.3  # m, from where on the ground is no place to be
+
+
+def make_plant(scenario: WorldConfig, vehicle: VehicleConfig) -> Plant:
+    """The body of a vehicle, as its kind says."""
+    make = kind_of(vehicle).plant
+    return (import_object(make) if isinstance(make, str) else make)(scenario, vehicle)
 
 
 class BodyState(NamedTuple):
@@ -64,7 +71,7 @@ class World:
         self._imu_stride = round(scenario.physics_rate / scenario.imu.update_rate)
         self._imu_samples_per_period = round(scenario.imu.update_rate / scenario.control_rate)
         self._strapdown = compile_kernel(strapdown)
-        self.plant: Plant = kind_of(vehicle).plant(scenario, vehicle)
+        self.plant = make_plant(scenario, vehicle)
         self._camera: Camera | None = None
         self.reset()
 

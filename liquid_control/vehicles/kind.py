@@ -40,8 +40,8 @@ class VehicleKind:
             ``set_parameters`` besides what a `Controller` has.
         check: raises `ConfigError` for a description that its model takes but that can't fly.
         gains: a controller from a YAML file with its gains; ``None`` where there is none such.
-        plant: its body in a world, a `sim.plants.Plant`, for a world, a description and a physics
-            step; it imports the simulation when it is called.
+        plant: makes its body, a `sim.plants.plant.Plant`, for a world and a description; or its
+            name, ``package.module:Class``, which is imported where something is simulated.
     """
 
     name: str
@@ -49,7 +49,7 @@ class VehicleKind:
     parameters: type[ControllerParameters]
     command: CommandKind
     rules: Callable[[Any, Any, Backup | None], Rules]
-    plant: Callable[[Any, Any], Any]
+    plant: Callable[[Any, Any], Any] | str
     controllers: Mapping[str, Callable[[Any], Controller]] = field(default_factory=dict)
     gains: Callable[[Path], Controller] | None = None
     check: Callable[[Any], Any] = lambda vehicle: None

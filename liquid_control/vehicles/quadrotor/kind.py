@@ -14,12 +14,6 @@ from liquid_control.vehicles.quadrotor.params import RateLoopParams
 from liquid_control.vehicles.quadrotor.rules import quadrotor_rules
 
 
-def _plant(scenario, vehicle):
-    from liquid_control.sim.plants.quadrotor import QuadrotorPlant
-
-    return QuadrotorPlant(scenario, vehicle)
-
-
 def _from_gains(path: Path) -> GeometricController:
     return GeometricController(load_yaml(path, GeometricGains))
 
@@ -30,7 +24,7 @@ QUADROTOR = VehicleKind(
     parameters=QuadrotorParameters,
     command=RATES_THRUST,
     rules=quadrotor_rules,
-    plant=_plant,
+    plant="liquid_control.sim.plants.quadrotor:QuadrotorPlant",
     controllers={"geometric": lambda parameters: GeometricController(parameters.backup)},
     gains=_from_gains,
     check=RateLoopParams.from_vehicle,  # its mixer

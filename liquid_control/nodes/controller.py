@@ -23,6 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from liquid_control import wire
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop, LoopStep
+from liquid_control.control.rate import FixedRate, Tick, sleep_until_steady
 from liquid_control.control.supervisor import Mode
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import LoopDiagnostics
@@ -30,7 +31,7 @@ from liquid_control.nodes.inbox import Inbox
 from liquid_control.nodes.inputs import Inputs
 from liquid_control.nodes.parameters import declare_parameters, given, on_parameters
 from liquid_control.nodes.process import Finish, Worker, run
-from liquid_control.nodes.rate import FixedRate, RosSleeper, Tick, sleep_until_steady
+from liquid_control.nodes.ros_clock import RosSleeper
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.catalogue import make_controller, make_loop, set_parameters
 from liquid_control.structs import SensorFrame
@@ -113,7 +114,7 @@ class ControllerNode(LifecycleNode):
         self._diagnostics = self._make_diagnostics()
         self._inbox = Inbox(self)
         self._inputs = Inputs(
-            self._inbox, self._config, self._loop.rules.sensors, self._diagnostics.refuse
+            self._inbox, self._config, self._loop.rules.sensors, self._diagnostics.statistics.refuse
         )
         # What is alive now stays alive: later collections need not look at it, and stay short.
         gc.collect()
@@ -190,7 +191,7 @@ class ControllerNode(LifecycleNode):
             if last is not None and stamp < last:
                 reason = f"time went back by {(last - stamp) / 1e9:.3f} s"
                 self.get_logger().warning(f"{reason}: stepping anew, from a reset loop")
-                self._diagnostics.follow_clock(reason)
+                self._diagnostics.statistics.follow_clock(reason)
                 self._loop.reset()
                 last = None
             dt = period if last is None else (stamp - last) / 1e9
@@ -207,7 +208,9 @@ class ControllerNode(LifecycleNode):
         for clock in step.clocks:
             self.get_logger().warning(f"{clock}: followed, from a reset policy")
         step_time = time.perf_counter() - start
-        switched = self._diagnostics.record(inputs.stamp or 0, frame, step, tick, step_time)
+        switched = self._diagnostics.statistics.record(
+            inputs.stamp or 0, frame, step, tick, step_time
+        )
         if switched:
             self._publish_diagnostics()
 

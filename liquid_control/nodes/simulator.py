@@ -21,13 +21,13 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 
 from liquid_control import wire
+from liquid_control.control.rate import FixedRate, sleep_until_steady
 from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import INTERRUPTED, Finish, Worker, run
-from liquid_control.nodes.rate import FixedRate, sleep_until_steady
 from liquid_control.nodes.sensors import sensor_topic
 from liquid_control.parameters import SimulatorParameters
 from liquid_control.runtime.catalogue import make_parameters, make_rules

@@ -1,8 +1,6 @@
 import pytest
 
-pytest.importorskip("rclpy")
-
-from liquid_control.nodes.rate import FixedRate
+from liquid_control.control.rate import FixedRate
 
 PERIOD = 10_000_000
 

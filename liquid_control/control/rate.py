@@ -1,14 +1,13 @@
-"""A fixed rate: absolute deadlines, measured steps, and lateness that is reported, not hidden."""
+"""A fixed rate: absolute deadlines, measured steps, and lateness that is reported, not hidden.
+
+Use it wherever a `ControlLoop` runs by the clock, with ROS or without.
+"""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from rclpy.clock import Clock, JumpThreshold
-from rclpy.duration import Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +51,3 @@ def sleep_until_steady(deadline: int) -> None:
     left = deadline - time.monotonic_ns()
     if left > 0:
         time.sleep(left * 1e-9)
-
-
-class RosSleeper:
-    """Sleeps by a node's ROS clock, which follows /clock under ``use_sim_time``.
-
-    `Clock.sleep_until` would do, but registers one more shutdown callback with every call.
-    """
-
-    def __init__(self, clock: Clock, stopped: threading.Event):
-        self._clock, self._stopped = clock, stopped
-        self._moved = threading.Condition()
-        threshold = JumpThreshold(
-            min_forward=Duration(nanoseconds=1),
-            min_backward=Duration(nanoseconds=-1),
-            on_clock_change=True,
-        )
-        self._handle = clock.create_jump_callback(threshold, post_callback=self._on_jump)
-
-    def _on_jump(self, _) -> None:
-        with self._moved:
-            self._moved.notify_all()
-
-    def now(self) -> int:
-        """The clock, ns."""
-        return self._clock.now().nanoseconds
-
-    def sleep_until(self, deadline: int) -> None:
-        """Sleep until the clock shows ``deadline``, or the thread should stop."""
-        with self._moved:
-            while self.now() < deadline and not self._stopped.is_set():
-                self._moved.wait(0.1)

@@ -18,7 +18,10 @@ def step(mode=Mode.POLICY, command=HOVER, reason="", faults=(), clocks=(), polic
     return LoopStep(command, mode, reason, faults, clocks, None, policy_time)
 
 
-def record(statistics, *, tick=Tick(0.01, 0.0, 0), **what):
+ON_TIME = Tick(0.01, 0.0, 0)
+
+
+def record(statistics, *, tick=ON_TIME, **what):
     return statistics.record(5, sensor_frame(), step(**what), tick, 50e-6)
 
 

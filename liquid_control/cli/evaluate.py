@@ -27,10 +27,16 @@ def add(commands) -> None:
         help="add a policy, one file a training seed",
     )
     parser.add_argument(
-        "--only", action="append", metavar="NAME", help="fly only this policy (repeat for more)"
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="fly only this policy (repeat for more); results keep what was flown before",
     )
     parser.add_argument(
-        "--condition", action="append", metavar="NAME", help="only this one (repeat for more)"
+        "--condition",
+        action="append",
+        metavar="NAME",
+        help="fly only this condition (repeat for more)",
     )
     add_worker_arguments(parser)
     parser.add_argument("--no-film", action="store_true", help="no film of the worst flight")

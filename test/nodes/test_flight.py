@@ -198,6 +198,11 @@ def test_real_time_flight_keeps_its_rate(policy, tmp_path):
     json.dumps(flight_metrics(log).to_dict(), allow_nan=False)
     error = np.linalg.norm(log.truth.pos_world - log.setpoint_pos_world, axis=1)
     assert error[300:].max() < 0.3
+    known = np.isfinite(log.estimate.pos_world).all(axis=1)
+    assert known.mean() > 0.95
+    off = np.linalg.norm(log.estimate.pos_world - log.truth.pos_world, axis=1)[known]
+    assert off.max() < 0.1
+    assert np.isfinite(log.imu.specific_force_body).all(axis=1).mean() > 0.95
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from liquid_control.cli.display import CONSOLE
 
 def show_evaluation(summary, files: list[Path]) -> None:
     """Position error of each policy in each condition, limits that were missed, and the files."""
-    from liquid_control.evaluation.suite.results import limit_texts
+    from liquid_control.evaluation.suite.results import NOT_FLOWN, limit_texts
 
     wide = len(summary.policies) <= 4  # a terminal has room for intervals
     title = "position error, RMSE in cm" + (" [95 % interval]" if wide else "")
@@ -26,7 +26,7 @@ def show_evaluation(summary, files: list[Path]) -> None:
         for policy in summary.policies:
             interval = summary.mean(policy, condition, "rmse_m")
             events, flights = summary.crashes(policy, condition)
-            cell = "-"
+            cell = "-" if flights else NOT_FLOWN
             if interval.mean is not None:
                 mean, low, high = (100 * v for v in (interval.mean, interval.low, interval.high))
                 cell = f"{mean:.2f}" + (f" \\[{low:.2f}, {high:.2f}]" if wide else "")

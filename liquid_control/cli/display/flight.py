@@ -8,7 +8,9 @@ from liquid_control.cli.display import CONSOLE
 
 
 def show_flight(result) -> None:
-    """The table at the end of a flight."""
+    """The table at the end of a flight: what matters most, and whatever has a limit."""
+    from liquid_control.evaluation.metrics import display_of
+
     metrics = result.metrics
     limits = {check.metric: check for check in result.checks}
     table = Table(title=f"{metrics.policy} in {metrics.world}, seed {metrics.seed}")
@@ -25,6 +27,11 @@ def show_flight(result) -> None:
     row("crashed", f"[red]yes: {metrics.crash_reason}" if metrics.crashed else "no")
     row(f"{after}, RMSE (cm)", _number(metrics.rmse_m, 100), "rmse_m", 100)
     row(f"{after}, largest (cm)", _number(metrics.max_error_m, 100), "max_error_m", 100)
+    for check in result.checks[1:]:
+        if check.metric not in ("rmse_m", "max_error_m"):
+            show = display_of(check.metric)
+            name = f"{show.name} ({show.unit})" if show.unit else show.name
+            row(name, _number(check.value, show.factor), check.metric, show.factor)
     row("policy step, median (µs)", _number(metrics.step_us_p50, 1))
     row("policy step, 99th percentile (µs)", _number(metrics.step_us_p99, 1))
     row("late control ticks", str(metrics.late_ticks))

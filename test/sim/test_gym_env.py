@@ -10,7 +10,8 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 from liquid_control.config import ConfigError  # noqa: E402
 from liquid_control.control.observation import observer_of  # noqa: E402
-from liquid_control.evaluation.metrics import flight_metrics, position_error  # noqa: E402
+from liquid_control.evaluation.columns import position_error  # noqa: E402
+from liquid_control.evaluation.metrics import flight_metrics  # noqa: E402
 from liquid_control.frames import rotate_inverse  # noqa: E402
 from liquid_control.runtime.catalogue import make_controller, make_parameters  # noqa: E402
 from liquid_control.sim import NAME, register_envs  # noqa: E402

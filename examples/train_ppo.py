@@ -101,7 +101,7 @@ class Clock(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         share = (time.monotonic() - self.start) / self.seconds
-        self.model.lr_schedule = lambda _: 5e-4 * max(1.0 - share, 0.05)
+        self.model.lr_schedule = lambda _: 1e-3 * max(1.0 - share, 0.03)
         recent = self.vehicles.errors[-200:]
         error = f"{100 * np.nanmean(recent):.1f} cm" if recent else "-"
         print(f"{100 * share:3.0f} %  {self.num_timesteps} steps  error with noise {error}")
@@ -117,8 +117,8 @@ def train(world: str, minutes: float, num_envs: int, seed: int) -> Actor:
     model = PPO(
         "MlpPolicy",
         scaling,
-        n_steps=64,
-        batch_size=4096,
+        n_steps=32,
+        batch_size=2048,
         n_epochs=8,
         gamma=0.98,
         gae_lambda=0.95,

@@ -49,6 +49,20 @@ def import_object(name: str, folder: Path | None = None) -> Any:
     return getattr(module, attribute)
 
 
+def absolute_name(name: str) -> str:
+    """The same name from any working folder: a file by its full path."""
+    module, _, attribute = name.rpartition(":")
+    return f"{Path(module).absolute()}:{attribute}" if module.endswith(".py") else name
+
+
+def source_of(name: str) -> bytes:
+    """The text of the module in which the name stands, by which a change of it is noticed."""
+    import_object(name)
+    module = name.rpartition(":")[0]
+    path = Path(module) if module.endswith(".py") else Path(sys.modules[module].__file__)
+    return path.read_bytes()
+
+
 def _import_file(path: Path) -> ModuleType:
     """The module of a file; the same one every time, so that it registers things once."""
     path = path.resolve()

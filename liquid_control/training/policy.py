@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from liquid_control.control.rules import Rules
 from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.catalogue import make_parameters, make_rules
+from liquid_control.structs import Layout
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
 from liquid_control.vehicles.catalogue import load_vehicle
@@ -30,6 +31,35 @@ class Progress:
     loss: float
     error: float  # m, RMSE of the position in flight; NaN where none was measured
     learning_rate: float
+
+
+class Trainer(Protocol):
+    """One way to train; a run of `training.run.train` steps it to the end and exports its policy.
+
+    Attributes:
+        update: how many have been made.
+        compiled: whether the step is fused, which takes a while at the start.
+        policy: what is trained; `nn.policy.Policy`, or an `Expert`.
+        layout: what it observes.
+    """
+
+    update: int
+    compiled: bool
+    policy: Policy | Expert
+    layout: Layout
+
+    @property
+    def updates(self) -> int:
+        """Of the whole run."""
+
+    def step(self) -> Progress:
+        """One update."""
+
+    def state_dict(self) -> dict:
+        """All that the rest of the run depends on, as tensors and plain values."""
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a `state_dict` of the same configuration."""
 
 
 def cosine_rate(peak: float, update: int, updates: int, warmup: int = 0) -> float:

@@ -121,3 +121,16 @@ def test_wrong_size_flies_on_the_backup(mine):
 
 def test_a_module_is_imported_once(mine):
     assert type(load(f"{mine}:Proportional")._inner) is type(load(f"{mine}:Proportional")._inner)
+
+
+def test_a_suite_flies_it_and_notices_a_change(mine, tmp_path, capsys):
+    pytest.importorskip("plotly")
+    command = ["evaluate", "storm", "--flights", "1", "--condition", "calm", "--only", "mine"]
+    command += ["--policy", f"mine={mine}:Proportional", "--out", str(tmp_path / "out")]
+    rows = tmp_path / "out" / "flights.jsonl"
+    for flown, change in ((1, ""), (1, ""), (2, "\n# another")):
+        mine.write_text(mine.read_text() + change)
+        assert main([*command, "--no-film", "--json"]) == 0
+        results = json.loads(capsys.readouterr().out)
+        assert results["metrics"]["rmse_m"]["calm"]["mine"]["mean"] < 0.2
+        assert len(rows.read_text().splitlines()) == flown

@@ -33,6 +33,7 @@ from liquid_control.config import (
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import SHARES, compared, kept
 from liquid_control.evaluation.provenance import package_version
+from liquid_control.importing import absolute_name, is_import_name, source_of
 from liquid_control.parameters import flown_values
 from liquid_control.preflight import check_whole
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
@@ -219,7 +220,7 @@ def _check_names(
 
 
 def _artifacts(policy: str, names: Iterable[str], needed: bool) -> list[str]:
-    """Paths and names of experts; a name with ``*`` stands for all files that match it.
+    """Paths, and names of experts and classes; ``*`` in a name is for all files that match.
 
     Nothing where a file is missing that is not ``needed``.
     """
@@ -236,6 +237,8 @@ def _find_artifacts(policy: str, names: Iterable[str]) -> list[str]:
     for name in names:
         if is_builtin(name):
             found.append(name)
+        elif is_import_name(name):
+            found.append(absolute_name(name))
         elif "*" in name:
             found += [str(Path(file).absolute()) for file in sorted(glob(name))]
         else:
@@ -284,8 +287,15 @@ def _key(artifact: str, setting: Setting, metrics: tuple[str, ...]) -> str:
         f"{setting.loop_ticks} {setting.after} {metrics}",
     ):
         digest.update(part.encode() + b"\0")
-    digest.update(artifact.encode() if is_builtin(artifact) else Path(artifact).read_bytes())
+    digest.update(_content(artifact))
     return digest.hexdigest()[:16]
+
+
+def _content(artifact: str) -> bytes:
+    """What makes a policy another one: its file, or the name of an expert."""
+    if is_builtin(artifact):
+        return artifact.encode()
+    return source_of(artifact) if is_import_name(artifact) else Path(artifact).read_bytes()
 
 
 @lru_cache(maxsize=256)

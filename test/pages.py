@@ -71,7 +71,7 @@ def run(page: Path) -> None:
             Path(block.title).write_text(block.text, encoding="utf-8")
         elif block.kind == "python":
             source = "\n" * (block.line - 1) + block.text
-            exec(compile(source, str(page), "exec"), names)
+            exec(compile(source, str(page), "exec", dont_inherit=True), names)
         else:
             print(f"{page}:{block.line}", flush=True)
             subprocess.run(["bash", "-ec", block.text], check=True)

@@ -1,7 +1,7 @@
 """Read the log of a flight and plot it: error, command, who flew, and what the neurons did.
 
-When: you have a recording (flight.mcap), or a flight of a program, and questions of your own.
-Run: python examples/read_a_log.py [flight.mcap] [plot.png] (without a recording it flies one)
+When: you have a recording (.mcap), a saved log (.npz) or a flight of a program, and questions.
+Run: python examples/read_a_log.py [flight.mcap] [plot.png] (without a file it flies one)
 """
 
 import sys
@@ -17,10 +17,11 @@ import matplotlib.pyplot as plt  # after the choice of where to draw
 def plot(log, path):
     """Four figures above each other, a row of the log for each control step."""
     figure, axes = plt.subplots(4, 1, figsize=(9, 9), sharex=True, layout="constrained")
-    error = log.setpoint_pos_world - log.pos_world  # (N, 3) m
+    error = log.setpoint_pos_world - log.motion.pos_world  # (N, 3) m; motion: truth or estimate
     axes[0].plot(log.time, 100 * error, label=["east", "north", "up"])
     axes[0].set(ylabel="position error, cm", title=f"{log.policy} in {log.world}")
-    axes[1].plot(log.time, log.command[:, 1:], label=["roll", "pitch", "yaw"])
+    rates = log.command[:, log.kind.layout["ang_vel"]]  # (N, 3) rad/s, as sent
+    axes[1].plot(log.time, rates, label=["roll", "pitch", "yaw"])
     axes[1].set(ylabel="commanded rates, rad/s")
     axes[2].plot(log.time, log.neurons, linewidth=0.7)  # names: log.neuron_names
     axes[2].set(ylabel=f"{log.neurons.shape[1]} neurons")
@@ -32,14 +33,18 @@ def plot(log, path):
     plt.close(figure)
 
 
-def main(recording=None, path="flight.png"):
-    """Plot a recording, or a flight of six seconds; returns its metrics."""
-    if recording is None:
+def read(path):
+    """The log of a recording or a saved one, or that of a flight of six seconds."""
+    if path is None:
         request = lc.FlightRequest("hover_gusts", "hover_liquid", seed=1, duration=6.0, ros=False)
-        log = lc.fly(request).log
-    else:
-        log = lc.read_flight(recording)
-    plot(log, path)
+        return lc.fly(request).log  # log.save("flight.npz") keeps it
+    return lc.FlightLog.load(path) if str(path).endswith(".npz") else lc.read_flight(path)
+
+
+def main(path=None, picture="flight.png"):
+    """Plot a flight; returns its metrics."""
+    log = read(path)
+    plot(log, picture)
     return lc.flight_metrics(log, after=2.0)  # seconds of transient that don't count
 
 

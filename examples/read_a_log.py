@@ -36,8 +36,8 @@ def plot(log, path):
 def read(path):
     """The log of a recording or a saved one, or that of a flight of six seconds."""
     if path is None:
-        request = lc.FlightRequest("hover_gusts", "hover_liquid", seed=1, duration=6.0, ros=False)
-        return lc.fly(request).log  # log.save("flight.npz") keeps it
+        log = lc.fly("hover_gusts", "hover_liquid", seed=1, duration=6.0).log
+        return log  # log.save("flight.npz") keeps it
     return lc.FlightLog.load(path) if str(path).endswith(".npz") else lc.read_flight(path)
 
 

@@ -1,8 +1,7 @@
 """The tables of the documentation that are made of the code, between comments that name them.
 
-    python test/tables.py     writes them anew
-
-The tests compare them with what stands in the pages.
+    python test/tables.py             writes them anew
+    python test/tables.py --check     names those that would change
 """
 
 from __future__ import annotations
@@ -112,13 +111,19 @@ def shown(name: str) -> tuple[str, str, str]:
     return before + begin, inside, end + after
 
 
-def main() -> int:
-    """Write all of them into their pages."""
+def main(check: bool) -> int:
+    """Write all of them into their pages, or name those that are not what the code says."""
+    stale = 0
     for name, (page, make) in TABLES.items():
-        before, _, after = shown(name)
-        (ROOT / "docs" / page).write_text(before + make() + after, encoding="utf-8")
-    return 0
+        before, inside, after = shown(name)
+        made = make()
+        if check and made != inside:
+            print(f"docs/{page}: the table {name!r} is not of this code: python test/tables.py")
+            stale += 1
+        elif not check:
+            (ROOT / "docs" / page).write_text(before + made + after, encoding="utf-8")
+    return min(stale, 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("--check" in sys.argv))

@@ -21,7 +21,7 @@ PAGES = sorted(p for p in [ROOT / "README.md", *DOCS.rglob("*.md")] if "results"
 NEEDS = {  # of the packages that the code of a page imports
     "your_learner.md": ("gymnasium",),
     "your_network.md": ("torch", "onnx"),
-    "networks.md": ("torch", "onnx"),
+    "networks.md": ("torch", "onnx", "ncps"),
     "read_the_results.md": ("matplotlib", "plotly", "PIL", "imageio_ffmpeg"),
 }
 SHORTEST = 4  # words of a docstring

@@ -1,7 +1,7 @@
 """The tables of the documentation that are made of the code, between comments that name them.
 
-    python test/tables.py             writes them anew
-    python test/tables.py --check     names those that would change
+python test/tables.py             writes them anew
+python test/tables.py --check     names those that would change
 """
 
 from __future__ import annotations

@@ -381,7 +381,7 @@ class QuadHoverVectorEnv(VectorEnv):
         )
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Release the view."""
+        """Release the view, if anything was drawn."""
         if self._view is not None:
             self._view.close()
             self._view = None

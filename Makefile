@@ -1,6 +1,7 @@
 # make demo: fly the shipped policy over ROS 2 topics in gusts; report, film and recording in out/demo
 # make test: lint and tests
-# Both make .venv and install what they need. Python 3.10 or newer, Linux x86-64.
+# make docs: the documentation as pages in site/, open site/index.html
+# All make .venv and install what they need. Python 3.10 or newer, Linux x86-64.
 #   make demo ARGS="--seed 3"      make test ARGS="-m slow"      make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 ARGS ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.fly
@@ -17,6 +18,10 @@ demo: $(VENV)/.fly
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -38,5 +43,10 @@ $(VENV)/.test: $(VENV)/.fly
 	$(PIP) -e '.[sim,ros,report,train,test]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.venv setup.py constraints.txt
+	@echo "Installing what the documentation needs into $(VENV) (about a minute) ..."
+	$(PIP) -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) out build install log *.egg-info
+	rm -rf $(VENV) site out build install log *.egg-info

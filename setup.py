@@ -9,6 +9,7 @@ PACKAGE = "liquid_control"
 SHARE = Path("share") / PACKAGE
 HOME = "https://liquid-control.org"
 SOURCE = f"{HOME}/source"  # and the path of a file
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.28"]
 
 
 def share_files(*patterns: str) -> list[tuple[str, list[str]]]:
@@ -130,7 +131,9 @@ setup(
         ],
         "ray": ["ray>=2.9"],
         "gym": ["gymnasium>=0.29"],
+        "docs": DOCS,
         "test": [
+            *DOCS,
             "gymnasium>=0.29",
             "jsonschema>=4",
             "ncps>=1.0",

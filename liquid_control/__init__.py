@@ -17,11 +17,14 @@ if TYPE_CHECKING:  # for editors and type checkers, which don't look into the ta
     from liquid_control.control.loop import Controller as Controller
     from liquid_control.control.loop import ControlLoop as ControlLoop
     from liquid_control.evaluation.metrics import flight_metrics as flight_metrics
+    from liquid_control.evaluation.recording import read_flight as read_flight
     from liquid_control.evaluation.suite.config import load_suite as load_suite
     from liquid_control.evaluation.suite.flights import run_suite as run_suite
     from liquid_control.flight_log import FlightLog as FlightLog
+    from liquid_control.nn.export import export_module as export_module
     from liquid_control.nn.export import export_policy as export_policy
     from liquid_control.parameters import ControllerParameters as ControllerParameters
+    from liquid_control.runtime.adopt import adopt_step as adopt_step
     from liquid_control.runtime.catalogue import make_controller as make_controller
     from liquid_control.runtime.catalogue import make_loop as make_loop
     from liquid_control.runtime.catalogue import make_parameters as make_parameters
@@ -59,6 +62,8 @@ _MODULES = {  # of each name, the same in the block above
     "SensorFrame": "structs",
     "Setpoint": "structs",
     "World": "sim.world",
+    "adopt_step": "runtime.adopt",
+    "export_module": "nn.export",
     "export_policy": "nn.export",
     "flight_metrics": "evaluation.metrics",
     "fly": "session.flight",
@@ -70,6 +75,7 @@ _MODULES = {  # of each name, the same in the block above
     "make_loop": "runtime.catalogue",
     "make_parameters": "runtime.catalogue",
     "prepare": "sim.flight",
+    "read_flight": "evaluation.recording",
     "register_vehicle": "vehicles.catalogue",
     "run_suite": "evaluation.suite.flights",
     "train": "training.run",

@@ -71,7 +71,10 @@ class EnvelopeParameters(StrictModel):
 
 
 class ControllerParameters(StrictModel):
-    """What every controller can be told; each kind of vehicle adds groups of its own."""
+    """What every controller can be told; each kind of vehicle adds groups of its own.
+
+    Use `runtime.catalogue.make_parameters`, which makes those of a vehicle.
+    """
 
     policy: str = parameter(
         "hover_liquid", "policy file, or the name of a shipped one", read_only=True, ros_only=True

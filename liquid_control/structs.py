@@ -19,7 +19,7 @@ GRAVITY = 9.80665  # m/s², standard gravity (CGPM 1901, resolution 2)
 
 @dataclass(frozen=True, slots=True)
 class ImuSample:
-    """What a strap-down IMU measures."""
+    """What a strap-down IMU measures; make one for each message or simulated step."""
 
     stamp: int  # ns
     ang_vel_body: np.ndarray  # (3,) rad/s
@@ -28,7 +28,10 @@ class ImuSample:
 
 @dataclass(frozen=True, slots=True)
 class OdometrySample:
-    """Pose and twist, as nav_msgs/Odometry carries them: the twist is in the body frame."""
+    """Pose and twist, as nav_msgs/Odometry carries them: the twist is in the body frame.
+
+    Use it for any source of them: motion capture, an estimator, a simulator's truth.
+    """
 
     stamp: int  # ns
     pos_world: np.ndarray  # (3,) m
@@ -71,7 +74,11 @@ S = TypeVar("S", bound=Sample)
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[S]):
-    """The newest sample of a sensor, and how old it is now."""
+    """The newest sample of a sensor, and how old it is now.
+
+    Use `SensorFrame.at` to make those of a frame from samples with stamps of one clock; make it by
+    hand where ages are measured otherwise, as from the arrival of a message.
+    """
 
     sample: S
     age: float  # s
@@ -121,7 +128,10 @@ NAMED_SENSORS = ("imu", "odometry", "image")  # fields of a SensorFrame
 
 @dataclass(frozen=True, slots=True)
 class Setpoint:
-    """Where the vehicle should be now, with feed-forward."""
+    """Where the vehicle should be now, with feed-forward.
+
+    A position alone is enough to hover; give velocity and acceleration where a path is followed.
+    """
 
     pos_world: np.ndarray  # (3,) m
     vel_world: np.ndarray = field(default_factory=lambda: np.zeros(3))  # (3,) m/s
@@ -206,7 +216,10 @@ class CommandKind:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a vehicle is told; ``command["thrust"]`` are the values of that slot."""
+    """What a vehicle is told; ``command["thrust"]`` are the values of that slot.
+
+    A `ControlLoop` gives one for each step; send it, or turn it into what your vehicle takes.
+    """
 
     kind: CommandKind
     values: tuple[float, ...]  # in the order of ``kind.layout``, SI units

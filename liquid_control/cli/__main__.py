@@ -1,4 +1,4 @@
-"""``python -m liquid_control.cli``"""
+"""``python -m liquid_control.cli`` is the same as ``liquid-control``."""
 
 from liquid_control.cli.program import console
 

@@ -8,6 +8,7 @@ from liquid_control.bench.registry import BENCHMARKS
 
 
 def add(commands) -> None:
+    """Add the command and its benchmarks, each with its own options."""
     parser = commands.add_parser("bench", help="measure speed and reproduce published results")
     names = parser.add_subparsers(dest="name", metavar="BENCHMARK")
     for name, path in BENCHMARKS.items():

@@ -17,6 +17,7 @@ zsh, after compinit in ~/.zshrc:       eval "$(liquid-control completion zsh)"
 
 
 def add(commands) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "completion",
         help="print the script that completes commands and names in a shell",
@@ -28,6 +29,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print the script for a shell; returns the exit status."""
     from argcomplete import shellcode
 
     print(shellcode(["liquid-control"], shell=options.shell))

@@ -11,6 +11,7 @@ from liquid_control.cli.exits import DONE
 
 
 def add(commands) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "evaluate", help="compare policies over a suite of conditions; resumes what it finds"
     )
@@ -45,6 +46,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Fly what is missing, write and show the results; returns the exit status."""
     from liquid_control.preflight import remove_stale, require_packages
 
     require_packages("matplotlib", "plotly", "PIL", "imageio_ffmpeg")

@@ -15,6 +15,7 @@ POLICY = "hover_liquid"  # as the nodes' parameter
 
 
 def add(commands) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "fly", help="fly a policy in a world, over ROS 2 topics or without ROS"
     )
@@ -44,6 +45,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Fly, show what came of it; returns the exit status."""
     from liquid_control.session.flight import fly
     from liquid_control.session.processes import FlightFailed
 

@@ -18,16 +18,19 @@ class Parser(argparse.ArgumentParser):
     _commands: argparse._SubParsersAction | None = None
 
     def error(self, message: str) -> NoReturn:
+        """Raise the `ConfigError` for a mistake on the command line."""
         from liquid_control.config import ConfigError
 
         end = " " if message.endswith("?") else "; "
         raise ConfigError(f"{message}{end}see {self.prog} --help")
 
     def add_subparsers(self, **arguments):
+        """As in argparse; the commands are kept for the errors."""
         self._commands = super().add_subparsers(**arguments)
         return self._commands
 
     def parse_known_args(self, args=None, namespace=None):
+        """As in argparse, but an unknown flag or no command is an error here."""
         options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self._refuse_flags(unknown)

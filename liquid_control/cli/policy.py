@@ -9,6 +9,7 @@ from liquid_control.cli.exits import DONE
 
 
 def add(commands) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser("policy", help="check a policy file and show what it holds")
     policy = parser.add_argument("policy", help="policy file, or name of a shipped one")
     complete_names(policy, "config/policies")
@@ -17,6 +18,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Show what a policy file holds; returns the exit status."""
     from liquid_control.config import find_file
     from liquid_control.runtime.artifact import load_artifact
 

@@ -11,6 +11,7 @@ from liquid_control.cli.exits import DONE
 
 
 def add(commands) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser("train", help="train policies from configurations")
     config = parser.add_argument(
         "config", nargs="+", help="training file, or name of a shipped one (or several)"
@@ -40,6 +41,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Train one run or several; returns the exit status."""
     from liquid_control.training.run import train, train_all
 
     runs = _training_runs(options)

@@ -11,6 +11,7 @@ from liquid_control.cli.exits import BAD_INPUT, DONE
 
 
 def add(commands) -> None:
+    """Add the command and its actions to the parser."""
     parser = commands.add_parser("worlds", help="list the shipped worlds or check world files")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="the shipped worlds")

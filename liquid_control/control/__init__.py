@@ -1,0 +1,1 @@
+"""From measurements to one command: gates, observation, supervisor; knows no vehicle by name."""

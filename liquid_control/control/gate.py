@@ -106,7 +106,7 @@ class InputGate:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all measurements."""
+        """Forget all measurements, as before the first of a flight."""
         self._imu: _Imu | None = None
         self._odometry: OdometrySample | None = None
         self._clocks = {sensor: SensorClock() for sensor in self.sensors}

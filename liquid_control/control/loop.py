@@ -26,13 +26,17 @@ from liquid_control.structs import Command, Layout, SensorFrame, Setpoint
 
 
 class Controller(Protocol):
-    """What flies: `runtime.policy.OnnxPolicy`, or any controller with named observation slots."""
+    """What flies: `runtime.policy.OnnxPolicy`, or any controller with named observation slots.
+
+    Implement all of it for a `ControlLoop` that you make yourself; where a policy is named (fly,
+    suites, the node) ``step`` is enough, see `runtime.custom`.
+    """
 
     observation_layout: Layout
     command_layout: Layout
 
     def reset(self) -> None:
-        """Forget all state."""
+        """Forget all state: before a flight, and when it takes over again."""
 
     def warm_up(self) -> None:
         """Called shortly before a step is due; changes nothing."""
@@ -93,6 +97,9 @@ class Sensed(NamedTuple):
 
 class ControlLoop:
     """Steps a policy at the control rate, and flies on when it can't.
+
+    Use it to fly from a simulator or a driver of your own: call `step` once a control period with
+    the newest samples, and send its command. `runtime.catalogue.make_loop` makes one.
 
     Args:
         policy: the controller to step; its observation slots are found by name.

@@ -18,7 +18,7 @@ class Backup(Protocol):
     """What flies when the policy can't: values of the rules' command, SI units."""
 
     def reset(self) -> None:
-        """Forget all state."""
+        """Forget all state, when it takes over."""
 
     def step(self, situation: Situation, dt: float) -> tuple[float, ...]:
         """Go on to the setpoint, ``dt`` s after the step before."""

@@ -1,0 +1,1 @@
+"""What flights were worth: metrics, recordings, suites and what they look like."""

@@ -52,6 +52,9 @@ def export_policy(
 ) -> Artifact:
     """Write the policy with its metadata and golden pairs; returns the loaded, checked artifact.
 
+    Use it for a `Policy` around a cell that you trained yourself; `training.run.train` calls it,
+    and `export_module` takes any other module.
+
     Motor neurons get the names of the command's components, as sensory neurons have those of the
     observation. rng draws the golden inputs: observations of the size that the policy expects, and
     periods from half to twice the nominal one.

@@ -24,17 +24,20 @@ class Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, values) -> str:
+        """Add a constant array, in the type that it has."""
         name = f"c{len(self.constants)}"
         array = np.ascontiguousarray(np.asarray(values))
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes) -> str:
+        """Add a node with one result."""
         output = output or f"n{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
     def split(self, source: str, sizes: list[int]) -> list[str]:
+        """Cut (B, n) into parts of these sizes along the second axis."""
         if len(sizes) == 1:
             return [source]
         outputs = [f"n{len(self.nodes)}_{k}" for k in range(len(sizes))]
@@ -43,6 +46,7 @@ class Graph:
         return outputs
 
     def linear(self, source: str, weight_HS: np.ndarray, bias_H: np.ndarray, **names) -> str:
+        """Add ``source @ weight_HS.T + bias_H``, for a source (B, S)."""
         return self.op("Gemm", source, self.constant(weight_HS.T), self.constant(bias_H), **names)
 
 

@@ -47,7 +47,7 @@ class Policy(nn.Module):
         self.observation_limit = observation_limit
 
     def initial_state(self, batch: int) -> Tensor:
-        """(batch, M) zeros."""
+        """The state (batch, M) at reset: zeros."""
         return self.cell.initial_state(batch)
 
     def weights(self) -> tuple[Tensor, ...]:

@@ -86,7 +86,7 @@ class ControllerNode(LifecycleNode):
                 return
 
     def stop(self) -> None:
-        """As by deactivate."""
+        """End the control thread with a neutral command, before the process ends."""
         self._end_loop()
 
     # Lifecycle
@@ -133,7 +133,7 @@ class ControllerNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget the policy."""
+        """Forget the policy, so that another can be configured."""
         for publisher in (self._command, self._silent, self._neurons, self._step_row):
             self.destroy_publisher(publisher)
         self._loop = None

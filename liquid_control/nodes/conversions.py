@@ -292,7 +292,7 @@ def actuators_to_msg(names: Sequence[str], states: Sequence[float], stamp: int) 
 
 
 def clock_to_msg(stamp: int) -> Clock:
-    """Simulated time."""
+    """Simulated time in ns, as /clock carries it."""
     return Clock(clock=stamp_to_msg(stamp))
 
 

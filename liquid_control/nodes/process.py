@@ -49,7 +49,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=name)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to work; a second call is an error."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -167,7 +167,7 @@ class RecorderNode(Node):
         self._worker = Worker("recording", self._work, finish)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to write what comes."""
         self._worker.start()
 
     def stop(self) -> None:

@@ -102,7 +102,7 @@ class SimulatorNode(Node):
         self._worker.start()
 
     def stop(self) -> None:
-        """End the flight."""
+        """End the flight, and wait until its thread has ended."""
         self._worker.stop()
 
     # The thread of the world

@@ -37,7 +37,13 @@ def make_rules(
 
 
 def make_parameters(vehicle: VehicleConfig, /, **values) -> ControllerParameters:
-    """Parameters of the vehicle's kind: the defaults, and these."""
+    """Parameters of the vehicle's kind: the defaults, and these.
+
+    Use it before `make_loop`; the table of the documentation has all of them.
+
+    Raises:
+        ValueError: for an unknown parameter or a value out of its range.
+    """
     return kind_of(vehicle).parameters(**values)
 
 
@@ -45,6 +51,8 @@ def make_controller(
     name: str, vehicle: VehicleConfig, parameters: ControllerParameters
 ) -> tuple[Controller, PolicyMetadata | None]:
     """A controller by name, and the metadata of its artifact (``None`` for what has none).
+
+    Use it where a user says what flies; `load_policy` is enough for a policy file.
 
     Raises:
         ConfigError: if there is no such controller, or it fails a check.
@@ -66,7 +74,7 @@ def make_controller(
 def make_loop(
     controller: Controller, vehicle: VehicleConfig, parameters: ControllerParameters
 ) -> ControlLoop:
-    """The loop that flies a controller in a vehicle.
+    """The loop that flies a controller in a vehicle: use it where the sensors are yours.
 
     Raises:
         ConfigError: if the controller observes or commands what the vehicle does not offer.

@@ -70,7 +70,13 @@ class OnnxPolicy:
 
 
 def load_policy(name: str | Path) -> OnnxPolicy:
-    """A policy by path or by name (``config/policies/<name>.onnx``)."""
+    """A policy by path or by name (``config/policies/<name>.onnx``), ready to step.
+
+    Use it where only policy files fly; `runtime.catalogue.make_controller` takes anything by name.
+
+    Raises:
+        ConfigError: for a file that is not there or fails a check, which is named.
+    """
     path = find_file(name, "config/policies")
     if path.suffix != ".onnx":
         raise ConfigError(f"{path}: a policy is an .onnx file")

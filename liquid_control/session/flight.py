@@ -25,7 +25,7 @@ _NODE_LOGS = tuple(f"log/{node}.log" for node in ("controller", "recorder", "sim
 
 @dataclass(frozen=True)
 class FlightResult:
-    """What came of it."""
+    """What came of a flight: use ``log`` for what happened, ``metrics`` for what it was worth."""
 
     log: FlightLog
     metrics: FlightMetrics

@@ -38,8 +38,11 @@ def fly_ros(
 ) -> tuple[FlightLog, Path | None]:
     """One flight through real topics: the log, as recorded, and the path of its MCAP file.
 
+    Use `session.flight.fly` with ``ros=True`` for metrics, report and film as well.
+
     Args:
-        world, policy: names or paths.
+        world: name or path.
+        policy: name or path.
         scenario: the world, where it has been read already.
         duration: simulated seconds; the world's own if ``None``.
         real_time: at the pace of the clock; otherwise in lockstep, as fast as it goes.

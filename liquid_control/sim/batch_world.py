@@ -105,7 +105,7 @@ class BatchWorld:
         self._sensors.restart(which, rng)
 
     def reference(self) -> Reference:
-        """The setpoints now."""
+        """The setpoints of all vehicles now, each ``(3, B)``, and yaw."""
         pos, vel, acc = np.moveaxis(self._path[np.minimum(self.tick, self.steps)], 0, -1)
         return Reference(pos, vel, acc, self._yaw)
 

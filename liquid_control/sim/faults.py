@@ -66,14 +66,16 @@ FaultConfig = Annotated[Fault, FAULTS]
 class VehicleFault(Protocol):
     """A fault that changes the parameters of the vehicle while it acts."""
 
-    def apply(self, params: Any) -> Any: ...
+    def apply(self, params: Any) -> Any:
+        """The parameters as they are while the fault acts."""
 
 
 @runtime_checkable
 class WindFault(Protocol):
     """A fault that adds to the wind."""
 
-    def build(self, rng: np.random.Generator, duration: float) -> Source: ...
+    def build(self, rng: np.random.Generator, duration: float) -> Source:
+        """Its wind in a flight of ``duration`` s."""
 
 
 @runtime_checkable
@@ -83,7 +85,8 @@ class SensorFault(Protocol):
     sensor: str
     memory: float
 
-    def disturb(self, now: Delivery) -> Sample | None: ...
+    def disturb(self, now: Delivery) -> Sample | None:
+        """What the sensor delivers in place of its newest sample; ``None`` for nothing new."""
 
 
 @FAULTS.register
@@ -170,6 +173,7 @@ class DelayFault(_SensorFault):
 
     @property
     def memory(self) -> float:
+        """Seconds of history that are kept for it."""
         return self.seconds
 
     def disturb(self, now: Delivery) -> Sample | None:

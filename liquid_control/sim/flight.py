@@ -61,7 +61,7 @@ def prepare(
         policy: what flies, by name (see `runtime.catalogue`), or a controller.
         vehicle: in place of the world's: name, path, or description.
         name: of the policy in logs; by default that by which it was given.
-        parameters: of the controller, in place of the defaults.
+        **parameters: of the controller, in place of the defaults.
 
     Raises:
         ConfigError: for what can't be read or does not fit together.

@@ -130,12 +130,14 @@ class QuadHoverEnv(gymnasium.Env):
         render_mode: str | None = None,
         **parameters: Any,
     ):
-        """Args:
-        world: name or path of a world file, or a world that has been read.
-        vehicle: in place of the world's.
-        slots: names of the observation slots, in the wanted order; ``None`` for all.
-        render_mode: None, or "rgb_array": the vehicle seen from behind.
-        parameters: of the controller, in place of the defaults.
+        """Read and check everything; nothing is simulated before `reset`.
+
+        Args:
+            world: name or path of a world file, or a world that has been read.
+            vehicle: in place of the world's.
+            slots: names of the observation slots, in the wanted order; ``None`` for all.
+            render_mode: None, or "rgb_array": the vehicle seen from behind.
+            **parameters: of the controller, in place of the defaults.
         """
         _check_render_mode(render_mode)
         self.render_mode = render_mode
@@ -283,7 +285,7 @@ class QuadHoverVectorEnv(VectorEnv):
         render_mode: str | None = None,
         **parameters: Any,
     ):
-        """Args: see `QuadHoverEnv`.
+        """Read and check everything; for the arguments see `QuadHoverEnv`.
 
         Raises:
             ConfigError: for a world that asks for what the batched dynamics can't do, by key.
@@ -379,7 +381,7 @@ class QuadHoverVectorEnv(VectorEnv):
         )
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Release the view."""
+        """Release the view, if anything was drawn."""
         if self._view is not None:
             self._view.close()
             self._view = None

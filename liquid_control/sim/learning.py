@@ -24,12 +24,12 @@ def observer_for(rules: Rules, slots: Iterable[str] | None) -> Observer:
 
 
 def observation_space(layout: Layout) -> Box:
-    """Of one environment."""
+    """The observation space of one environment, SI units, float32."""
     return Box(-np.inf, np.inf, (layout.size,), np.float32)
 
 
 def action_space(rules: Rules) -> Box:
-    """Of one environment."""
+    """The action space of one environment, one number in [-1, 1] a value."""
     return Box(-1.0, 1.0, (rules.command.layout.size,), np.float32)
 
 

@@ -275,5 +275,9 @@ def read_world(
 
 
 def load_world(name: str | Path) -> WorldConfig:
-    """A world by path or by name, as it stands; see `read_world`."""
+    """A world by path or by name, as it stands: use it to make a `World`; see `read_world`.
+
+    Raises:
+        ConfigError: that names file, key and reason of every mistake.
+    """
     return read_world(name)

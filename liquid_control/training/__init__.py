@@ -1,0 +1,1 @@
+"""Ways to a policy: gradient through the dynamics, imitation, search; runs that resume."""

@@ -40,7 +40,7 @@ class Draw:
         return self.uniform(*shape, low=bounds[0], high=bounds[1])
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal."""
+        """Standard normal numbers of a shape."""
         return torch.randn(*shape, generator=self.generator, device=self.device)
 
 
@@ -182,7 +182,7 @@ class Window(NamedTuple):
     noise: Tensor  # (T, 15, B): position, velocity, attitude, gyro, accelerometer
 
     def at(self, k: int) -> StepInputs:
-        """Step ``k``."""
+        """What step ``k`` needs, without the axis of time."""
         return StepInputs(
             self.dt[k],
             self.wind[k],

@@ -44,7 +44,7 @@ class Expert(nn.Module):
         )
 
     def initial_state(self, batch: int) -> Tensor:
-        """(batch, MEMORY) zeros."""
+        """The memory (batch, MEMORY) at reset: zeros."""
         return torch.zeros(batch, MEMORY, device=self.log_gain["yaw_gain"].device)
 
     def weights(self) -> tuple[Tensor, ...]:

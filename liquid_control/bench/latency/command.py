@@ -11,6 +11,7 @@ VEHICLE = "crazyflie"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options: what flies, in which vehicle, for how many steps."""
     policy = parser.add_argument(
         "policy", help="what flies, as in fly --policy: a file, or a name of a shipped one"
     )
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Time the steps and print the figures; returns the exit status."""
     from liquid_control.bench.latency.step import measure_step_latency
     from liquid_control.preflight import check_whole
     from liquid_control.runtime.catalogue import make_controller, make_parameters

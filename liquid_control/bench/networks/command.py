@@ -15,6 +15,7 @@ CONFIG = "config/benchmarks/networks.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options: which tables, and the folder for page and picture."""
     parser.add_argument("--config", default=CONFIG, help="sizes; default: %(default)s")
     parser.add_argument(
         "--out",
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Measure, print and write the tables; returns the exit status."""
     from liquid_control.bench.networks.benchmark import compare_networks
     from liquid_control.bench.networks.report import markdown
     from liquid_control.bench.networks.sizes import NetworkSizes

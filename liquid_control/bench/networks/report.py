@@ -25,7 +25,7 @@ def write_report(result: dict, sizes: NetworkSizes, command: str, out: Path) -> 
 
 
 def markdown(result: dict, sizes: NetworkSizes, command: str) -> str:
-    """The measured tables."""
+    """The page of the measured tables, with the machine that they are of."""
     lines = [
         f"Command: `{command}`. {datetime.datetime.now(datetime.UTC).date()}, {_processor()}, one "
         f"thread, float32, medians; torch {torch.__version__}, ONNX Runtime "

@@ -8,7 +8,7 @@ PERIOD = 0.01  # s, of the control loop that the networks are for
 
 
 class NetworkSizes(StrictModel):
-    """config/benchmarks/networks.yaml."""
+    """What config/benchmarks/networks.yaml says: which sizes are timed."""
 
     units: int = Field(gt=0)
     motor: int = Field(gt=0)

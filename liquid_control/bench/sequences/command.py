@@ -14,6 +14,7 @@ from liquid_control.arguments import add_json_argument, add_worker_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options: tasks, networks, data, workers, and the studies."""
     parser.add_argument(
         "--config",
         default="config/benchmarks/sequences.yaml",
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run what is missing and print the tables; returns the exit status."""
     from liquid_control.bench.sequences.config import SequenceBenchmark
     from liquid_control.config import find_file, load_yaml
 

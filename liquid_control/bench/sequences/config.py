@@ -38,11 +38,12 @@ class Task(StrictModel):
     note: str
 
     def better(self, score: float, than: float) -> bool:
+        """Whether a score is better than another, by the metric of the task."""
         return score < than if self.metric == "mse" else score > than
 
 
 class SequenceBenchmark(StrictModel):
-    """The whole file."""
+    """The whole file of the benchmark: seeds, studies, tasks."""
 
     seeds: int = Field(ge=1)
     studies: StudySizes

@@ -30,6 +30,7 @@ class Sequences:
 
     @property
     def steps(self) -> int:
+        """Number of steps T of every sequence."""
         return self.input_NTF.shape[1]
 
     def first(self, steps: int) -> "Sequences":
@@ -40,6 +41,7 @@ class Sequences:
         )
 
     def take(self, index: Tensor) -> "Sequences":
+        """The sequences of these indices, for a batch."""
         observed = None if self.observed_NT is None else self.observed_NT[index]
         return Sequences(self.input_NTF[index], self.dt_NT1[index], observed, self.target[index])
 

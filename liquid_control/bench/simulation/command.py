@@ -15,6 +15,7 @@ from liquid_control.arguments import add_json_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options: how long is measured, and what."""
     parser.epilog = "rotorpy (extra test) and PyFlyt (in no extra) are timed where installed."
     add_json_argument(parser)
     parser.add_argument(
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Measure and print the rates; returns the exit status."""
     from liquid_control.bench.simulation.benchmark import measure_simulation
 
     result = measure_simulation(options.out, quick=options.quick)

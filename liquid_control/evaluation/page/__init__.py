@@ -43,7 +43,7 @@ class Page:
         self._parts.append(markup)
 
     def add_section(self, title: str, *parts: str, note: str = "") -> None:
-        """Append a card."""
+        """Append a card with a title to the page."""
         self.add(section(title, *parts, note=note))
 
     def figure(self, name: str, figure: Any, *, time_axis: bool = False) -> str:
@@ -94,7 +94,7 @@ def _packed_plotly() -> str:
 
 
 def escape(text: Any) -> str:
-    """Text as HTML."""
+    """Text as HTML, so that it shows as it is."""
     return html.escape(str(text))
 
 

@@ -1,0 +1,1 @@
+"""Policies compared over conditions: the file, the flights, the statistics, the results."""

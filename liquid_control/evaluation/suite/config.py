@@ -167,7 +167,8 @@ def load_suite(
         quick: its short form.
         flights: in place of the suite's own.
         policies: added to the suite's.
-        conditions, only: the conditions and the policies to fly now; default all.
+        conditions: those to fly now; default all.
+        only: the policies to fly now; default all.
 
     Raises:
         ConfigError: for a broken file, and for an unknown policy, world, condition or metric.

@@ -1,0 +1,1 @@
+"""Pictures, films and pages of a flight; each view takes a log."""

@@ -61,7 +61,7 @@ class QuadrotorBody:
         R_world_body: np.ndarray,
         k: int,
     ) -> None:
-        """See `Body`."""
+        """Draw it at row ``k``, see `Body.draw`."""
         rotors, radius, matrix = self._rotors, self._radius, R_world_body
         ends, depth = view.project(pos + rotors @ matrix.T)
         (center,), _ = view.project(pos)
@@ -108,7 +108,7 @@ class BoxBody:
         R_world_body: np.ndarray,
         k: int,
     ) -> None:
-        """See `Body`."""
+        """Draw it at row ``k``, see `Body.draw`."""
         places = pos + self._faces @ R_world_body.T
         depths = [view.project(face)[1].mean() for face in places]
         for i in np.argsort(depths)[::-1]:

@@ -1,0 +1,1 @@
+"""Wirings and cells of one signature: liquid ones, baselines, wrappers; sequences of steps."""

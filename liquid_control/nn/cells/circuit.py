@@ -77,6 +77,7 @@ class Wiring:
 
     @property
     def synapses(self) -> int:
+        """Number of synapses, sensory ones included."""
         return int(np.count_nonzero(self.sensory_adjacency) + np.count_nonzero(self.adjacency))
 
     @property
@@ -92,6 +93,7 @@ class Wiring:
 
     @property
     def neuron_names(self) -> tuple[str, ...]:
+        """``inter0``, ``command0``, ``motor0``, ... in the order of the state."""
         return tuple(f"{name}{k}" for name, ids in self.groups.items() for k in range(len(ids)))
 
     def layers(self, *, own_state: bool) -> tuple[Layer, ...]:
@@ -198,6 +200,7 @@ def _loop(start: np.ndarray, end: np.ndarray, shrinkA: float, **_):
 
 
 def check_sizes(sensory: int, inter: int, command: int, motor: int) -> None:
+    """Refuse sizes that no wiring can have, naming the one that is wrong."""
     whole("sensory", sensory, 1)
     whole("inter", inter, 0)
     whole("command", command, 0)

@@ -63,6 +63,7 @@ class CfCSequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_BTO: Tensor, grad_BH: Tensor):
+        """Gradients of the constants, inputs, state, dt and weights."""
         refuse_second_derivatives()
         mode, synapses, w_ZS = ctx.call.mode, ctx.call.synapses, ctx.w_ZS
         (batch, steps, _), units, dtype = grad_BTO.shape, grad_BH.shape[1], w_ZS.dtype

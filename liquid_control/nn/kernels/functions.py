@@ -14,17 +14,17 @@ def exp(x):
 
 
 def sigmoid(x):
-    """1/(1 + exp(-x))."""
+    """The logistic function, 1/(1 + exp(-x))."""
     return 1.0 / (1.0 + np.exp(-x))
 
 
 def tanh(x):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent of x."""
     return np.tanh(x)
 
 
 def size(x):
-    """Absolute value."""
+    """Absolute value of x."""
     return np.abs(x)
 
 

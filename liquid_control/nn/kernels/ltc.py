@@ -56,6 +56,7 @@ class LTCSequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_BTO: Tensor, grad_BN: Tensor):
+        """Gradients of the inputs, state, dt and parameters."""
         refuse_second_derivatives()
         sensory, neural, neurons = ctx.values
         dtype, (batch, steps, _), inputs = sensory.dtype, grad_BTO.shape, ctx.inputs

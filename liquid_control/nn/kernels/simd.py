@@ -25,6 +25,8 @@ FLAGS = ("reassoc", "contract", "arcp", "nsz")
 
 
 class Vector(types.Type):
+    """Type of LANES numbers that are computed at once."""
+
     def __init__(self, dtype: types.Float) -> None:
         self.dtype = dtype
         super().__init__(f"Vector({dtype})")
@@ -49,6 +51,7 @@ def _splat(builder, scalar, vector: Vector):
 
 
 def as_vector(context, builder, value, kind: types.Type, vector: Vector):
+    """The value as a vector; a scalar is repeated in every lane."""
     if isinstance(kind, Vector):
         return value
     return _splat(builder, context.cast(builder, value, kind, vector.dtype), vector)
@@ -142,6 +145,8 @@ def build_store(context, builder, value, kind, array_type, array, items) -> None
 
 @intrinsic
 def load(typing_context, array, index):
+    """The vector that an array holds at an index of its outer axes."""
+
     def build(context, builder, signature, arguments):
         items = place(context, builder, index, arguments[1])
         return build_load(context, builder, array, arguments[0], items)
@@ -151,6 +156,8 @@ def load(typing_context, array, index):
 
 @intrinsic
 def store(typing_context, value, array, index):
+    """Write a vector into an array, at an index of its outer axes."""
+
     def build(context, builder, signature, arguments):
         given, target, where = arguments
         items = place(context, builder, index, where)

@@ -65,7 +65,7 @@ class Plant(Protocol):
         """Called before each control period, ``time`` s after the start: faults, battery."""
 
     def advance(self, steps: int, wind: WindAt) -> None:
-        """``steps`` physics steps."""
+        """Move on by ``steps`` physics steps in this wind."""
 
     def touched(self) -> str:
         """What the body is in contact with: "obstacle", "ground" or "" for nothing."""

@@ -51,7 +51,7 @@ class Renderer:
             self._cover(bodies, _texture_cells(texture, rng))
 
     def close(self) -> None:
-        """Release the renderer."""
+        """Release the renderer; a second time does nothing."""
         pybullet.disconnect(physicsClientId=self._client)
 
     def _add(self, visual: int, pos: Vector, yaw_deg: float = 0.0) -> int:

@@ -73,7 +73,7 @@ class Camera:
             self._noise = (look.noise * row).astype(np.float32)
 
     def close(self) -> None:
-        """Release the renderer."""
+        """Release the renderer of the images."""
         self._renderer.close()
 
     def image(

@@ -46,7 +46,7 @@ def direction(toward_deg: float, upward_deg: float = 0.0) -> Vector:
 
 
 def scaled(factor: float, v: Vector) -> Vector:
-    """``factor · v``."""
+    """The vector times a factor."""
     return factor * v[0], factor * v[1], factor * v[2]
 
 

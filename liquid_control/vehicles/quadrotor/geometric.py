@@ -112,7 +112,7 @@ class GeometricController:
         self._memory = np.zeros(MEMORY)
 
     def warm_up(self) -> None:
-        """Nothing to do."""
+        """Nothing to warm up: no caches, no compiled code."""
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """Command ``(4,)`` for an observation ``(25,)``, ``dt`` in seconds."""

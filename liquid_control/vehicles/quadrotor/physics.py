@@ -147,7 +147,7 @@ def rotor_torque(
 
 
 def moment(position: Triple, force: Triple) -> Triple:
-    """``r × F``."""
+    """Moment of a force that acts at a position, ``r × F``."""
     rx, ry, rz = position
     fx, fy, fz = force
     return ry * fz - rz * fy, rz * fx - rx * fz, rx * fy - ry * fx

@@ -1,0 +1,1 @@
+"""The update rules of a CfC, one file each; `registry` knows them by name."""

@@ -15,22 +15,26 @@ from liquid_control.nn.kernels.functions import exp, sigmoid, tanh
 
 
 def update(u, h_BN, t_B1, c):
+    """The new state (B, N) in torch, see `Mode`."""
     target_BN = torch.tanh(u.target)
     decay_BN = torch.exp(-t_B1 * (c.k_leak + c.k_syn * torch.sigmoid(u.gate)))
     return target_BN + (h_BN - target_BN) * decay_BN
 
 
 def tau(c):
+    """Smallest and largest time constant in nominal_dt, (N,) each."""
     return 1.0 / (c.k_leak + c.k_syn), 1.0 / c.k_leak
 
 
 def kernel_update(u, h, t, c):
+    """The new state and what is saved, in plain arithmetic, see `ModeKernel`."""
     target, gate = tanh(u.target), sigmoid(u.gate)
     decay = exp(0.0 - t * (c.k_leak + c.k_syn * gate))
     return target + (h - target) * decay, (target, gate, decay)
 
 
 def kernel_gradient(d, s, h, t, c):
+    """Gradients of heads, state, t and constants, see `ModeKernel`."""
     d_exponent = (s.target - h) * d * s.decay
     d_k_leak = d_exponent * t
     d_target = d * (1.0 - s.decay) * (1.0 - s.target * s.target)

@@ -13,20 +13,24 @@ from liquid_control.nn.kernels.functions import exp, tanh
 
 
 def update(u, h_BN, t_B1, c):
+    """The new state (B, N) in torch, see `Mode`."""
     # in this form dt = 0 is the identity, however far the target is
     return h_BN - (torch.tanh(u.target) - h_BN) * torch.expm1(-t_B1 * c.k)
 
 
 def tau(c):
+    """Smallest and largest time constant in nominal_dt, (N,) each."""
     return 1.0 / c.k, 1.0 / c.k
 
 
 def kernel_update(u, h, t, c):
+    """The new state and what is saved, in plain arithmetic, see `ModeKernel`."""
     target, decay = tanh(u.target), exp(0.0 - t * c.k)
     return target + (h - target) * decay, (target, decay)
 
 
 def kernel_gradient(d, s, h, t, c):
+    """Gradients of heads, state, t and constants, see `ModeKernel`."""
     d_exponent = (s.target - h) * d * s.decay
     d_target = d * (1.0 - s.decay) * (1.0 - s.target * s.target)
     return (d_target,), d * s.decay, d_exponent * c.k, (d_exponent * t,)

@@ -16,17 +16,20 @@ from liquid_control.nn.kernels.functions import sigmoid, tanh
 
 
 def update(u, h_BN, t_B1, c):
+    """The new state (B, N) in torch, see `Mode`."""
     f1_BN = torch.tanh(u.first)
     gate_BN = torch.sigmoid(u.time_a * t_B1 + u.time_b)
     return f1_BN + gate_BN * (torch.tanh(u.second) - f1_BN)
 
 
 def kernel_update(u, h, t, c):
+    """The new state and what is saved, in plain arithmetic, see `ModeKernel`."""
     f1, f2, gate = tanh(u.first), tanh(u.second), sigmoid(u.time_a * t + u.time_b)
     return f1 + gate * (f2 - f1), (f1, f2, gate, u.time_a)
 
 
 def kernel_gradient(d, s, h, t, c):
+    """Gradients of heads, state, t and constants, see `ModeKernel`."""
     d_time_b = d * (s.f2 - s.f1) * s.gate * (1.0 - s.gate)
     d_first = d * (1.0 - s.gate) * (1.0 - s.f1 * s.f1)
     d_second = d * s.gate * (1.0 - s.f2 * s.f2)

@@ -13,15 +13,18 @@ from liquid_control.nn.kernels.functions import sigmoid, tanh
 
 
 def update(u, h_BN, t_B1, c):
+    """The new state (B, N) in torch, see `Mode`."""
     return torch.tanh(u.first) + torch.sigmoid(u.time_a * t_B1 + u.time_b) * torch.tanh(u.second)
 
 
 def kernel_update(u, h, t, c):
+    """The new state and what is saved, in plain arithmetic, see `ModeKernel`."""
     f1, f2, gate = tanh(u.first), tanh(u.second), sigmoid(u.time_a * t + u.time_b)
     return f1 + gate * f2, (f1, f2, gate, u.time_a)
 
 
 def kernel_gradient(d, s, h, t, c):
+    """Gradients of heads, state, t and constants, see `ModeKernel`."""
     d_time_b = d * s.f2 * s.gate * (1.0 - s.gate)
     d_first, d_second = d * (1.0 - s.f1 * s.f1), d * s.gate * (1.0 - s.f2 * s.f2)
     return (d_first, d_second, d_time_b * t, d_time_b), None, d_time_b * s.time_a, ()

@@ -17,16 +17,19 @@ RATE = 0.1  # w_tau at initialisation, 1/nominal_dt
 
 
 def update(u, h_BN, t_B1, c):
+    """The new state (B, N) in torch, see `Mode`."""
     decay_BN = torch.exp(-t_B1 * (c.w_tau + u.drive.abs()))
     return c.amplitude - c.amplitude * decay_BN * u.drive
 
 
 def kernel_update(u, h, t, c):
+    """The new state and what is saved, in plain arithmetic, see `ModeKernel`."""
     decay = exp(0.0 - t * (c.w_tau + size(u.drive)))
     return c.amplitude - c.amplitude * decay * u.drive, (u.drive, decay)
 
 
 def kernel_gradient(d, s, h, t, c):
+    """Gradients of heads, state, t and constants, see `ModeKernel`."""
     d_exponent = d * c.amplitude * s.drive * s.decay
     d_drive = d_exponent * t * sign(s.drive) - d * c.amplitude * s.decay
     d_t = d_exponent * (c.w_tau + size(s.drive))

@@ -1,0 +1,129 @@
+"""The tables of the documentation that are made of the code, between comments that name them.
+
+python test/tables.py             writes them anew
+python test/tables.py --check     names those that would change
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import liquid_control
+from liquid_control.evaluation.metrics import METRICS, command_metrics
+from liquid_control.parameters import (
+    RecorderParameters,
+    SimulatorParameters,
+    parameter_markdown,
+)
+from liquid_control.structs import RATES_THRUST
+from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "liquid_control"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
+    head = tuple(head)
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first stop, on one line, without its stop."""
+    line = " ".join(text.split("\n\n")[0].split())
+    return re.split(r"\.(?: |$)", line)[0]
+
+
+def folders() -> str:
+    """Every folder and module of the package, and what its docstring says."""
+    rows = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.name == "__init__.py" and path.parent != PACKAGE:
+            name = f"{path.parent.relative_to(PACKAGE)}/"
+        elif path.parent == PACKAGE and path.name != "__init__.py":
+            name = path.name
+        else:
+            continue
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        rows.append((name.endswith(".py"), name, first_sentence(docstring)))
+    return table(("", "holds"), ((f"`{name}`", text) for _, name, text in sorted(rows)))
+
+
+def front_door() -> str:
+    """Every name of ``import liquid_control`` and what its docstring says."""
+    rows = []
+    for name, module in sorted(liquid_control._MODULES.items(), key=lambda row: row[0].lower()):
+        path = PACKAGE / f"{module.replace('.', '/')}.py"
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body
+        (node,) = (n for n in nodes if getattr(n, "name", None) == name)
+        link = f"[`{name}`][liquid_control.{module}.{name}]"
+        rows.append((link, first_sentence(ast.get_docstring(node)).replace("|", r"\|")))
+    return table(("name", "what it is"), rows)
+
+
+def launch() -> str:
+    """The arguments of the launch file, which needs ROS's launch system."""
+    path = ROOT / "launch" / "simulation.launch.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "ARGUMENTS":
+            arguments = ast.literal_eval(node.value)
+    rows = ((f"`{name}`", f"`{value}`", text) for name, (value, text) in arguments.items())
+    return table(("argument", "default", "meaning"), rows)
+
+
+def metrics() -> str:
+    """What every flight gives, and what a quadrotor's command adds."""
+    rows = []
+    for metric in (*METRICS.values(), *command_metrics(RATES_THRUST)):
+        if metric.display is not None:
+            use = ", ".join(
+                word
+                for word, holds in (("compared", metric.compared), ("limit", metric.limited))
+                if holds
+            )
+            rows.append((f"`{metric.name}`", metric.display.name, use))
+    return table(("metric", "shown as", "in suites"), rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "folders": ("house.md", folders),
+    "front door": ("api/index.md", front_door),
+    "launch": ("ros.md", launch),
+    "metrics": ("read_the_results.md", metrics),
+    "parameters": ("ros.md", lambda: parameter_markdown(QuadrotorParameters)),
+    "simulator": ("ros.md", lambda: parameter_markdown(SimulatorParameters)),
+    "recorder": ("ros.md", lambda: parameter_markdown(RecorderParameters)),
+}
+
+
+def shown(name: str) -> tuple[str, str, str]:
+    """What stands in the page before a table, the table, and what stands after it."""
+    text = (ROOT / "docs" / TABLES[name][0]).read_text(encoding="utf-8")
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    inside, end, after = rest.partition(f"<!-- /{name} -->")
+    assert begin, f"{TABLES[name][0]} has no place for {name}"
+    assert end, f"{TABLES[name][0]} has no end of {name}"
+    return before + begin, inside, end + after
+
+
+def main(check: bool) -> int:
+    """Write all of them into their pages, or name those that are not what the code says."""
+    stale = 0
+    for name, (page, make) in TABLES.items():
+        before, inside, after = shown(name)
+        made = make()
+        if check and made != inside:
+            print(f"docs/{page}: the table {name!r} is not of this code: python test/tables.py")
+            stale += 1
+        elif not check:
+            (ROOT / "docs" / page).write_text(before + made + after, encoding="utf-8")
+    return min(stale, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv))

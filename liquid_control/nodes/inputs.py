@@ -19,13 +19,13 @@ class _Sensor:
     """One sensor as it is heard."""
 
     def __init__(self, name: str, reader: Reader, parameters: ControllerParameters):
-        self.reader, self._parameters = reader, parameters
-        self._convert = sensor_topic(name).from_msg
+        self.reader = reader
+        self._convert = sensor_topic(name).reader(parameters)
         self.sample: Sample | None = None
         self.arrival = 0.0  # s of the steady clock, in real time
 
     def take_in(self, message: Any) -> None:
-        self.sample = self._convert(message, self._parameters)
+        self.sample = self._convert(message)
 
 
 class Inputs:

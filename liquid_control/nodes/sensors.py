@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nav_msgs.msg import Odometry
@@ -22,28 +23,30 @@ from liquid_control.parameters import ControllerParameters
 
 @dataclass(frozen=True)
 class SensorTopic:
-    """One row: both functions raise `ValueError` for what can't be converted."""
+    """One row: what converts raises `ValueError` for what can't be."""
 
     topic: Topic
     to_msg: Callable[[Any], Any]
-    from_msg: Callable[[Any, ControllerParameters], Any]
+    reader: Callable[[ControllerParameters], Callable[[Any], Any]]  # gives message to sample
 
 
 SENSOR_TOPICS = {
     "imu": SensorTopic(
         Topic(wire.IMU, Imu),
         conversions.imu_to_msg,
-        lambda message, p: conversions.imu_from_msg(message, p.body_frame),
+        lambda p: partial(conversions.imu_from_msg, body_frame=p.body_frame),
     ),
     "odometry": SensorTopic(
         Topic(wire.ODOMETRY, Odometry),
         conversions.odometry_to_msg,
-        lambda message, p: conversions.odometry_from_msg(message, p.world_frame, p.body_frame),
+        lambda p: partial(
+            conversions.odometry_from_msg, world_frame=p.world_frame, body_frame=p.body_frame
+        ),
     ),
     "image": SensorTopic(
         Topic(wire.IMAGE, Image),
         conversions.image_to_msg,
-        lambda message, _: conversions.image_from_msg(message),
+        lambda _: conversions.image_from_msg,
     ),
 }
 
@@ -55,5 +58,5 @@ def sensor_topic(sensor: str) -> SensorTopic:
     return SensorTopic(
         Topic(wire.sensor_topic(sensor), Float64MultiArray),
         conversions.own_sample_to_msg,
-        lambda message, _: conversions.own_sample_from_msg(message, sensor),
+        lambda _: partial(conversions.own_sample_from_msg, sensor=sensor),
     )

@@ -230,7 +230,8 @@ class ControlLoop:
         self, observation: np.ndarray, dt: float
     ) -> tuple[Sequence[float] | None, str]:
         try:
-            wanted = [float(v) for v in self.policy.step(observation[self._pick], dt)]
+            wanted = self.policy.step(observation[self._pick], dt)
+            wanted = wanted.tolist() if isinstance(wanted, np.ndarray) else list(map(float, wanted))
         except Exception as error:  # whatever a policy raises, the vehicle must fly on
             return None, f"policy failed: {error}"
         if len(wanted) != len(self._previous):

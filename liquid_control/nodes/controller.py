@@ -32,6 +32,7 @@ from liquid_control.nodes.inputs import Inputs
 from liquid_control.nodes.parameters import declare_parameters, given, on_parameters
 from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.nodes.ros_clock import RosSleeper
+from liquid_control.nodes.rows import labelled_row
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.catalogue import make_controller, make_loop, set_parameters
 from liquid_control.structs import SensorFrame
@@ -224,11 +225,11 @@ class ControllerNode(LifecycleNode):
             return
         if self._neurons.get_subscription_count():
             neurons = self._loop.policy.neurons
-            self._neurons.publish(conversions.labelled_row(stamp, self._neuron_names, neurons))
+            self._neurons.publish(labelled_row(stamp, self._neuron_names, neurons))
         if self._step_row.get_subscription_count():
             mode = _MODES.index(step.mode)
             row = (step.policy_time * 1e6, tick.lateness * 1e6, tick.missed, mode)
-            self._step_row.publish(conversions.labelled_row(stamp, _STEP_NAMES, row))
+            self._step_row.publish(labelled_row(stamp, _STEP_NAMES, row))
 
     # Parameters and diagnostics
 

@@ -28,11 +28,7 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu, JointState
 from std_msgs.msg import (
-    Float32MultiArray,
-    Float64MultiArray,
     Header,
-    MultiArrayDimension,
-    MultiArrayLayout,
 )
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
@@ -45,9 +41,7 @@ from liquid_control.structs import (
     ImageSample,
     ImuSample,
     OdometrySample,
-    OwnSample,
     Setpoint,
-    field_names,
 )
 
 WORLD_FRAME = "odom"
@@ -157,24 +151,6 @@ def image_to_msg(sample: ImageSample) -> Image:
         step=3 * width,
         data=array("B", sample.rgb.tobytes()),
     )
-
-
-def own_sample_to_msg(sample: Any) -> Float64MultiArray:
-    """A sample of your own: its stamp, and every other field, each a number."""
-    values = {name: getattr(sample, name) for name in field_names(sample) if name != "stamp"}
-    return Float64MultiArray(
-        layout=_labelled(sample.stamp, tuple(values)), data=[float(v) for v in values.values()]
-    )
-
-
-def own_sample_from_msg(msg: Float64MultiArray, sensor: str) -> OwnSample:
-    """The numbers by the names that the sample had."""
-    try:
-        stamp, names = msg.layout.dim[0].label, msg.layout.dim[1].label
-        values = dict(zip(wire.names_of(names), msg.data, strict=True))
-        return OwnSample(wire.stamp_of(stamp), values)
-    except (IndexError, ValueError) as error:
-        raise ValueError(f"{sensor}: not a labelled row: {error}") from None
 
 
 def odometry_from_msg(
@@ -294,17 +270,3 @@ def actuators_to_msg(names: Sequence[str], states: Sequence[float], stamp: int) 
 def clock_to_msg(stamp: int) -> Clock:
     """Simulated time in ns, as /clock carries it."""
     return Clock(clock=stamp_to_msg(stamp))
-
-
-def labelled_row(stamp: int, names: tuple[str, ...], values: np.ndarray) -> Float32MultiArray:
-    """One row of named values at ``stamp``; for the labels see `wire`."""
-    return Float32MultiArray(layout=_labelled(stamp, names), data=[float(v) for v in values])
-
-
-def _labelled(stamp: int, names: tuple[str, ...]) -> MultiArrayLayout:
-    size = len(names)
-    axes = [
-        MultiArrayDimension(label=wire.stamp_label(stamp), size=1, stride=size),
-        MultiArrayDimension(label=wire.names_label(names), size=size, stride=size),
-    ]
-    return MultiArrayLayout(dim=axes, data_offset=0)

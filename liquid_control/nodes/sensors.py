@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image, Imu
 from std_msgs.msg import Float64MultiArray
 
 from liquid_control import wire
-from liquid_control.nodes import conversions
+from liquid_control.nodes import conversions, rows
 from liquid_control.nodes.interface import Topic
 from liquid_control.parameters import ControllerParameters
 
@@ -57,6 +57,6 @@ def sensor_topic(sensor: str) -> SensorTopic:
         return SENSOR_TOPICS[sensor]
     return SensorTopic(
         Topic(wire.sensor_topic(sensor), Float64MultiArray),
-        conversions.own_sample_to_msg,
-        lambda _: partial(conversions.own_sample_from_msg, sensor=sensor),
+        rows.own_sample_to_msg,
+        lambda _: partial(rows.own_sample_from_msg, sensor=sensor),
     )

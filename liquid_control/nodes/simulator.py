@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -22,18 +21,16 @@ from rclpy.node import Node
 
 from liquid_control import wire
 from liquid_control.control.rate import FixedRate, sleep_until_steady
-from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
 from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import INTERRUPTED, Finish, Worker, run
-from liquid_control.nodes.sensors import sensor_topic
+from liquid_control.nodes.world_messages import WorldMessages
 from liquid_control.parameters import SimulatorParameters
-from liquid_control.runtime.catalogue import make_parameters, make_rules
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
-from liquid_control.structs import Command, OdometrySample, Sample, SensorFrame
+from liquid_control.structs import Command, SensorFrame
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
 _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
@@ -53,25 +50,18 @@ class SimulatorNode(Node):
         scenario = load_world(config.world)
         vehicle = load_vehicle(config.vehicle or scenario.vehicle)
         self._kind = kind_of(vehicle)
-        # what a controller of the vehicle listens to, and what the world has besides
-        self._flown_on = make_rules(vehicle, make_parameters(vehicle)).sensors
-        camera = ("image",) if scenario.camera is not None else ()
-        names = dict.fromkeys(("imu", "odometry", *camera, *self._flown_on, *scenario.sensors))
-        self._sensors = {name: sensor_topic(name) for name in names}
-        awaited = [self._sensors[name].topic for name in self._flown_on]
-        self._awaited = (*awaited, interface.SETPOINT_TRAJECTORY)
         self._world = World(scenario, vehicle, config.seed)
+        self._messages = WorldMessages(self._world, config.lockstep)
         self._world.step(None)  # warm up: the first step compiles; the flight begins with a reset
         self._duration = config.duration or self._world.duration
         self._heard = threading.Event()
         self._steps = self._unanswered = self._late = 0
         self._given_up = self._over = False
-        self._sent: dict[str, Sample] = {}  # the newest of each sensor
         self._progress_at = 0.0
         sending = interface.sending_qos(config.lockstep)
         self._senders = {
             topic: self.create_publisher(topic.type, topic.name, sending)
-            for topic in {*interface.FROM_SIMULATOR, *(s.topic for s in self._sensors.values())}
+            for topic in self._messages.topics
         }
         # Last of the publishers, and who begins to listen is told at once: who hears it has
         # discovered the others.
@@ -120,7 +110,7 @@ class SimulatorNode(Node):
             all_hear = self._config.subscribers
             needed = {
                 t.name: all_hear if t in interface.FROM_SIMULATOR else min(all_hear, 1)
-                for t in self._awaited  # recorders don't hear a vehicle's own sensors
+                for t in self._messages.awaited  # recorders don't hear a vehicle's own sensors
             }
             missing = [f"{n} ({counts[n]} of {m})" for n, m in needed.items() if counts[n] < m]
             if not missing and self._heard.is_set():
@@ -165,7 +155,7 @@ class SimulatorNode(Node):
         if not self._config.lockstep:
             taken = take_newest(self._command_reader)
             return None if taken is None else self._command_from(taken[0])
-        if not self._is_offered(frame):
+        if not self._messages.offers(frame):
             return None
         return self._answer(self._world.time_ns)
 
@@ -204,46 +194,11 @@ class SimulatorNode(Node):
     # Messages
 
     def _publish(self, frame: SensorFrame) -> None:
-        world = self._world
-        stamp, state = world.time_ns, world.state
-        truth = OdometrySample(
-            stamp,
-            state.pos_world,
-            state.quat_world_body,
-            rotate_inverse(state.quat_world_body, state.vel_world),
-            state.ang_vel_body,
-        )
-        messages = {
-            interface.CLOCK: conversions.clock_to_msg(stamp),
-            interface.GROUND_TRUTH: conversions.odometry_to_msg(truth),
-            interface.WIND: conversions.wind_to_msg(world.wind_world, stamp),
-            interface.ACTUATORS: conversions.actuators_to_msg(
-                world.plant.actuator_names, world.plant.actuators, stamp
-            ),
-        }
-        if self._is_offered(frame):
-            messages[interface.SETPOINT_TRAJECTORY] = conversions.setpoint_to_msg(
-                world.setpoint(), stamp
-            )
-            messages |= self._new_samples(frame)
-        for topic, message in messages.items():
+        for topic, message in self._messages.of(frame, self._is_heard).items():
             self._senders[topic].publish(message)
 
-    def _is_offered(self, frame: SensorFrame) -> bool:
-        """Whether the controller can step on this frame: in lockstep it waits for every sensor."""
-        return not self._config.lockstep or all(map(frame.reading, self._flown_on))
-
-    def _new_samples(self, frame: SensorFrame) -> dict[interface.Topic, Any]:
-        """The samples to send, where somebody listens; in lockstep older ones are repeated."""
-        messages = {}
-        for name, sensor in self._sensors.items():
-            reading = frame.reading(name)
-            if reading is None or not self._senders[sensor.topic].get_subscription_count():
-                continue
-            if self._config.lockstep or reading.sample is not self._sent.get(name):
-                messages[sensor.topic] = sensor.to_msg(reading.sample)
-                self._sent[name] = reading.sample
-        return messages
+    def _is_heard(self, topic: interface.Topic) -> bool:
+        return self._senders[topic].get_subscription_count() > 0
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         if is_active_controller(message, self.get_namespace()):

@@ -11,6 +11,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu
 
 from liquid_control.nodes import conversions
+from liquid_control.nodes.rows import labelled_row
 from liquid_control.structs import RATES_THRUST, ImuSample, OdometrySample, Setpoint
 
 stamps = st.integers(0, 2**31 * 10**9 - 1)
@@ -139,7 +140,7 @@ def test_trajectory_without_points_is_refused():
 
 
 def test_labelled_row_holds_stamp_names_and_values():
-    row = conversions.labelled_row(7, ("a", "b"), np.array([1.5, -2.0], np.float32))
+    row = labelled_row(7, ("a", "b"), np.array([1.5, -2.0], np.float32))
     assert [axis.label for axis in row.layout.dim] == ["stamp_ns 7", "a b"]
     assert [axis.size for axis in row.layout.dim] == [1, 2]
     assert list(row.data) == [1.5, -2.0]

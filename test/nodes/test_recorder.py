@@ -17,6 +17,7 @@ from liquid_control.evaluation.recording import read_flight
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.process import Finish
 from liquid_control.nodes.recorder import McapFile, RecorderNode, message_definition
+from liquid_control.nodes.rows import labelled_row
 from liquid_control.structs import RATES_THRUST, ImuSample
 
 COMMAND = interface.command_topic(RATES_THRUST.name)
@@ -64,7 +65,7 @@ def test_log_time_is_the_stamp_and_values_are_exact():
     for stamp in (10, 2_000_000_005):
         message = conversions.command_to_msg(RATES_THRUST.command(1 / 3, *rates.tolist()), stamp)
         file.add(COMMAND, serialize_message(message))
-    row = conversions.labelled_row(3, ("a",), np.array([0.5]))
+    row = labelled_row(3, ("a",), np.array([0.5]))
     file.add(interface.NEURONS, serialize_message(row))
     file.close()
     stream.seek(0)

@@ -71,7 +71,7 @@ def _column(samples: Sequence[Any], name: str, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FlightLog:
-    """One flight.
+    """One flight as columns: use it to plot, to measure, or to identify a vehicle.
 
     Attributes:
         truth: where the vehicle was; ``None`` where nobody knows, as in a real flight.

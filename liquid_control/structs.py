@@ -91,7 +91,7 @@ class Reading(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class SensorFrame:
-    """The newest reading of each sensor, ``None`` where none has come yet.
+    """The newest reading of each sensor, ``None`` where none has come yet: what a loop steps on.
 
     ``others`` holds sensors that a vehicle has besides, by name.
     """

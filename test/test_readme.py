@@ -61,7 +61,6 @@ _HELPERS = {
     "liquid_control/control/stamps.py",
     "liquid_control/frames.py",
     "liquid_control/nodes/inbox.py",
-    "liquid_control/nodes/sensors.py",
     "liquid_control/structs.py",
     "liquid_control/vehicles/quadrotor/rules.py",
 }

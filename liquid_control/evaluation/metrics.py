@@ -231,7 +231,7 @@ class FlightMetrics(Mapping[str, Any]):
 
 
 def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:
-    """All metrics of a flight.
+    """All metrics of a flight: use it on any log; `session.flight.fly` has done so already.
 
     Args:
         log: at least one control step.

@@ -54,7 +54,10 @@ def prepare(
     name: str | None = None,
     **parameters,
 ) -> Flight:
-    """Read and check everything that a flight needs.
+    """Read and check everything that a flight needs, to fly it as often as wanted.
+
+    Use it for many seeds, or to step a world and its loop yourself; for one flight and its metrics
+    `session.flight.fly` is less to write.
 
     Args:
         world: name, path, or a world that has been read.

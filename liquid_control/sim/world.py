@@ -50,7 +50,7 @@ class BodyState(NamedTuple):
 
 
 class World:
-    """One scenario, flown with one seed.
+    """One scenario, flown with one seed: use it to step the physics yourself, else `prepare`.
 
     The same scenario, vehicle and seed give the same flight bit for bit, from a new world or
     after `reset`, which takes the `seed` that is set then.

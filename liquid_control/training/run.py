@@ -49,15 +49,19 @@ def train(
     on_start: Callable[[Trainer], None] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
-    """Train, or go on with, the run that ``config_file`` describes.
+    """Train, or go on with, the run that ``config_file`` describes; use it in place of the command.
 
     Returns the result: ``out/policy.onnx``, or ``out/gains.yaml`` where an expert is tuned.
 
     Args:
+        config_file: path, or the name of a shipped one.
+        out: folder of the run, made if it is not there; a run that is there goes on.
         device: of the tensors, ``cpu`` or ``cuda``; CUDA if torch sees one, else the CPU.
         compiled: see `GradientTrainer`.
         restart: drop a checkpoint that is there.
         changes: of the configuration, see `load_training`.
+        on_start: called with the trainer before the first update.
+        on_progress: called after each update.
 
     Raises:
         ConfigError: for a bad configuration, and for a checkpoint of another configuration.

@@ -130,11 +130,11 @@ setup(
             "imageio-ffmpeg",
         ],
         "ray": ["ray>=2.9"],
-        "gym": ["gymnasium>=0.29"],
+        "gym": ["gymnasium>=1.1"],
         "docs": DOCS,
         "test": [
             *DOCS,
-            "gymnasium>=0.29",
+            "gymnasium>=1.1",
             "jsonschema>=4",
             "ncps>=1.0",
             "rotorpy>=2.0",

@@ -168,7 +168,7 @@ def test_the_table_of_topics_is_that_of_the_wire():
     sensors = pytest.importorskip("liquid_control.nodes.sensors")
     topics = [t for t in vars(interface).values() if isinstance(t, interface.Topic)]
     topics += [row.topic for row in sensors.SENSOR_TOPICS.values()]
-    topics += [interface.command_topic(RATES_THRUST), sensors.sensor_topic("<name>").topic]
+    topics += [interface.command_topic(RATES_THRUST.name), sensors.sensor_topic("<name>").topic]
     for topic in topics:
         package = topic.type.__module__.split(".")[0]
         assert told[topic.name] == f"{package}/{topic.type.__name__}"

@@ -29,7 +29,7 @@ class RosSleeper:
             self._moved.notify_all()
 
     def now(self) -> int:
-        """The clock, ns."""
+        """Time of the ROS clock, ns."""
         return self._clock.now().nanoseconds
 
     def sleep_until(self, deadline: int) -> None:

@@ -8,6 +8,8 @@ one, and what comes out is held within limits and slew rate as by the output gat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -15,7 +17,15 @@ from gymnasium.spaces import Box
 from liquid_control.control.observation import Observer
 from liquid_control.control.rules import Rules
 from liquid_control.frames import Array
+from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.structs import Layout
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.kind import VehicleConfig
+
+WORLD = "hover_gusts"
+MAX_WORLD_SEED = 2**31
+RENDER_MODES = ["rgb_array"]
+PICTURE = (480, 360)  # px
 
 
 def observer_for(rules: Rules, slots: Iterable[str] | None) -> Observer:
@@ -85,3 +95,35 @@ def heading_cosine(quat_world_body: Array, yaw: Array) -> Array:
     forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
     level = np.maximum(np.hypot(forward_x, forward_y), 1e-9)
     return (forward_x * np.cos(yaw) + forward_y * np.sin(yaw)) / level
+
+
+def resolve(
+    world: str | Path | WorldConfig, vehicle: str | Path | VehicleConfig | None
+) -> tuple[WorldConfig, VehicleConfig]:
+    """A world and its vehicle, or another one, by name or as they are."""
+    scenario = world if isinstance(world, WorldConfig) else load_world(world)
+    if not isinstance(vehicle, VehicleConfig):
+        vehicle = load_vehicle(vehicle or scenario.vehicle)
+    return scenario, vehicle
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """`ValueError` for a mode in which nothing can be drawn."""
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise ValueError(
+            f"render_mode: expected None or one of {RENDER_MODES}, got {render_mode!r}"
+        )
+
+
+def motion_reward(state: Any, reference: Any) -> Array:
+    """Of a true motion and a setpoint, for one vehicle or a batch."""
+
+    def length(v: Array) -> Array:
+        return np.sqrt((np.asarray(v) ** 2).sum(axis=0))
+
+    return reward(
+        length(state.pos_world - reference[0]),
+        length(state.vel_world - reference[1]),
+        length(state.ang_vel_body),
+        heading_cosine(state.quat_world_body, reference[3]),
+    )

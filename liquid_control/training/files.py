@@ -86,6 +86,7 @@ class RunFiles:
             self.save()
 
     def save(self) -> None:
+        """Write checkpoint and log; each appears whole or not at all."""
         state = {
             "config": self.config.model_dump_json(),
             "trainer": self.trainer.state_dict(),
@@ -103,6 +104,7 @@ class RunFiles:
         self._saved = time.monotonic()
 
     def export(self) -> Path:
+        """Write the result with its training record; returns its path."""
         trainer, config = self.trainer, self.config
         tail = [row["rmse_m"] for row in self.rows[-10:] if row["rmse_m"] is not None]
         record = {

@@ -53,7 +53,7 @@ class Trainer(Protocol):
         """Of the whole run."""
 
     def step(self) -> Progress:
-        """One update."""
+        """Make one update of the policy, and say how it goes."""
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as tensors and plain values."""

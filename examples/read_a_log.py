@@ -25,7 +25,7 @@ def plot(log, path):
     axes[1].set(ylabel="commanded rates, rad/s")
     axes[2].plot(log.time, log.neurons, linewidth=0.7)  # names: log.neuron_names
     axes[2].set(ylabel=f"{log.neurons.shape[1]} neurons")
-    axes[3].step(log.time, log.mode)  # policy, backup, descend or silent
+    axes[3].step(log.time, log.mode)  # policy, backup, halt or silent
     axes[3].set(ylabel="who flies", xlabel="time, s")
     for axis in axes[:2]:
         axis.legend(loc="upper right", ncols=3)

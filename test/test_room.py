@@ -363,7 +363,7 @@ def test_backup_halts_it_when_its_own_sensor_is_gone(rail):
             modes.append(step.mode.value)
             frame = world.step(step.command)
     assert modes[9] == "policy"
-    assert modes[-1] == "descend"
+    assert modes[-1] == "halt"
     assert "beacon 5" in step.reason
 
 

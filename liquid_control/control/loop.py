@@ -186,11 +186,11 @@ class ControlLoop:
             if fault:
                 self._supervisor.report_fault(fault)
                 mode, reason = Mode.BACKUP, fault
-        if mode in (Mode.BACKUP, Mode.DESCEND):
+        if mode in (Mode.BACKUP, Mode.HALT):
             backup = self.rules.backup
             if self._mode is not mode:
                 backup.reset()
-            wanted = (backup.halt if mode is Mode.DESCEND else backup.step)(situation, dt)
+            wanted = (backup.halt if mode is Mode.HALT else backup.step)(situation, dt)
             if not _all_finite(wanted):
                 backup.reset()
                 reason = f"the backup commands {wanted}, expected finite values; {reason}"

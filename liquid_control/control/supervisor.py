@@ -4,7 +4,7 @@
 |---|---|
 | all well | POLICY |
 | policy failed, envelope left, step too long; until `recovery_time` has passed without | BACKUP |
-| a sensor too old that the rules watch (odometry): the backup halts, i.e. descends | DESCEND |
+| a sensor too old that the rules watch (odometry): the backup halts, i.e. descends | HALT |
 | one too old that they need (IMU), or none yet: the autopilot's own failsafe acts | SILENT |
 | the loop: the backup gives no finite command, or a step has no length in time | SILENT |
 """
@@ -27,7 +27,7 @@ class Mode(str, Enum):
 
     POLICY = "policy"
     BACKUP = "backup"
-    DESCEND = "descend"
+    HALT = "halt"
     SILENT = "silent"
 
 
@@ -55,7 +55,7 @@ class Supervisor:
         if estimate is None:
             words = " and ".join(_WORDS.get(sensor, sensor) for sensor in rules.sensors)
             return Mode.SILENT, f"waiting for {words}"
-        for limits, mode in ((rules.needs, Mode.SILENT), (rules.watches, Mode.DESCEND)):
+        for limits, mode in ((rules.needs, Mode.SILENT), (rules.watches, Mode.HALT)):
             if stale := _stale(estimate.ages, limits):
                 return mode, stale
         if dt > envelope.max_dt:

@@ -12,7 +12,7 @@ from liquid_control.wire import ACTIVE, CONTROL_LOOP, FLIGHT, OVER, STATE, Statu
 _LEVEL = {
     Mode.POLICY: DiagnosticStatus.OK,
     Mode.BACKUP: DiagnosticStatus.WARN,
-    Mode.DESCEND: DiagnosticStatus.ERROR,
+    Mode.HALT: DiagnosticStatus.ERROR,
     Mode.SILENT: DiagnosticStatus.ERROR,
 }
 

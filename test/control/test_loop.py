@@ -146,7 +146,7 @@ def test_lost_odometry_levels_and_descends():
     for k in range(1, 12):
         imu_only = sensor_frame(frame(k).imu.sample, None)
         step = loop.step(imu_only, HERE, DT)
-    assert step.mode is Mode.DESCEND
+    assert step.mode is Mode.HALT
     assert step.command["ang_vel"][0] < -1  # rolled left side up: turn back
     assert "odometry 110 ms old" in step.reason
 

@@ -179,7 +179,7 @@ def test_odometry_in_another_frame_is_refused_and_the_vehicle_descends(start, fe
         feeder.send(k, frame="odom_ned")
         feeder.answer(k)
     text, values = wait_until(
-        lambda: feeder.status() if feeder.status()[1].get("mode") == "descend" else None
+        lambda: feeder.status() if feeder.status()[1].get("mode") == "halt" else None
     )
     assert "odometry" in text
     assert "odom_ned" in values["last refused"]

@@ -61,7 +61,7 @@ def flight(world: str, policy: str, seed: int) -> dict[str, np.ndarray]:
 
 
 def _columns(log) -> dict[str, np.ndarray]:
-    modes = ("policy", "backup", "descend", "silent")
+    modes = ("policy", "backup", "halt", "silent")
     return {
         "command": log.command,
         "pos": log.truth.pos_world,

@@ -106,9 +106,9 @@ def run_suite(
 ) -> list[dict[str, Any]]:
     """Fly what is chosen and missing in ``out/flights.jsonl``; returns all rows, in order.
 
-            Use it, after `load_suite`, where the rows are what is wanted; ``liquid-control evaluate``
-        writes tables and a report of them as well.
-    
+    Use it, after `load_suite`, where the rows are what is wanted; ``liquid-control evaluate``
+    writes tables and a report of them as well.
+
         All: those of each cell of the suite whose flights are all there, whenever they were flown.
 
         Args:

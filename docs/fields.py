@@ -1,6 +1,10 @@
-"""For mkdocstrings: the comment behind a field of a class is what the field is documented by.
+"""For mkdocstrings: docstrings as this package writes them, in Markdown.
 
-pos_world: np.ndarray  # (3,) m
+A field of a class is documented by the comment behind it:
+
+    pos_world: np.ndarray  # (3,) m
+
+A block after ``::`` is code, and its colon is one.
 """
 
 from __future__ import annotations
@@ -26,6 +30,11 @@ def comment_of(source: str) -> str:
 
 class Fields(griffe.Extension):
     """Adds fields with a comment to the attributes that the docstring of their class lists."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Called once an object is there."""
+        if obj.docstring:
+            obj.docstring.value = obj.docstring.value.replace("::\n\n    ", ":\n\n    ")
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
         """Called once all members of a class are there."""

@@ -122,6 +122,8 @@ def test_the_pages_of_the_code_hold_it(site):
     text = (site / "api" / "control.html").read_text(encoding="utf-8")
     assert 'id="liquid_control.control.loop.ControlLoop.step"' in text
     index = (site / "api" / "index.html").read_text(encoding="utf-8")
+    assert "(3,) m/s²; (0, 0, +g) when level and at rest" in index, "the comment of a field"
+    assert "::</p>" not in (site / "api" / "sim.html").read_text(encoding="utf-8")
     assert 'href="control.html#liquid_control.control.loop.ControlLoop"' in index
 
 

@@ -78,12 +78,14 @@ def find_file(
     path = Path(name)
     share = share_dir()
     folders = [share / folder] if beside is None else [beside.parent, share / folder]
-    candidates = [path, share / path]
-    for parent in folders:
-        candidates += [parent / path, *(parent / f"{name}{suffix}" for suffix in _SUFFIXES)]
-    for candidate in candidates:
-        if candidate.is_file() and not (beside and candidate.samefile(beside)):
+    for candidate in (path, share / path):
+        if candidate.is_file():
             return candidate
+    for parent in folders:
+        for candidate in (parent / path, *(parent / f"{name}{end}" for end in _SUFFIXES)):
+            # a name that is that of the file itself is that of a shipped one
+            if candidate.is_file() and not (beside and candidate.samefile(beside)):
+                return candidate
     known = [*also, *shipped(folder)]
     meant = did_you_mean(path.stem, known)
     raise ConfigError(

@@ -72,7 +72,7 @@ def field_names(sample: Sample) -> tuple[str, ...]:
 S = TypeVar("S", bound=Sample)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as several are made at each step and that costs most of it
 class Reading(Generic[S]):
     """The newest sample of a sensor, and how old it is now.
 
@@ -83,13 +83,8 @@ class Reading(Generic[S]):
     sample: S
     age: float  # s
 
-    @classmethod
-    def at(cls, now: int, sample: S | None) -> Reading[S] | None:
-        """The reading at ``now``, ns on the clock of the stamps; ``None`` of no sample."""
-        return None if sample is None else cls(sample, (now - sample.stamp) / 1e9)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SensorFrame:
     """The newest reading of each sensor, ``None`` where none has come yet: what a loop steps on.
 
@@ -112,10 +107,12 @@ class SensorFrame:
     ) -> SensorFrame:
         """The frame of these samples at ``now``, ns on the clock of the stamps."""
         return cls(
-            Reading.at(now, imu),
-            Reading.at(now, odometry),
-            Reading.at(now, image),
-            {name: Reading.at(now, s) for name, s in others.items() if s is not None},
+            None if imu is None else Reading(imu, (now - imu.stamp) / 1e9),
+            None if odometry is None else Reading(odometry, (now - odometry.stamp) / 1e9),
+            None if image is None else Reading(image, (now - image.stamp) / 1e9),
+            {name: Reading(s, (now - s.stamp) / 1e9) for name, s in others.items() if s is not None}
+            if others
+            else {},
         )
 
     def reading(self, sensor: str) -> Reading | None:

@@ -1,11 +1,15 @@
 """Worlds and vehicles for all tests."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from liquid_control.config import merge
 from liquid_control.vehicles.catalogue import load_vehicle
 
+PACKAGE = Path(__file__).parents[1] / "liquid_control"
 IDEAL = {
     "imu": "imu_ideal",
     "odometry": "odometry_ideal",
@@ -40,3 +44,32 @@ def make_world(vehicle):
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="module")
+def restored_registries():
+    """What is registered in a module's tests is gone after them."""
+    from liquid_control import structs
+    from liquid_control.control import observation
+    from liquid_control.evaluation import metrics
+    from liquid_control.sim import sensors
+    from liquid_control.sim.wind import sources
+    from liquid_control.vehicles import catalogue
+
+    known = [
+        structs.COMMAND_KINDS,
+        metrics.METRICS,
+        catalogue.VEHICLES,
+        sensors.SENSORS._models,
+        sources.WIND_SOURCES._models,
+    ]
+    before, rows, modules = [dict(r) for r in known], list(observation._TABLE), set(sys.modules)
+    yield
+    for registry, content in zip(known, before, strict=True):
+        registry.clear()
+        registry.update(content)
+    observation._TABLE[:] = rows
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None) or sys.prefix
+        if not file.startswith((sys.prefix, str(PACKAGE))):
+            del sys.modules[name]  # imported anew, it registers again

@@ -39,19 +39,24 @@ def is_from_simulator(message: DiagnosticArray, namespace: str) -> bool:
     return _says(message, namespace, FLIGHT)
 
 
-def is_flight_over(message: DiagnosticArray, namespace: str) -> bool:
-    """Whether this is the last word of the namespace's simulator."""
-    return _says(message, namespace, FLIGHT, OVER)
+def last_words(message: DiagnosticArray, namespace: str) -> dict[str, str] | None:
+    """The values of the namespace's simulator if its flight is over, else ``None``."""
+    values = _values(message, namespace, FLIGHT)
+    return values if values is not None and values.get(STATE) == OVER else None
 
 
 def _says(message: DiagnosticArray, namespace: str, about: str, state: str | None = None) -> bool:
+    values = _values(message, namespace, about)
+    return values is not None and (state is None or values.get(STATE) == state)
+
+
+def _values(message: DiagnosticArray, namespace: str, about: str) -> dict[str, str] | None:
+    """Of the status about something of a node in the namespace; ``None`` if there is none."""
     for status in message.status:
         name = StatusName.parse(status.name)
         if name.about == about and name.namespace == namespace:
-            values = {pair.key: pair.value for pair in status.values}
-            if state is None or values.get(STATE) == state:
-                return True
-    return False
+            return {pair.key: pair.value for pair in status.values}
+    return None
 
 
 class LoopDiagnostics:

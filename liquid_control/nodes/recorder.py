@@ -29,8 +29,8 @@ from liquid_control.config import ConfigError
 from liquid_control.nodes import interface
 from liquid_control.nodes.diagnostics import (
     is_active_controller,
-    is_flight_over,
     is_from_simulator,
+    last_words,
 )
 from liquid_control.nodes.inbox import Inbox, Reader
 from liquid_control.nodes.parameters import declare_parameters
@@ -40,8 +40,8 @@ from liquid_control.structs import COMMAND_KINDS
 
 _POLL = 0.1  # s, how soon the waiting thread sees that it should stop
 _LINGER = 0.1  # s that words on their way are given after the end of a flight
-_LONGEST_LINGER = 3.0  # s, where the newest answer is older than the flight's end
-_CAUGHT_UP = 50_000_000  # ns that the newest answer may be older than the newest state
+_LONGEST_LINGER = 15.0  # s, where what was flown has not all come
+_ANSWER_LAG = 50_000_000  # ns that the last answer may be older than the last state in real time
 _STAMPED = ("std_msgs/Header", "builtin_interfaces/Time")
 _CDR_HEADER = 4  # bytes before the first field
 _STAMP = struct.Struct("<iI")  # sec, nanosec
@@ -128,6 +128,10 @@ class McapFile:
         self._stamped[topic.name] = first in _STAMPED
         self._counts[topic.name] = 0
 
+    def count(self, topic: interface.Topic) -> int:
+        """How many messages of a topic have been written."""
+        return self._counts.get(topic.name, 0)
+
     def close(self) -> None:
         """Write the index; only now is the file whole."""
         self._writer.finish()
@@ -153,6 +157,8 @@ class RecorderNode(Node):
         self._inbox = Inbox(self)
         self._readers: list[tuple[interface.Topic, Reader]] = []
         self._leave_at = math.inf
+        self._flown: dict[str, str] = {}  # what the simulator said last
+        self._whole = config.hold_simulator  # a simulator that was held has sent nothing before
         # Diagnostics last: a controller that is heard there has discovered the others.
         kinds = [config.command] if config.command else COMMAND_KINDS
         topics = {topic for kind in kinds for topic in interface.from_controller(kind)}
@@ -191,12 +197,18 @@ class RecorderNode(Node):
         self._finish.set()
 
     def _is_done(self) -> bool:
-        """Whether the flight is over and the controller's answers have come, too."""
+        """Whether the flight is over and all of it has come; nobody waits for ever."""
         late = time.monotonic() - self._leave_at
-        answered = max(map(self._newest.get, self._answers & self._newest.keys()), default=None)
+        return late >= 0 and (late > _LONGEST_LINGER or self._has_all())
+
+    def _has_all(self) -> bool:
+        """Whether the last step that was flown, and the answer to it, have come."""
         flown = self._newest.get(interface.GROUND_TRUTH, 0)
-        caught_up = answered is None or answered >= flown - _CAUGHT_UP
-        return late >= (0.0 if caught_up else _LONGEST_LINGER)
+        if self._whole and self._file.count(interface.GROUND_TRUTH) < int(self._flown["steps"]):
+            return False
+        answered = max(map(self._newest.get, self._answers & self._newest.keys()), default=None)
+        lag = 0 if self._flown["lockstep"] == str(True) else _ANSWER_LAG
+        return answered is None or answered >= flown - lag
 
     def _drain(self) -> None:
         for topic, reader in tuple(self._readers):
@@ -208,8 +220,8 @@ class RecorderNode(Node):
     def _hear(self, data: bytes) -> None:
         message = deserialize_message(data, interface.DIAGNOSTICS.type)
         own = self.get_namespace()
-        if is_flight_over(message, own):
-            self._leave_at = time.monotonic() + _LINGER
+        if (flown := last_words(message, own)) is not None and not self._flown:
+            self._flown, self._leave_at = flown, time.monotonic() + _LINGER
         if self._unheard:
             self._unheard -= {wire.CONTROL_LOOP} if is_active_controller(message, own) else set()
             self._unheard -= {wire.FLIGHT} if is_from_simulator(message, own) else set()

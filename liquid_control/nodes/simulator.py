@@ -37,7 +37,7 @@ _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 _REPORT_PERIOD = 5.0  # s between words on what is waited for
 _DIAGNOSTICS_PERIOD = 0.5  # s
 _PROGRESS_PERIOD = 0.1  # s
-_FAREWELL = 5.0  # s, the longest wait for recorders at the end
+_FAREWELL = 20.0  # s, the longest wait for recorders at the end
 
 
 class SimulatorNode(Node):

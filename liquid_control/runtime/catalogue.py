@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from liquid_control.config import ConfigError, find_file
+from liquid_control.config import ConfigError, find_file, parse
 from liquid_control.control.loop import Controller, ControlLoop
 from liquid_control.control.rules import Backup, Rules
 from liquid_control.importing import is_import_name
@@ -42,9 +42,9 @@ def make_parameters(vehicle: VehicleConfig, /, **values) -> ControllerParameters
     Use it before `make_loop`; the table of the documentation has all of them.
 
     Raises:
-        ValueError: for an unknown parameter or a value out of its range.
+        ConfigError: for an unknown parameter or a value out of its range.
     """
-    return kind_of(vehicle).parameters(**values)
+    return parse(values, kind_of(vehicle).parameters, "parameters")
 
 
 def make_controller(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
 
-from liquid_control.importing import import_object
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault
 from liquid_control.sim.plants.plant import Plant, Start
@@ -37,7 +37,10 @@ AIRBORNE_SETPOINT = 0.3  # m, from where on the ground is no place to be
 def make_plant(scenario: WorldConfig, vehicle: VehicleConfig) -> Plant:
     """The body of a vehicle, as its kind says."""
     make = kind_of(vehicle).plant
-    return (import_object(make) if isinstance(make, str) else make)(scenario, vehicle)
+    if isinstance(make, str):
+        module, _, name = make.rpartition(":")
+        make = getattr(import_module(module), name)
+    return make(scenario, vehicle)
 
 
 class BodyState(NamedTuple):

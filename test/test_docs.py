@@ -29,7 +29,8 @@ _PLAIN = ("ODOMETRY", "WIND", "ACTUATORS")  # topics in `wire` without a slash
 
 
 def run(*command, **keywords) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    settings = {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **settings}
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         **{"capture_output": True, "text": True, "env": environment, **keywords},

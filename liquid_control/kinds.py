@@ -8,6 +8,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticKnownError, core_schema
 
+from liquid_control.importing import import_object, is_import_name
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -26,7 +28,9 @@ class Kinds:
             wind: tuple[Annotated[StrictModel, WIND_SOURCES], ...]
 
     What is registered when a file is read counts, so a model of another package or of a test is as
-    good as one of this. The JSON schema is one of all that are registered when it is made.
+    good as one of this. A file may also name the class, ``kind: package.module:Class`` or
+    ``kind: file.py:Class`` (from the working folder), and registers it with that. The JSON schema
+    is one of all that are registered when it is made.
     """
 
     def __init__(self, key: str):
@@ -70,12 +74,25 @@ class Kinds:
         if self.key not in value:
             raise PydanticKnownError("union_tag_not_found", about)
         tag = value[self.key]
-        model = self._models.get(tag) if isinstance(tag, str) else None
+        if isinstance(tag, str) and is_import_name(tag):
+            model = self._import(tag)
+            value = {**value, self.key: self._values(model)[0]}
+        else:
+            model = self._models.get(tag) if isinstance(tag, str) else None
         if model is None:
             expected = ", ".join(map(repr, self._models)) or "none that is registered"
             about |= {"tag": str(tag), "expected_tags": expected}
             raise PydanticKnownError("union_tag_invalid", about)
         return model.model_validate(value)
+
+    def _import(self, name: str) -> type[BaseModel]:
+        """A model of another module, which is registered with that."""
+        model = import_object(name)
+        if not (isinstance(model, type) and issubclass(model, BaseModel) and self._values(model)):
+            raise ValueError(f"{name} is no class with a {self.key!r} of its own, but {model!r}")
+        if model not in tuple(self):
+            self.register(model)
+        return model
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_plain_validator_function(self._validate)

@@ -71,3 +71,28 @@ def test_a_kind_is_added_after_the_model_that_holds_it_and_taken_away():
         parse(data, Zoo, "zoo")
     with pytest.raises(ValueError, match=r"Zoo\.kind: expected a Literal"):
         ANIMALS.register(Zoo)
+
+
+def test_a_file_may_name_the_class(tmp_path, monkeypatch):
+    (tmp_path / "birds.py").write_text(
+        "from typing import Literal\n"
+        "from liquid_control.config import StrictModel\n"
+        "class Gull(StrictModel):\n"
+        "    kind: Literal['gull']\n"
+        "    span: float\n"
+        "class Bare(StrictModel):\n"
+        "    span: float\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        zoo = parse({"animals": [{"kind": "birds.py:Gull", "span": 1.2}]}, Zoo, "zoo")
+        assert zoo.model_dump() == {"animals": ({"kind": "gull", "span": 1.2},)}
+    assert parse({"animals": [{"kind": "gull", "span": 1.0}]}, Zoo, "zoo").animals[0].span == 1
+    for name, reason in (
+        ("birds.py:Bare", "is no class with a 'kind' of its own"),
+        ("birds.py:Hawk", "birds.py has no Hawk"),
+        ("bats.py:Bat", "no such file"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            parse({"animals": [{"kind": name, "span": 1.0}]}, Zoo, "zoo")
+    ANIMALS.unregister(type(zoo.animals[0]))

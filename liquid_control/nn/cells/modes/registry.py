@@ -2,6 +2,7 @@
 
 import copyreg
 
+from liquid_control.importing import import_object, is_import_name
 from liquid_control.nn.cells.modes.closed import CLOSED
 from liquid_control.nn.cells.modes.ctrnn import CTRNN
 from liquid_control.nn.cells.modes.default import DEFAULT
@@ -29,10 +30,17 @@ def register_mode(mode: Mode) -> Mode:
 def mode_named(mode: str | Mode) -> Mode:
     """The mode of a name; a mode itself is returned as it is.
 
-    Raises ValueError for a name that nobody registered.
+    A name may also be that of a mode in another module, ``package.module:MODE`` or
+    ``file.py:MODE``, which is registered with that. Raises ValueError for a name that nobody
+    registered.
     """
     if isinstance(mode, Mode):
         return mode
+    if isinstance(mode, str) and is_import_name(mode):
+        found = import_object(mode)
+        if not isinstance(found, Mode):
+            raise ValueError(f"mode {mode}: expected a Mode, got {found!r}")
+        return register_mode(found)
     one_of("mode", mode, MODES)
     return MODES[mode]
 

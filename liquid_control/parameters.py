@@ -127,6 +127,9 @@ class SimulatorParameters(StrictModel):
     subscribers: int = parameter(
         1, "begin when each topic has as many: controller, recorders", ge=0, le=100
     )
+    imports: str = parameter(
+        "", "package.module:Name or file.py:Name, imported before the world is read"
+    )
     progress: bool = parameter(False, "write JSON lines of the progress to standard output")
 
 

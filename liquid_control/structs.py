@@ -182,6 +182,9 @@ class Layout:
         )
 
 
+_TWIST = {f"{vector}.{axis}" for vector in ("linear", "angular") for axis in "xyz"}
+
+
 @dataclass(frozen=True)
 class CommandKind:
     """What a vehicle can be told: the one place that says what a command of this kind holds.
@@ -204,6 +207,11 @@ class CommandKind:
             raise ValueError(
                 f"command kind {self.name!r}: expected {size} neutral values and twist fields, got "
                 f"{len(self.neutral)} and {len(self.twist)}"
+            )
+        if len({*self.twist} & _TWIST) != size:
+            raise ValueError(
+                f"command kind {self.name!r}: twist: expected {size} different ones of "
+                f"{', '.join(sorted(_TWIST))}, got {', '.join(self.twist)}"
             )
 
     def command(self, *values: float) -> Command:

@@ -192,11 +192,11 @@ class Beacon:
 
 
 def _beacon(situation):
-    reading = None if situation.frame is None else situation.frame.reading("beacon")
+    reading = situation.readings.get("beacon")
     return (0.0 if reading is None else reading.sample.metres,)
 
 
-register_slot(Slot("beacon", 1, "m", "world"), _beacon, vehicles=("cart",))
+register_slot(Slot("beacon", 1, "m", "world"), _beacon, vehicles=("cart",), sensors=("beacon",))
 
 
 @WIND_SOURCES.register

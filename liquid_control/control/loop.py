@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import Command, Layout, SensorFrame, Setpoint
+
+_ANYTHING = (Exception, SystemExit)
+_NO_READINGS: dict = {}
 
 
 class Controller(Protocol):
@@ -58,11 +62,11 @@ def _indices(layout: Layout, offered: Layout) -> np.ndarray:
             raise ConfigError(
                 f"the policy wants the observation {slot}, this loop offers {list(known.values())}"
             )
-    return np.array([components.index(name) for name in layout.component_names])
+    return np.array([components.index(name) for name in layout.component_names], dtype=int)
 
 
-def _all_finite(values: Sequence[float]) -> bool:
-    return all(map(math.isfinite, values))
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 def _place(estimate: Estimate) -> Setpoint:
@@ -115,8 +119,12 @@ class ControlLoop:
                 f"the policy commands {policy.command_layout.names}, "
                 f"this loop sends {rules.command.layout.names}"
             )
-        self._gate = InputGate(parameters.input_gate, rules.sensors)
-        self._supervisor = Supervisor(rules, parameters.envelope)
+        seen = rules.observer.select(policy.observation_layout.names).sensors
+        # what the vehicle flies on, and what the policy's slots read besides
+        self.sensors = tuple(dict.fromkeys((*rules.sensors, *seen)))
+        self._further = tuple(s for s in self.sensors if s not in ("imu", "odometry"))
+        self._gate = InputGate(parameters.input_gate, self.sensors)
+        self._supervisor = Supervisor(rules, parameters.envelope, self.sensors)
         self.set_parameters(parameters, rules)
         self.reset()
 
@@ -133,8 +141,9 @@ class ControlLoop:
         """As before the first step: no measurement, zero state, neutral as the last command."""
         self._gate.reset()
         self._supervisor.reset()
-        self.rules.backup.reset()
-        self.policy.reset()
+        self._reset_fault = ""  # of the policy
+        self._reset_backup()
+        self._reset_policy()
         self._previous = self.rules.command.neutral
         self._mode = Mode.SILENT
         self._setpoint: Setpoint | None = None  # the newest that can be flown to
@@ -159,8 +168,8 @@ class ControlLoop:
         """
         estimate = self._gate.update(frame, dt)
         if self._gate.clocks:
-            self.policy.reset()
-            self.rules.backup.reset()
+            self._reset_policy()
+            self._reset_backup()
             self._setpoint = None
         faults = self._gate.faults + self._take_setpoint(setpoint)
         situation = observation = None
@@ -168,7 +177,7 @@ class ControlLoop:
             if self._setpoint is None:
                 self._setpoint = _place(estimate)
             situation = self._situation(estimate, self._setpoint, frame)
-            observation = self.rules.observer(situation)
+            observation = self._observe(situation)
         return Sensed(dt, estimate, situation, observation, faults, self._gate.clocks)
 
     def act(self, sensed: Sensed) -> LoopStep:
@@ -179,7 +188,7 @@ class ControlLoop:
         wanted = None
         if mode is Mode.POLICY:
             if self._mode is not Mode.POLICY:
-                self.policy.reset()
+                self._reset_policy()
             start = time.perf_counter()
             wanted, fault = self._step_policy(observation, dt)
             policy_time = time.perf_counter() - start
@@ -187,14 +196,12 @@ class ControlLoop:
                 self._supervisor.report_fault(fault)
                 mode, reason = Mode.BACKUP, fault
         if mode in (Mode.BACKUP, Mode.HALT):
-            backup = self.rules.backup
             if self._mode is not mode:
-                backup.reset()
-            wanted = (backup.halt if mode is Mode.HALT else backup.step)(situation, dt)
-            if not _all_finite(wanted):
-                backup.reset()
-                reason = f"the backup commands {wanted}, expected finite values; {reason}"
-                mode = Mode.SILENT
+                self._reset_backup()
+            wanted, fault = self._step_backup(mode, situation, dt)
+            if fault:
+                self._reset_backup()
+                mode, reason = Mode.SILENT, f"{fault}; {reason}"
         self._mode = mode
         command = None if mode is Mode.SILENT else self._limit(wanted, dt)
         return LoopStep(command, mode, reason, faults, clocks, observation, policy_time)
@@ -223,21 +230,67 @@ class ControlLoop:
             setpoint_acc_world=setpoint.acc_world.tolist(),
             setpoint_yaw=float(setpoint.yaw),
             previous_command=self._previous,
-            frame=frame,
+            readings={
+                name: reading
+                for name in self._further
+                if (reading := frame.reading(name)) is not None
+            }
+            if self._further
+            else _NO_READINGS,
         )
 
-    def _step_policy(
-        self, observation: np.ndarray, dt: float
-    ) -> tuple[Sequence[float] | None, str]:
+    # What a policy, a slot or a backup of somebody's own does must not end the loop: whatever it
+    # raises, the vehicle flies on, or falls silent for its autopilot to act.
+
+    def _observe(self, situation: Situation) -> np.ndarray | None:
         try:
-            wanted = self.policy.step(observation[self._pick], dt)
-            wanted = wanted.tolist() if isinstance(wanted, np.ndarray) else list(map(float, wanted))
-        except Exception as error:  # whatever a policy raises, the vehicle must fly on
-            return None, f"policy failed: {error}"
+            return self.rules.observer(situation)
+        except _ANYTHING as error:
+            self._supervisor.report_fault(f"no observation: {_words(error)}")
+            return None
+
+    def _reset_policy(self) -> None:
+        try:
+            self.policy.reset()
+            self._reset_fault = ""
+        except _ANYTHING as error:
+            self._reset_fault = f"policy failed to reset: {_words(error)}"
+
+    def _reset_backup(self) -> None:
+        # one that can't be reset is not fit to fly either, which its step will show
+        with suppress(*_ANYTHING):
+            self.rules.backup.reset()
+
+    def _step_policy(
+        self, observation: np.ndarray | None, dt: float
+    ) -> tuple[Sequence[float] | None, str]:
+        if self._reset_fault:
+            return None, self._reset_fault
+        try:
+            return self._checked("policy", self.policy.step(observation[self._pick], dt))
+        except _ANYTHING as error:
+            return None, f"policy failed: {_words(error)}"
+
+    def _step_backup(
+        self, mode: Mode, situation: Situation, dt: float
+    ) -> tuple[Sequence[float] | None, str]:
+        backup = self.rules.backup
+        try:
+            wanted = (backup.halt if mode is Mode.HALT else backup.step)(situation, dt)
+            return self._checked("the backup", wanted)
+        except _ANYTHING as error:
+            return None, f"the backup failed: {_words(error)}"
+
+    def _checked(self, who: str, wanted: Any) -> tuple[Sequence[float] | None, str]:
+        """The values as plain floats, or what is wrong with them."""
+        plain = type(wanted) is np.ndarray and wanted.dtype.kind == "f" and wanted.ndim == 1
+        if isinstance(wanted, np.ndarray) and wanted.ndim != 1:
+            return None, f"{who} commands an array of shape {wanted.shape}, expected one dimension"
+        wanted = wanted.tolist() if plain else [float(value) for value in wanted]
         if len(wanted) != len(self._previous):
-            return None, f"policy commands {wanted}, expected {len(self._previous)} values"
-        if not _all_finite(wanted):
-            return None, f"policy commands {wanted}, expected finite values"
+            return None, f"{who} commands {wanted}, expected {len(self._previous)} values"
+        if not all(map(math.isfinite, wanted)):
+            return None, f"{who} commands {wanted}, expected finite values"
         return wanted, ""
 
     def _limit(self, wanted: Sequence[float], dt: float) -> Command:

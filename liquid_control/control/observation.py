@@ -8,12 +8,13 @@ they are smooth everywhere, unlike angles.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from liquid_control.frames import Array, namespace, rotate_components, stack
-from liquid_control.structs import GRAVITY, CommandKind, Layout, SensorFrame, Slot
+from liquid_control.structs import GRAVITY, CommandKind, Layout, Reading, Slot
 
 
 class Situation(NamedTuple):
@@ -29,7 +30,8 @@ class Situation(NamedTuple):
     setpoint_acc_world: Array  # (3, *batch) m/s²
     setpoint_yaw: Array  # (*batch) rad
     previous_command: Array  # (c, *batch), of the vehicle's command kind
-    frame: SensorFrame | None = None  # of one vehicle: what else its sensors say
+    # of one vehicle: the newest reading of each further sensor that a slot says it reads
+    readings: Mapping[str, Reading] = MappingProxyType({})
 
 
 def _to_body(s: Situation, x: Array, y: Array, z: Array):
@@ -73,6 +75,7 @@ class Row:
     slot: Slot
     function: Function
     vehicles: frozenset[str] | None = None  # kinds of vehicle; None: all
+    sensors: tuple[str, ...] = ()  # further sensors that the function reads
 
 
 _TABLE = [
@@ -86,17 +89,31 @@ _TABLE = [
 ]
 
 
-def register_slot(slot: Slot, function: Function, vehicles: Iterable[str] | None = None) -> Row:
+def register_slot(
+    slot: Slot,
+    function: Function,
+    vehicles: Iterable[str] | None = None,
+    sensors: Iterable[str] = (),
+) -> Row:
     """Add a row to the table, for the named kinds of vehicle or for all.
 
     A loop offers the slots that are there when its vehicle's rules are built.
+
+    Args:
+        slot: its name, size, unit and frame.
+        function: gives its components of a `Situation`; for one vehicle floats, for a batch arrays.
+        vehicles: names of the kinds that offer it; ``None`` for all.
+        sensors: further sensors whose newest reading the function takes from
+            ``situation.readings``; a policy with this slot flies once they have come. Where there
+            is none (at rest, in a batch) the function gives some value all the same.
 
     Raises:
         ValueError: if there is a slot of that name.
     """
     if any(row.slot.name == slot.name for row in _TABLE):
         raise ValueError(f"there is an observation slot {slot.name!r} already")
-    row = Row(slot, function, None if vehicles is None else frozenset(vehicles))
+    kinds = None if vehicles is None else frozenset(vehicles)
+    row = Row(slot, function, kinds, tuple(sensors))
     _TABLE.append(row)
     return row
 
@@ -119,13 +136,35 @@ class Observer:
         self.rows = tuple(rows)
         self.layout = Layout(tuple(row.slot for row in self.rows))
         self._functions = tuple(row.function for row in self.rows)
+        self.sensors = tuple(dict.fromkeys(name for row in self.rows for name in row.sensors))
+
+    def check(self, command: CommandKind) -> None:
+        """Compute every slot of a vehicle at rest.
+
+        Raises:
+            ValueError: for one that does not give as many numbers as it says; it names the slot.
+        """
+        for row in self.rows:
+            try:
+                size = len([float(value) for value in row.function(at_rest(command))])
+            except Exception as error:  # whatever a function of somebody's raises
+                raise ValueError(f"observation slot {row.slot.name!r}: {error}") from None
+            if size != row.slot.size:
+                raise ValueError(
+                    f"observation slot {row.slot.name!r} gives {size} numbers, expected "
+                    f"{row.slot.size}"
+                )
 
     def __call__(self, situation: Situation) -> Array:
         """The observation ``(layout.size, *batch)`` in SI units."""
         parts: list[Array] = []
         for function in self._functions:
             parts.extend(function(situation))
-        return stack(parts[0], *parts)
+        first = parts[0]
+        if type(first) is not float:  # a batch, in which a slot may be the same number for all
+            shape = first.shape
+            parts = [p if getattr(p, "shape", ()) == shape else first * 0 + p for p in parts]
+        return stack(first, *parts)
 
     def select(self, names: Iterable[str]) -> Observer:
         """The observer of the named slots, in the given order.

@@ -57,10 +57,21 @@ class Rules:
         return (*self.needs, *self.watches)
 
     def __post_init__(self):
-        size = self.command.layout.size
+        size, neutral = self.command.layout.size, self.command.neutral
         for name in ("low", "high", "slew"):
             if len(getattr(self, name)) != size:
                 raise ValueError(
                     f"{name}: expected {size} values, one for each of {self.command.name}, got "
                     f"{len(getattr(self, name))}"
                 )
+        for low, rest, high, slew in zip(self.low, neutral, self.high, self.slew, strict=True):
+            if not low <= rest <= high:
+                raise ValueError(f"expected low <= neutral <= high, got {low}, {rest}, {high}")
+            if not slew > 0:
+                raise ValueError(f"slew: expected more than 0, got {slew}")
+        for sensor, age in {**self.needs, **self.watches}.items():
+            if not age > 0:
+                raise ValueError(f"oldest age of {sensor}: expected more than 0 s, got {age}")
+        if not self.sensors:
+            raise ValueError("needs and watches name no sensor; nobody can fly on none")
+        self.observer.check(self.command)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from liquid_control.control.gate import Estimate
@@ -34,8 +34,8 @@ class Mode(str, Enum):
 class Supervisor:
     """Chooses the mode of each step; a fault acts at once, recovery takes `recovery_time`."""
 
-    def __init__(self, rules: Rules, envelope: EnvelopeParameters):
-        self.rules, self.envelope = rules, envelope
+    def __init__(self, rules: Rules, envelope: EnvelopeParameters, sensors: Iterable[str]):
+        self.rules, self.envelope, self.sensors = rules, envelope, tuple(sensors)
         self.reset()
 
     def reset(self) -> None:
@@ -53,18 +53,25 @@ class Supervisor:
         rules, envelope = self.rules, self.envelope
         self._since_fault += dt
         if estimate is None:
-            words = " and ".join(_WORDS.get(sensor, sensor) for sensor in rules.sensors)
+            words = " and ".join(_WORDS.get(sensor, sensor) for sensor in self.sensors)
             return Mode.SILENT, f"waiting for {words}"
         for limits, mode in ((rules.needs, Mode.SILENT), (rules.watches, Mode.HALT)):
             if stale := _stale(estimate.ages, limits):
                 return mode, stale
         if dt > envelope.max_dt:
             self.report_fault(f"step of {dt * 1e3:.0f} ms, limit {envelope.max_dt * 1e3:.0f} ms")
-        if left := rules.left_envelope(estimate):
+        if left := _left(rules, estimate):
             self.report_fault(left)
         if self._since_fault < envelope.recovery_time or self._since_fault == 0.0:
             return Mode.BACKUP, self._last_fault
         return Mode.POLICY, ""
+
+
+def _left(rules: Rules, estimate: Estimate) -> str:
+    try:
+        return rules.left_envelope(estimate)
+    except Exception as error:  # rules of somebody's vehicle; the backup flies on
+        return f"the envelope can't be told: {type(error).__name__}: {error}"
 
 
 def _stale(ages: Mapping[str, float], limits: Mapping[str, float]) -> str:

@@ -115,7 +115,7 @@ class ControllerNode(LifecycleNode):
         self._diagnostics = self._make_diagnostics()
         self._inbox = Inbox(self)
         self._inputs = Inputs(
-            self._inbox, self._config, self._loop.rules.sensors, self._diagnostics.statistics.refuse
+            self._inbox, self._config, self._loop.sensors, self._diagnostics.statistics.refuse
         )
         # What is alive now stays alive: later collections need not look at it, and stay short.
         gc.collect()

@@ -21,6 +21,7 @@ from rclpy.node import Node
 
 from liquid_control import wire
 from liquid_control.control.rate import FixedRate, sleep_until_steady
+from liquid_control.importing import import_object
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import is_active_controller, status_to_msg
 from liquid_control.nodes.inbox import Inbox, take_newest
@@ -47,6 +48,8 @@ class SimulatorNode(Node):
         super().__init__("simulator", automatically_declare_parameters_from_overrides=True)
         self._finish = finish
         self._config = config = declare_parameters(self, SimulatorParameters)
+        if config.imports:
+            import_object(config.imports)
         scenario = load_world(config.world)
         vehicle = load_vehicle(config.vehicle or scenario.vehicle)
         self._kind = kind_of(vehicle)
@@ -155,7 +158,7 @@ class SimulatorNode(Node):
         if not self._config.lockstep:
             taken = take_newest(self._command_reader)
             return None if taken is None else self._command_from(taken[0])
-        if not self._messages.offers(frame):
+        if not self._messages.offers(frame, self._is_heard):
             return None
         return self._answer(self._world.time_ns)
 

@@ -35,9 +35,14 @@ class WorldMessages:
         flown_on = (self._sensors[name].topic for name in self._flown_on)
         self.awaited: tuple[Topic, ...] = (*flown_on, interface.SETPOINT_TRAJECTORY)
 
-    def offers(self, frame: SensorFrame) -> bool:
-        """Whether the controller can step on this frame: in lockstep it waits for every sensor."""
-        return not self._lockstep or all(map(frame.reading, self._flown_on))
+    def offers(self, frame: SensorFrame, is_heard: Callable[[Topic], bool]) -> bool:
+        """Whether the controller can step on this frame: in lockstep it waits for every sensor
+        that the vehicle flies on, and for every further one that it hears."""
+        if not self._lockstep:
+            return True
+        further = [n for n in self._sensors if n not in ("imu", "odometry", *self._flown_on)]
+        heard = (name for name in further if is_heard(self._sensors[name].topic))
+        return all(map(frame.reading, (*self._flown_on, *heard)))
 
     def of(self, frame: SensorFrame, is_heard: Callable[[Topic], bool]) -> dict[Topic, Any]:
         """What to send at this step, by topic; samples only where somebody hears them."""
@@ -59,7 +64,7 @@ class WorldMessages:
                 plant.actuator_names, plant.actuators, stamp
             ),
         }
-        if self.offers(frame):
+        if self.offers(frame, is_heard):
             setpoint = conversions.setpoint_to_msg(world.setpoint(), stamp)
             messages[interface.SETPOINT_TRAJECTORY] = setpoint
             messages |= self._new_samples(frame, is_heard)

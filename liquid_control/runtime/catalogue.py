@@ -33,7 +33,10 @@ def make_rules(
     vehicle: VehicleConfig, parameters: ControllerParameters, backup: Backup | None = None
 ) -> Rules:
     """The rules of a vehicle; with a backup given they have that one, see `VehicleKind.rules`."""
-    return kind_of(vehicle).rules(vehicle, parameters, backup)
+    try:
+        return kind_of(vehicle).rules(vehicle, parameters, backup)
+    except ValueError as error:
+        raise ConfigError(f"rules of {vehicle.name}: {error}") from None
 
 
 def make_parameters(vehicle: VehicleConfig, /, **values) -> ControllerParameters:

@@ -26,20 +26,35 @@ from liquid_control.vehicles.kind import VehicleConfig
 def load_custom(name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
     """The controller that a name stands for, made for this vehicle.
 
+    Use `runtime.catalogue.make_controller`, which also knows policies and built-in controllers.
+
     Raises:
-        ConfigError: for a name that can't be imported, a constructor that fails, and for what does
-            not step; the message says which and why.
+        ConfigError: for a name that can't be imported, and as `adopt`.
     """
-    made = import_object(name)
+    return adopt(import_object(name), name, vehicle, rules)
+
+
+def adopt(made: Any, name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
+    """A controller of somebody's own, or the class of one, with what it may leave out.
+
+    Raises:
+        ConfigError: for a constructor that fails, and for what does not step; the message says
+            which and why.
+    """
     offers = {"vehicle": vehicle, "rules": rules}
-    try:
-        if inspect.isclass(made) or not hasattr(made, "step"):
+    if inspect.isclass(made) or (callable(made) and not hasattr(made, "step")):
+        try:
             wanted = inspect.signature(made).parameters
             made = made(**{key: value for key, value in offers.items() if key in wanted})
-    except Exception as error:  # whatever somebody else's code raises
-        raise ConfigError(f"{name}: {type(error).__name__}: {error}") from None
+        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+            raise ConfigError(
+                f"{name}: {type(error).__name__}: {error}; a constructor may ask for "
+                f"{' and '.join(offers)}"
+            ) from None
     if not callable(getattr(made, "step", None)):
         raise ConfigError(f"{name}: expected a method step(observation, dt), {made!r} has none")
+    if hasattr(made, "observation_layout") and hasattr(made, "command_layout"):
+        return made  # it is whole
     return CustomController(name, made, rules)
 
 
@@ -49,12 +64,15 @@ class CustomController:
     def __init__(self, name: str, inner: Any, rules: Rules):
         self._inner = inner
         slots = getattr(inner, "observation", None)
+        if isinstance(slots, str):
+            raise ConfigError(f"{name}: observation: expected names in a tuple, got {slots!r}")
         try:
             observer = rules.observer if slots is None else rules.observer.select(slots)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{name}: observation: {error}") from None
         self.observation_layout = observer.layout
         self.command_layout = rules.command.layout
+        self._neurons: int | None = None  # how many, once they were shown
         self._reset = getattr(inner, "reset", None)
         self._warm_up = getattr(inner, "warm_up", None)
 
@@ -68,11 +86,17 @@ class CustomController:
         if self._warm_up is not None:
             self._warm_up()
 
-    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
-        """The command, SI units; the loop checks how many values it has."""
-        return np.asarray(self._inner.step(observation, dt), dtype=float).ravel()
+    def step(self, observation: np.ndarray, dt: float) -> Any:
+        """The command, SI units; the loop checks what it is."""
+        return self._inner.step(observation, dt)
 
     @property
     def neurons(self) -> np.ndarray:
-        """Activity of each neuron, where the controller shows some."""
-        return np.array(getattr(self._inner, "neurons", ()), dtype=float)
+        """Activity of each neuron, where the controller shows some; NaN where it fails to."""
+        try:
+            shown = np.array(getattr(self._inner, "neurons", ()), dtype=float).ravel()
+        except (Exception, SystemExit):  # a display must not end a flight
+            shown = np.empty(0)
+        if self._neurons is None:
+            self._neurons = len(shown)
+        return shown if len(shown) == self._neurons else np.full(self._neurons, np.nan)

@@ -11,6 +11,7 @@ from liquid_control.control.loop import Controller
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
 from liquid_control.flight_log import FlightLog
+from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
 from liquid_control.session.ros import OnProgress, fly_ros
 from liquid_control.sim.flight import Flight, prepare
@@ -78,6 +79,8 @@ def fly(
         FlightFailed: if a node of a flight over ROS ends or never begins.
     """
     check_whole("--seed", seed, least=0)
+    if isinstance(policy, str) and is_import_name(policy):
+        import_object(policy)  # what its module registers may stand in the world
     scenario = read_judged_world(find_file(world, "sim_worlds"))
     flight = prepare(scenario, policy)
     duration = _duration(duration, scenario)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from liquid_control.importing import is_import_name
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
@@ -65,6 +66,7 @@ def plan_flight(
             "seed": seed,
             "duration": float(duration or 0.0),
             "subscribers": 1 if recording is None else 2,
+            "imports": policy if is_import_name(policy) else "",
             "progress": progress,
         },
     )

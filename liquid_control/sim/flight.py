@@ -10,9 +10,16 @@ from pathlib import Path
 
 from liquid_control.control.loop import Controller, ControlLoop
 from liquid_control.flight_log import FlightLog
+from liquid_control.importing import import_object, is_import_name
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
-from liquid_control.runtime.catalogue import make_controller, make_loop, make_parameters
+from liquid_control.runtime.catalogue import (
+    make_controller,
+    make_loop,
+    make_parameters,
+    make_rules,
+)
+from liquid_control.runtime.custom import adopt
 from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.world import World
@@ -69,14 +76,21 @@ def prepare(
     Raises:
         ConfigError: for what can't be read or does not fit together.
     """
+    by_name = isinstance(policy, str)
+    if by_name and is_import_name(policy):
+        import_object(policy)  # what its module registers may stand in the world
     scenario = world if isinstance(world, WorldConfig) else load_world(world)
     if not isinstance(vehicle, VehicleConfig):
         vehicle = load_vehicle(vehicle or scenario.vehicle)
-    by_name = isinstance(policy, str)
     settings = {"vehicle": scenario.vehicle, "control_rate": float(scenario.control_rate)}
     if by_name:
         settings["policy"] = policy
     chosen = make_parameters(vehicle, **{**settings, **parameters})
-    controller, metadata = make_controller(policy, vehicle, chosen) if by_name else (policy, None)
-    name = name or (policy if by_name else type(policy).__name__)
+    if by_name:
+        name = name or policy
+        controller, metadata = make_controller(policy, vehicle, chosen)
+    else:
+        kind = policy if isinstance(policy, type) else type(policy)
+        name, metadata = name or kind.__name__, None
+        controller = adopt(policy, kind.__name__, vehicle, make_rules(vehicle, chosen))
     return Flight(scenario, vehicle, name, chosen, make_loop(controller, vehicle, chosen), metadata)

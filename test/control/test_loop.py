@@ -1,5 +1,7 @@
 """The loop's contract: what is sent in health, and the declared failsafe in every fault."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,14 +9,18 @@ from hypothesis import strategies as st
 from readings import sensor_frame
 
 from liquid_control.config import ConfigError
+from liquid_control.control.observation import forget_slot, register_slot
 from liquid_control.control.supervisor import Mode
 from liquid_control.runtime.catalogue import make_loop, set_parameters
 from liquid_control.structs import (
     GRAVITY,
     RATES_THRUST,
+    CommandKind,
     ImuSample,
     Layout,
     OdometrySample,
+    OwnSample,
+    Reading,
     Setpoint,
     Slot,
 )
@@ -369,3 +375,174 @@ def test_whatever_the_stamps_the_policy_returns(stamps):
             loop.step(frame(stamp / 10), HERE, DT)
     steps = [loop.step(frame(k), HERE, DT) for k in range(20)]
     assert [step.mode for step in steps[-15:]] == [Mode.POLICY] * 15
+
+
+# Somebody's own policy, slot, backup or envelope ends no flight.
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.full((4, 1), 1.0),
+        np.array(["1", "2", "x", "4"]),
+        np.array([None] * 4),
+        np.array([1j] * 4),
+        np.array(9.8),
+        np.ma.masked_array([9.8, 0, 0, 0], mask=[0, 1, 0, 0]),
+        [9.8, 0, 0],
+        "9.8",
+        None,
+        SystemExit(3),
+        KeyError("x"),
+    ],
+    ids=str,
+)
+def test_whatever_a_policy_answers_the_backup_flies_on(answer):
+    class Odd(ScriptedPolicy):
+        def step(self, observation, dt):
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    step = make(Odd()).step(frame(0), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert "policy" in step.reason
+    assert_within_limits(make(), step.command)
+
+
+def test_lists_of_numbers_are_commands():
+    class Plain(ScriptedPolicy):
+        def step(self, observation, dt):
+            return [GRAVITY, np.float32(0), 0, True]
+
+    step = make(Plain()).step(frame(0), HERE, DT)
+    assert step.mode is Mode.POLICY
+    assert step.command.values == (GRAVITY, 0.0, 0.0, 1.0)
+
+
+def test_a_policy_that_can_not_be_reset_flies_once_it_can():
+    class Stuck(ScriptedPolicy):
+        broken = True
+
+        def reset(self):
+            super().reset()
+            if self.broken:
+                raise RuntimeError("reset boom")
+
+    policy = Stuck()
+    loop = make(policy, envelope={"recovery_time": 0.02})
+    step = loop.step(frame(0), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert step.reason == "policy failed to reset: reset boom"
+    policy.broken = False
+    assert [loop.step(frame(k), HERE, DT).mode for k in range(1, 6)][-1] is Mode.POLICY
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [RuntimeError("boom"), None, (1.0,), "abcd", np.array([[9.8, 0, 0, 0]]), (np.nan,) * 4],
+)
+def test_whatever_a_backup_does_is_silence_with_a_reason(answer):
+    class Odd:
+        def reset(self):
+            raise RuntimeError("no reset")
+
+        def step(self, situation, dt):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        halt = step
+
+    loop = make(ScriptedPolicy((np.nan, 0, 0, 0)))
+    loop.set_parameters(loop.parameters, dataclasses.replace(loop.rules, backup=Odd()))
+    for k, sensors in enumerate((frame(0), sensor_frame(frame(1).imu.sample))):
+        step = loop.step(sensors, HERE, DT if k == 0 else 0.2)
+        assert step.command is None
+        assert step.mode is Mode.SILENT
+    assert "backup" in loop.step(frame(2), HERE, DT).reason
+
+
+def test_an_envelope_that_fails_is_one_that_was_left():
+    loop = make()
+    broken = dataclasses.replace(loop.rules, left_envelope=lambda estimate: 1 / 0)
+    loop.set_parameters(loop.parameters, broken)
+    step = loop.step(frame(0), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert "the envelope can't be told: ZeroDivisionError" in step.reason
+
+
+@pytest.fixture
+def own_slot():
+    rows = []
+
+    def make_slot(function, **options):
+        rows.append(register_slot(Slot("own", 1, "m", "world"), function, **options))
+
+    yield make_slot
+    for row in rows:
+        forget_slot(row)
+
+
+class Seeing(ScriptedPolicy):
+    @property
+    def observation_layout(self):
+        return observer(("own",)).layout
+
+
+def test_a_slot_that_fails_in_flight_is_a_fault(own_slot):
+    own_slot(lambda s: (1 / s.pos_world[2] if s.pos_world[2] else 0.0,))
+    policy = Seeing()
+    loop = make(policy)
+    assert loop.step(frame(0), HERE, DT).mode is Mode.POLICY
+    forget = loop.rules.observer._functions
+    loop.rules.observer._functions = (*forget[:-3], lambda s: 1 / 0, *forget[-2:])
+    step = loop.step(frame(1), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert "no observation: division by zero" in step.reason
+
+
+def test_a_slot_gives_as_many_numbers_as_it_says(own_slot):
+    own_slot(lambda s: s.pos_world)
+    with pytest.raises(ConfigError, match="slot 'own' gives 3 numbers, expected 1"):
+        make()
+
+
+def test_a_policy_waits_for_the_sensor_that_its_slot_reads(own_slot):
+    def see(situation):
+        reading = situation.readings.get("ranger")
+        return (reading.sample.metres if reading else 0.0,)
+
+    own_slot(see, sensors=("ranger",))
+    assert make().sensors == ("imu", "odometry")  # a policy that does not look
+    policy = Seeing()
+    loop = make(policy)
+    assert loop.sensors == ("imu", "odometry", "ranger")
+    assert "ranger" in loop.step(frame(0), HERE, DT).reason
+    ranged = frame(1)
+    sample = OwnSample(ranged.imu.sample.stamp, {"metres": 3.5})
+    ranged.others = {"ranger": Reading(sample, 0.0), "unasked": Reading(sample, 0.0)}
+    assert loop.step(ranged, HERE, DT).mode is Mode.POLICY
+    assert policy.seen.tolist() == [3.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"slew": (1000.0,)}, "slew: expected 4 values"),
+        ({"low": (20.0, 0, 0, 0)}, "low <= neutral <= high"),
+        ({"slew": (np.nan, 1, 1, 1)}, "slew: expected more than 0"),
+        ({"needs": {"imu": np.nan}}, "oldest age of imu"),
+        ({"needs": {}, "watches": {}}, "no sensor"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        dataclasses.replace(make().rules, **change)
+
+
+def test_a_command_travels_in_fields_of_its_own():
+    layout = Layout((Slot("a", 2, "1", "none"),))
+    for twist in (("linear.x", "linear.x"), ("linear.x", "foo")):
+        with pytest.raises(ValueError, match="2 different ones of"):
+            CommandKind("odd", layout, (0.0, 0.0), twist)

@@ -106,6 +106,7 @@ class FlightLog:
     crashed: bool
     crash_reason: str  # "" if none
     late_ticks: int
+    fault: str = ""  # why the policy gave up the vehicle, the first time; "" if it never did
 
     @property
     def motion(self) -> States:

@@ -78,6 +78,7 @@ def modes_of(name: str) -> tuple[str, ...]:
 CONTROL_LOOP = "control loop"
 FLIGHT = "flight"
 STATE = "state"  # key of what a node is doing
+FIRST_FAULT = "first fault"  # key of why the policy gave up the vehicle, the first time
 LOCKSTEP = "lockstep"  # key of whether a node steps in lockstep
 ACTIVE, INACTIVE = "active", "inactive"  # of a controller
 WAITING, FLYING, OVER = "waiting", "flying", "over"  # of a simulator

@@ -26,7 +26,8 @@ def add(commands) -> None:
     policy = parser.add_argument(
         "--policy",
         default=POLICY,
-        help="policy file, name of a shipped one, or 'geometric' for the backup controller; "
+        help="policy file, name of a shipped one, 'geometric' for the backup controller, or "
+        "package.module:Class or file.py:Class of a controller of your own; "
         "default: %(default)s",
     )
     complete_names(policy, "config/policies", "geometric")

@@ -88,6 +88,11 @@ class LoopStep:
     policy_time: float  # s that the policy took; NaN where it did not run
 
 
+def fault_of(step: LoopStep) -> str:
+    """Why another than the policy flies in a step, once all sensors have come; "" if it flies."""
+    return "" if step.mode is Mode.POLICY or step.observation is None else step.reason
+
+
 class Sensed(NamedTuple):
     """What the first half of a step found, for the second."""
 

@@ -11,7 +11,8 @@ from collections import deque
 
 import numpy as np
 
-from liquid_control.control.loop import LoopStep
+from liquid_control import wire
+from liquid_control.control.loop import LoopStep, fault_of
 from liquid_control.control.rate import Tick
 from liquid_control.structs import SensorFrame
 
@@ -39,6 +40,7 @@ class LoopStatistics:
         self.step: LoopStep | None = None
         self.stamp = 0
         self.steps = self.late = self.silent = 0
+        self._first_fault = ""
 
     def refuse(self, reason: str) -> None:
         """Count a message or measurement that was not used; the reason without its figures."""
@@ -63,6 +65,7 @@ class LoopStatistics:
         with self._lock:
             switched = self.step is None or self.step.mode is not step.mode
             self.stamp, self.step, self._frame = stamp, step, frame
+            self._first_fault = self._first_fault or fault_of(step)
             self.steps += 1
             self.late += tick.missed > 0
             self.silent += step.command is None
@@ -89,6 +92,8 @@ class LoopStatistics:
                 values["last refused"] = self._last_refused
             if self._new_clocks:
                 values |= {"new clocks": self._new_clocks, "last new clock": self._last_clock}
+            if self._first_fault:
+                values[wire.FIRST_FAULT] = self._first_fault
             if self.step is not None:
                 values |= {"mode": self.step.mode.value, "reason": self.step.reason}
                 values |= _ages(self._frame)

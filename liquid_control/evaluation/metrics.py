@@ -110,6 +110,7 @@ def _register_all() -> None:
     given("control_rate_hz", "control_rate")
     given("crashed", "crashed")
     given("crash_reason", "crash_reason")
+    given("fault", "fault", kept=False)
     error("rmse_m", "RMSE", lambda e: np.sqrt(np.mean(e**2)))
     error("p95_error_m", "95th percentile", lambda e: np.percentile(e, 95))
     error("max_error_m", "largest", np.max)

@@ -262,4 +262,5 @@ def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
         crash_reason=flight.get("crash_reason", ""),
         # After the last stamp the controller may tick on, answering it again.
         late_ticks=int(sum(stamp < stamps[-1] for stamp in recording.late)),
+        fault=controller.get(wire.FIRST_FAULT, ""),
     )

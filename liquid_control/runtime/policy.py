@@ -79,5 +79,6 @@ def load_policy(name: str | Path) -> OnnxPolicy:
     """
     path = find_file(name, "config/policies")
     if path.suffix != ".onnx":
-        raise ConfigError(f"{path}: a policy is an .onnx file")
+        own = f"; a controller of your own is {path}:CLASS" if path.suffix == ".py" else ""
+        raise ConfigError(f"{path}: a policy is an .onnx file{own}")
     return OnnxPolicy(load_artifact(path))

@@ -8,6 +8,7 @@ from typing import Any
 
 from liquid_control.config import ConfigError, find_file
 from liquid_control.control.loop import Controller
+from liquid_control.control.supervisor import Mode
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
 from liquid_control.flight_log import FlightLog
@@ -35,8 +36,9 @@ class FlightResult:
 
     @property
     def passed(self) -> bool:
-        """No crash, and every success criterion of the world is met."""
-        return not self.metrics.crashed and all(check.passed for check in self.checks)
+        """No crash, every success criterion of the world is met, and the policy flew at all."""
+        flew = Mode.POLICY.value in self.metrics.mode_time_s
+        return flew and not self.metrics.crashed and all(check.passed for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

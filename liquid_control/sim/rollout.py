@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import ControlLoop, LoopStep
+from liquid_control.control.loop import ControlLoop, LoopStep, fault_of
 from liquid_control.flight_log import FlightLog, ImuColumns, States
 from liquid_control.sim.world import World
 from liquid_control.structs import Reading, Setpoint
@@ -48,7 +48,7 @@ def rollout(
     rows: list[tuple] = []
     seen: list[tuple[Reading | None, Reading | None]] = []  # what the loop had at each row
     had = (frame.odometry, frame.imu)
-    late = 0
+    late, fault = 0, ""
     last, due, step = -1, 0, None
     start = time.perf_counter()
     for k in range(steps):
@@ -58,6 +58,7 @@ def rollout(
         sent = None
         if k == due:
             step = loop.step(frame, setpoint, (k - last) * period)
+            fault = fault or fault_of(step)
             sent, last, had = step.command, k, (frame.odometry, frame.imu)
             due += 1 if ticks is None else next(ticks)
         rows.append(_row(world, setpoint, step, loop, k == last))
@@ -93,6 +94,7 @@ def rollout(
         crashed=world.crashed,
         crash_reason=world.crash_reason,
         late_ticks=late,
+        fault=fault,
     )
 
 

@@ -155,10 +155,10 @@ def test_a_film_without_an_encoder_is_refused_before_the_work(
 
 
 def test_a_package_of_the_plain_install_needs_no_extra(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "rich", None)
-    monkeypatch.setitem(sys.modules, "rich.box", None)
-    monkeypatch.delitem(sys.modules, "liquid_control.cli.display", raising=False)
-    monkeypatch.delitem(sys.modules, "liquid_control.cli.display.policy", raising=False)
+    for name in {"rich", *(name for name in sys.modules if name.startswith("rich."))}:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [name for name in sys.modules if name.startswith("liquid_control.cli.display")]:
+        monkeypatch.delitem(sys.modules, name)
     assert main(["policy", "hover_19"]) == BAD_INPUT
     assert capsys.readouterr().err.endswith("pip install liquid_control\n")
 

@@ -155,9 +155,9 @@ def test_the_metrics_of_a_quadrotor_are_these(log):
     }
     numbers = compared_keys | {"thrust_rms_mps2", "step_us_p50", "step_us_p99", "late_ticks"}
     rest = {"duration_s", "control_rate_hz", "crashed", "crash_reason", "mode_time_s"}
-    provenance = {"world", "policy", "vehicle", "seed"}
+    not_kept = {"world", "policy", "vehicle", "seed", "fault"}
     kinds = [RATES_THRUST]
-    assert set(flight_metrics(log)) == numbers | rest | provenance
+    assert set(flight_metrics(log)) == numbers | rest | not_kept
     assert set(compared(kinds)) == compared_keys
     assert set(kept(RATES_THRUST)) == numbers | rest
     shown = {name for name, metric in metrics_of(kinds).items() if metric.display}

@@ -53,6 +53,11 @@ class Blind:
     def step(self, observation, dt):
         return 0
 
+class Letters:
+    observation = "pos_error"
+    def step(self, observation, dt):
+        return 0
+
 class TooFew:
     def step(self, observation, dt):
         return [1.0]
@@ -99,6 +104,7 @@ def test_a_module_of_the_working_folder_flies_by_the_command_line(mine):
         ("{mine}:Missing", "has no Missing"),
         ("{mine}:Nothing", r"expected a method step\(observation, dt\)"),
         ("{mine}:Fails", "RuntimeError: no crazyflie today"),
+        ("{mine}:Letters", "expected names in a tuple, got 'pos_error'"),
         ("{mine}:Blind", "unknown observation slots .'no_such_slot'."),
     ],
 )
@@ -117,6 +123,29 @@ def test_wrong_size_flies_on_the_backup(mine):
     with flight.world(1) as world:
         log = flight.fly(world, duration=1.0)
     assert set(log.mode) == {"backup"}
+    assert log.fault == "policy commands [1.0], expected 4 values"
+
+
+def test_a_policy_that_never_flew_is_no_passed_flight(mine, capsys):
+    fly = ["fly", "--no-ros", "--world", "hover_calm", "--duration", "4"]
+    assert main([*fly, "--policy", f"{mine}:TooFew"]) == 1
+    shown = capsys.readouterr().out
+    assert "the policy gave up" in shown
+    assert "expected 4 values" in " ".join(shown.split())
+
+
+def test_an_object_and_a_class_fly_from_python(mine):
+    import liquid_control
+    from liquid_control.importing import import_object
+
+    made = import_object(f"{mine}:Proportional")
+    for policy in (made, made(prepare("hover_calm", "geometric").loop.rules)):
+        result = liquid_control.fly("hover_calm", policy, duration=4.0)
+        assert result.passed
+        assert result.metrics.policy == "Proportional"
+    for wrong in (42, import_object(f"{mine}:Nothing")):
+        with pytest.raises(ConfigError, match=r"expected a method step"):
+            liquid_control.fly("hover_calm", wrong, duration=4.0)
 
 
 def test_a_module_is_imported_once(mine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from liquid_control.cli.display import CONSOLE
@@ -37,6 +38,8 @@ def show_flight(result) -> None:
     row("late control ticks", str(metrics.late_ticks))
     for mode, seconds in metrics.mode_time_s.items():
         row(f"flown by {mode} (s)", f"{seconds:.2f}")
+    if metrics.fault:
+        row("the policy gave up", f"[red]{escape(metrics.fault)}")
     CONSOLE.print(table)
     for path in result.files:
         CONSOLE.print(f"  {path}", highlight=False)

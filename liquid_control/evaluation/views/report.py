@@ -131,6 +131,8 @@ def _metrics_table(log: FlightLog, metrics: FlightMetrics, checks: tuple[Check, 
     """Each metric that is shown; a share of flights only where it is a limit."""
     by_name = {check.metric: check for check in checks}
     rows = [["crash", escape(metrics.crash_reason or "none"), "none", badge(not metrics.crashed)]]
+    if log.fault:
+        rows.append(["the policy gave up", escape(log.fault), "", ""])
     shown = {name: metrics[name] for name, m in metrics_of([log.kind]).items() if m.display}
     shown |= {check.metric: check.value for check in checks[1:] if check.metric not in shown}
     for name, value in shown.items():

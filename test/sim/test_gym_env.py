@@ -265,7 +265,7 @@ def test_actions_of_another_shape_name_the_environments(actions):
 
 @pytest.mark.parametrize("make", [one, lambda **options: many(2, **options)])
 def test_an_environment_that_sees_nothing_is_refused(make):
-    with pytest.raises(ValueError, match="slots: expected some of .*'pos_error'.* got none"):
+    with pytest.raises(ValueError, match=r"slots: expected some of .*'pos_error'.* got none"):
         make(slots=())
 
 

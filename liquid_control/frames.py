@@ -50,8 +50,20 @@ def is_tensor(x: Array) -> bool:
 
 
 def stack(like: Array, *components: Array) -> Array:
-    """Components ``(*batch)`` to one array ``(n, *batch)`` of the kind of ``like``."""
-    return sys.modules["torch"].stack(components) if is_tensor(like) else np.array(components)
+    """Components ``(*batch)`` to one array ``(n, *batch)`` of the kind of ``like``.
+
+    A component that is one number is that of the whole batch.
+    """
+    if is_tensor(like):
+        torch = sys.modules["torch"]
+        return torch.stack([c if is_tensor(c) else torch.full_like(like, c) for c in components])
+    try:
+        return np.array(components)
+    except ValueError:  # numbers among arrays
+        tensor = next(filter(is_tensor, components), None)
+        if tensor is not None:
+            return stack(tensor, *components)
+        return np.array(np.broadcast_arrays(*components))
 
 
 def components(a: Array):

@@ -95,3 +95,12 @@ def test_torch_batch_equals_numpy_one_by_one():
 def test_exponential_map_has_a_finite_exact_gradient(size):
     v = torch.tensor([0.6, -0.8, 0.0], dtype=torch.float64).mul(size).requires_grad_()
     assert torch.autograd.gradcheck(frames.quat_from_rotation_vector, (v,))
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_a_number_among_components_is_that_of_the_whole_batch(make):
+    wanted = [[1.0, 1.0], [3.0, 4.0], [2.0, 2.0]]
+    for first in (1.0, make([1.0, 1.0])):
+        whole = frames.stack(first, first, make([3.0, 4.0]), 2.0)
+        assert type(whole) is type(make([0.0]))
+        assert whole.tolist() == wanted

@@ -53,7 +53,7 @@ class Controller(Protocol):
         """Activity of each neuron, for display; an array that no later step changes."""
 
 
-def _indices(layout: Layout, offered: Layout) -> np.ndarray:
+def slot_indices(layout: Layout, offered: Layout) -> np.ndarray:
     """Where each component of a policy's observation stands in the whole observation."""
     components = offered.component_names
     known = {slot.name: slot for slot in offered.slots}
@@ -118,7 +118,7 @@ class ControlLoop:
 
     def __init__(self, policy: Controller, rules: Rules, parameters: ControllerParameters):
         self.policy = policy
-        self._pick = _indices(policy.observation_layout, rules.observer.layout)
+        self._pick = slot_indices(policy.observation_layout, rules.observer.layout)
         if policy.command_layout != rules.command.layout:
             raise ConfigError(
                 f"the policy commands {policy.command_layout.names}, "

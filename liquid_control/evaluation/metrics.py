@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,9 @@ class Metric:
 
     Attributes:
         name: ends in its unit.
-        value: the answer, of a log and of the time in s after which errors count; one that is not
-            finite is taken for none.
+        value: the answer, of a log and of the time in s after which errors count: a number (NumPy's
+            too), true or false, ``None``, or, where nothing shows, compares or limits it, a text or
+            a mapping of names to such values. One that is not finite is taken for none.
         display: for people; ``None`` of what is shown in another way.
         compared: whether suites compare it.
         limited: whether it can be a limit: a number, the smaller the better.
@@ -240,17 +242,45 @@ def flight_metrics(log: FlightLog, *, after: float = 3.0) -> FlightMetrics:
             start.
 
     Raises:
-        ValueError: for an empty log.
+        ValueError: for an empty log, and naming the metric for one that fails or gives what is no
+            value of a metric.
     """
     if not len(log.time):
         raise ValueError("the flight log is empty, expected at least one control step")
     metrics = metrics_of([log.kind])
-    values = {name: metric.value(log, after) for name, metric in metrics.items()}
-    return FlightMetrics({name: _known(value) for name, value in values.items()})
+    return FlightMetrics({name: _answer(metric, log, after) for name, metric in metrics.items()})
 
 
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _answer(metric: Metric, log: FlightLog, after: float) -> Any:
+    """The value of a metric, made plain; errors name the metric."""
+    try:
+        value = metric.value(log, after)
+    except Exception as error:  # whatever somebody else's metric raises
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"metric {metric.name!r} failed: {reason}") from error
+    number = metric.display is not None or metric.compared or metric.limited
+    try:
+        return _plain(value, number)
+    except TypeError:
+        expected = "a number or None" if number else "a number, a text, a mapping of them or None"
+        raise ValueError(f"metric {metric.name!r} gives {value!r}, expected {expected}") from None
+
+
+def _plain(value: Any, number: bool) -> Any:
+    """A value as strict JSON has it; `TypeError` for what it has not, or for no ``number``."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    if not number and isinstance(value, str):
+        return str(value)
+    if not number and isinstance(value, Mapping):
+        return {str(name): _plain(part, number) for name, part in value.items()}
+    raise TypeError
 
 
 @dataclass(frozen=True)

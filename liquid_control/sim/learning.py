@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box
 
+from liquid_control.config import ConfigError
 from liquid_control.control.observation import Observer
 from liquid_control.control.rules import Rules
 from liquid_control.frames import Array
+from liquid_control.sim import NAME
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.structs import Layout
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
+from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 
 WORLD = "hover_gusts"
 MAX_WORLD_SEED = 2**31
@@ -29,8 +32,17 @@ PICTURE = (480, 360)  # px
 
 
 def observer_for(rules: Rules, slots: Iterable[str] | None) -> Observer:
-    """The observer of the named slots; ``None`` for all that the vehicle offers."""
-    return rules.observer if slots is None else rules.observer.select(slots)
+    """The observer of the named slots; ``None`` for all that the vehicle offers.
+
+    Raises:
+        ValueError: for an unknown name, and for none at all.
+    """
+    if slots is None:
+        return rules.observer
+    observer = rules.observer.select(slots)
+    if not observer.layout.size:
+        raise ValueError(f"slots: expected some of {list(rules.observer.layout.names)}, got none")
+    return observer
 
 
 def observation_space(layout: Layout) -> Box:
@@ -62,17 +74,24 @@ class ActionMap:
         return np.clip(np.clip(command, previous - step, previous + step), self._low, self._high)
 
 
-def check_action(action: np.ndarray, environment: str) -> None:
-    """Refuse what is no finite number.
+def checked_action(action: Any, shape: tuple[int, ...], environment: str) -> np.ndarray:
+    """The action as an array ``shape``; its last axis is one environment's.
 
     Raises:
-        ValueError: naming the environment and the action.
+        ValueError: for another shape, and for what is no finite number, naming the environment and
+            what came.
     """
-    if not np.isfinite(action).all():
-        raise ValueError(
-            f"{environment}: action {np.asarray(action).tolist()}: expected finite numbers in "
-            "[-1, 1]"
-        )
+    expected = f"expected finite numbers in [-1, 1] of shape {shape}"
+    try:
+        values = np.asarray(action, dtype=float)
+    except (TypeError, ValueError):  # also for rows of different lengths
+        raise ValueError(f"{environment}: action {action!r}: {expected}") from None
+    if values.shape != shape:
+        raise ValueError(f"{environment}: action of shape {values.shape}: {expected}")
+    for index in np.argwhere(~np.isfinite(values).all(axis=-1)):
+        one = f"environment {index[0]} of {environment}" if len(index) else environment
+        raise ValueError(f"{one}: action {values[tuple(index)].tolist()}: {expected}")
+    return values
 
 
 def reward(distance: Array, speed: Array, turning: Array, heading_cosine: Array) -> Array:
@@ -100,10 +119,19 @@ def heading_cosine(quat_world_body: Array, yaw: Array) -> Array:
 def resolve(
     world: str | Path | WorldConfig, vehicle: str | Path | VehicleConfig | None
 ) -> tuple[WorldConfig, VehicleConfig]:
-    """A world and its vehicle, or another one, by name or as they are."""
+    """A world and its vehicle, or another one, by name or as they are.
+
+    Raises:
+        ConfigError: for what is no quadrotor.
+    """
     scenario = world if isinstance(world, WorldConfig) else load_world(world)
     if not isinstance(vehicle, VehicleConfig):
         vehicle = load_vehicle(vehicle or scenario.vehicle)
+    if not isinstance(vehicle, QuadrotorConfig):
+        raise ConfigError(
+            f"{NAME} in {scenario.name}: expected a quadrotor, got the vehicle {vehicle.name!r} of "
+            f"kind {vehicle.kind!r}"
+        )
     return scenario, vehicle
 
 

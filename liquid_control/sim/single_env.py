@@ -24,8 +24,8 @@ from liquid_control.sim.learning import (
     WORLD,
     ActionMap,
     action_space,
-    check_action,
     check_render_mode,
+    checked_action,
     motion_reward,
     observation_space,
     observer_for,
@@ -132,13 +132,14 @@ class QuadHoverEnv(gymnasium.Env):
         """One control period.
 
         Raises:
-            ValueError: for an action that is not finite.
+            ValueError: for an action of another shape or one that is not finite.
             ResetNeeded: after the end of an episode.
         """
         if self._sensed is None:
             raise ResetNeeded("the episode is over: call reset()")
-        check_action(action, f"{NAME} in {self._flight.scenario.name}")
-        self._played.commands.append(self.action_map.command(np.asarray(action, dtype=float)))
+        place = f"{NAME} in {self._flight.scenario.name}"
+        action = checked_action(action, self.action_space.shape, place)
+        self._played.commands.append(self.action_map.command(action))
         self._played.now = len(self._played.commands) - 1
         done = self._flight.loop.act(self._sensed)
         frame = self._world.step(done.command)

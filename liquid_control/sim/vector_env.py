@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from liquid_control.runtime.catalogue import make_parameters, make_rules
+from liquid_control.sim import NAME
 from liquid_control.sim.batch_world import BatchWorld
 from liquid_control.sim.chase import ChaseView
 from liquid_control.sim.learning import (
@@ -19,8 +20,8 @@ from liquid_control.sim.learning import (
     WORLD,
     ActionMap,
     action_space,
-    check_action,
     check_render_mode,
+    checked_action,
     motion_reward,
     observation_space,
     observer_for,
@@ -106,12 +107,12 @@ class QuadHoverVectorEnv(VectorEnv):
         """One control period of all vehicles; ``actions`` (num_envs, C) in [−1, 1].
 
         Raises:
-            ValueError: for an action that is not finite, naming its environment.
+            ValueError: for actions of another shape, and for one that is not finite, naming its
+                environment.
         """
-        actions = np.asarray(actions, dtype=float)
-        for i in np.flatnonzero(~np.isfinite(actions).all(axis=1)):
-            check_action(actions[i], f"environment {i} of {self.num_envs}")
         world = self._world
+        place = f"{self.num_envs} {NAME} in {world.scenario.name}"
+        actions = checked_action(actions, self.action_space.shape, place)
         wanted = self.action_map.command(actions)
         self._command = self.action_map.limited(wanted, self._command, self.control_period)
         # the error of the metrics is that of the row before the world moves on

@@ -14,7 +14,6 @@ import math
 import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,19 +21,25 @@ from torch._functorch import config as functorch_config
 
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.batched import fly_period, measure
-from liquid_control.structs import GRAVITY
 from liquid_control.training.conditions import (
     Conditions,
     Draw,
-    Process,
     StepInputs,
-    draw_conditions,
-    draw_start,
     draw_window,
-    start_process,
     vehicle_of,
 )
 from liquid_control.training.config import GradientConfig
+from liquid_control.training.environments import (
+    Environments,
+    Flight,
+    choose,
+    detached,
+    finite,
+    leaves,
+    rebuild,
+    start_environments,
+    with_gradient,
+)
 from liquid_control.training.policy import (
     Progress,
     command_scaling,
@@ -44,31 +49,12 @@ from liquid_control.training.policy import (
 )
 from liquid_control.training.rollback import Rollback
 from liquid_control.vehicles.catalogue import load_vehicle
-from liquid_control.vehicles.quadrotor import dynamics
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
 SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
-COMMANDS_KEPT = 10  # the newest command and those that a delay may still apply
-
-
-class Flight(NamedTuple):
-    """What a control step moves on; the network's state has the batch first, all else last."""
-
-    vehicle: QuadrotorState
-    specific_force: Tensor  # (3, B) m/s²
-    commands: Tensor  # (COMMANDS_KEPT, 4, B), newest first
-    policy_state: Tensor  # (B, M)
-
-
-class Environments(NamedTuple):
-    """All that lives from window to window."""
-
-    flight: Flight
-    conditions: Conditions
-    process: Process
 
 
 class GradientTrainer:
@@ -115,27 +101,8 @@ class GradientTrainer:
         self.environments = self._start(settings.environments)
 
     def _start(self, batch: int) -> Environments:
-        config, draw = self.config, self.draw
-        conditions = draw_conditions(draw, batch, config.randomisation, config.reference)
-        offset, quat, vel, ang_vel = draw_start(draw, batch, config.start)
-        setpoint = conditions.amplitude * torch.sin(conditions.phase)
-        params = vehicle_of(conditions, self.nominal)
-        rest = dynamics.hover_state(params, setpoint + offset, quat)
-        hover = torch.zeros(COMMANDS_KEPT, 4, batch, device=self.device)
-        hover[:, 0] = GRAVITY
-        up = torch.zeros(3, batch, device=self.device)
-        up[2] = GRAVITY
-        flight = Flight(
-            vehicle=rest._replace(vel_world=vel, ang_vel_body=ang_vel),
-            specific_force=up,
-            commands=hover,
-            policy_state=self.policy.initial_state(batch),
-        )
-        return Environments(
-            flight=flight,
-            conditions=conditions,
-            process=start_process(draw, batch, config.randomisation),
-        )
+        state = self.policy.initial_state(batch)
+        return start_environments(self.draw, batch, self.config, self.nominal, state)
 
     def _step_eager(
         self,
@@ -218,7 +185,7 @@ class GradientTrainer:
         )
         weights = self.policy.weights()
         # One graph serves every step: even the first one's inputs ask for a gradient.
-        flight = _with_gradient(envs.flight)
+        flight = with_gradient(envs.flight)
         total = torch.zeros((), device=self.device)
         settled = (envs.process.time > SETTLED).float()
         error = torch.zeros((), device=self.device)
@@ -228,18 +195,14 @@ class GradientTrainer:
             total = total + cost
             error = error + (miss * settled).mean()
         self._strayed = miss > STRAYED**2
-        self.environments = Environments(_detached(flight), conditions, process)
+        self.environments = Environments(detached(flight), conditions, process)
         return total / steps, error / steps, settled.mean()
 
     def _restart_some(self) -> None:
-        batch = self.config.optimiser.environments
-        fresh = self._start(batch)
-        lost = ~torch.stack(
-            [part.isfinite().all(0) for part in self.environments.flight.vehicle]
-        ).all(0)
-        chosen = self.draw.uniform(batch) < self.config.optimiser.reset_share
-        again = chosen | lost | self._strayed
-        self.environments = _choose(again, fresh, self.environments)
+        fresh = self._start(self.config.optimiser.environments)
+        lost = ~finite(self.environments.flight.vehicle)
+        chosen = self.draw.uniform(lost.shape[0]) < self.config.optimiser.reset_share
+        self.environments = choose(chosen | lost | self._strayed, fresh, self.environments)
 
     def step(self) -> Progress:
         """One update.
@@ -282,7 +245,7 @@ class GradientTrainer:
             "optimiser": self.optimiser.state_dict(),
             "rollback": self.rollback.state_dict(),
             "generator": self.draw.generator.get_state(),
-            "environments": _leaves(self.environments),
+            "environments": leaves(self.environments),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -292,7 +255,7 @@ class GradientTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.rollback.load_state_dict(state["rollback"])
         self.draw.generator.set_state(state["generator"])
-        self.environments = _rebuild(self.environments, iter(state["environments"]))
+        self.environments = rebuild(self.environments, iter(state["environments"]))
 
 
 def _compile(step: Callable) -> Callable:
@@ -301,50 +264,3 @@ def _compile(step: Callable) -> Callable:
     functorch_config.aggressive_recomputation = True
     torch._dynamo.reset()  # it compiles anew only a few times, then falls back to the slow way
     return torch.compile(step)
-
-
-def _choose(where: Tensor, fresh: Environments, old: Environments) -> Environments:
-    """The fresh environments ``where`` (B) is true, else the old ones."""
-    a, b = fresh.flight, old.flight
-    flight = Flight(
-        vehicle=_choose_last(where, a.vehicle, b.vehicle),
-        specific_force=_choose_last(where, a.specific_force, b.specific_force),
-        commands=_choose_last(where, a.commands, b.commands),
-        policy_state=torch.where(where[:, None], a.policy_state, b.policy_state),
-    )
-    return Environments(
-        flight,
-        _choose_last(where, fresh.conditions, old.conditions),
-        _choose_last(where, fresh.process, old.process),
-    )
-
-
-def _choose_last(where: Tensor, fresh, old):
-    """`torch.where` over nested tuples of tensors whose last dimension is the batch."""
-    if isinstance(fresh, Tensor):
-        return torch.where(where, fresh, old)
-    return type(fresh)(*(_choose_last(where, a, b) for a, b in zip(fresh, old, strict=True)))
-
-
-def _with_gradient(tree):
-    if isinstance(tree, Tensor):
-        return tree.detach().requires_grad_()
-    return type(tree)(*(_with_gradient(part) for part in tree))
-
-
-def _detached(tree):
-    if isinstance(tree, Tensor):
-        return tree.detach()
-    return type(tree)(*(_detached(part) for part in tree))
-
-
-def _leaves(tree) -> list[Tensor]:
-    if isinstance(tree, Tensor):
-        return [tree]
-    return [leaf for part in tree for leaf in _leaves(part)]
-
-
-def _rebuild(like, leaves):
-    if isinstance(like, Tensor):
-        return next(leaves)
-    return type(like)(*(_rebuild(part, leaves) for part in like))

@@ -3,7 +3,7 @@
 Ross, Gordon, Bagnell, "A reduction of imitation learning and structured prediction to no-regret
 online learning", AISTATS 2011: in round k the vehicle is flown by the expert with probability
 beta^k and else by the student, the expert labels every situation met, and the student is fitted to
-all labels of all rounds. The expert sees the whole observation, the student its own slots.
+all labels of all rounds. The expert sees its own slots and the student its own.
 
 Shapes: B sequences, T control steps, N observation components, C command components.
 """
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquid_control.control.loop import Controller
+from liquid_control.config import ConfigError
+from liquid_control.control.loop import Controller, slot_indices
 from liquid_control.evaluation.columns import position_error
 from liquid_control.runtime.catalogue import make_controller, make_parameters
 from liquid_control.sim.flight import prepare
@@ -33,7 +34,12 @@ from liquid_control.vehicles.catalogue import load_vehicle
 
 
 class _Labeller:
-    """Flies with expert or student, step by step, and writes down what the expert would do."""
+    """Flies with expert or student, step by step, and writes down what the expert would do.
+
+    Attributes:
+        rows: of the flight, since the policy took over last.
+        failure: why the expert could not say what to do, the first time; "" if it always could.
+    """
 
     neurons = np.zeros(0)
 
@@ -41,7 +47,8 @@ class _Labeller:
         self.observation_layout = trainer.rules.observer.layout
         self.command_layout = trainer.rules.command.layout
         self._expert, self._student = expert, trainer.policy
-        self._pick = trainer.pick
+        self._pick, self._expert_pick = trainer.pick, trainer.expert_pick
+        self.failure = ""
         self._share, self._rng = expert_share, trainer.rng
         self.reset()
 
@@ -51,7 +58,7 @@ class _Labeller:
         self.rows: list[np.ndarray] = []
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
-        label = self._expert.step(observation, dt)
+        label = self._label(observation[self._expert_pick], dt)
         seen = observation[self._pick]
         with torch.no_grad():
             command, self._state = self._student(
@@ -59,6 +66,17 @@ class _Labeller:
             )
         self.rows.append(np.concatenate([seen, [dt], label]).astype(np.float32))
         return label if self._rng.random() < self._share else command[0].numpy()
+
+    def _label(self, observation: np.ndarray, dt: float) -> np.ndarray:
+        try:
+            label = np.asarray(self._expert.step(observation, dt), dtype=float)
+            expected = (self.command_layout.size,)
+            if label.shape != expected or not np.isfinite(label).all():
+                raise ValueError(f"it commands {label}, expected {expected[0]} finite values")
+        except Exception as error:  # whatever an expert raises; the loop's backup flies on
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
+            raise
+        return label
 
 
 class ImitationTrainer:
@@ -87,6 +105,7 @@ class ImitationTrainer:
         self._worlds = [load_world(world) for world in config.worlds]
         parameters = make_parameters(self._vehicle, vehicle=config.vehicle)
         self._expert, _ = make_controller(config.expert, self._vehicle, parameters)
+        self.expert_pick = self._slots_of_the_expert()
         self.flights: list[Tensor] = []  # (T, N + 1 + C): observation, dt, label
         self.update, self._error = 0, math.nan
 
@@ -95,19 +114,37 @@ class ImitationTrainer:
         """Adam steps of the whole run."""
         return self.config.dagger.rounds * self.config.dagger.updates
 
+    def _slots_of_the_expert(self) -> np.ndarray:
+        expert, rules = self._expert, self.rules
+        if expert.command_layout != rules.command.layout:
+            raise ConfigError(
+                f"expert {self.config.expert}: it commands {expert.command_layout.names}, expected "
+                f"{rules.command.layout.names}"
+            )
+        try:
+            return slot_indices(expert.observation_layout, rules.observer.layout)
+        except ConfigError as error:
+            raise ConfigError(f"expert {self.config.expert}: {error}") from None
+
     def _collect(self) -> None:
         settings = self.config.dagger
         share = settings.expert_share ** (self.update // settings.updates)
         labeller = _Labeller(self, self._expert, share)
-        squares = []
+        squares, longest = [], 0
         for k in range(settings.flights):
             scenario = self._worlds[k % len(self._worlds)]
             flight = prepare(scenario, labeller, vehicle=self._vehicle, name="student")
             with flight.world(int(self.rng.integers(2**31))) as world:
                 log = flight.fly(world, duration=settings.duration)
+            longest = max(longest, len(labeller.rows))
             if len(labeller.rows) >= settings.length:
                 self.flights.append(torch.from_numpy(np.array(labeller.rows)))
             squares.append(np.mean(position_error(log) ** 2))
+        if not self.flights:
+            reason = f"the longest has {longest} steps, expected dagger.length = {settings.length}"
+            if labeller.failure:
+                reason = f"{reason}, the expert failed: {labeller.failure}"
+            raise ConfigError(f"no usable flight: {reason}")
         self._error = float(np.sqrt(np.mean(squares)))
 
     def _batch(self) -> Tensor:

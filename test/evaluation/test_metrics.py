@@ -211,6 +211,49 @@ def test_a_metric_that_is_not_finite_is_none(log, monkeypatch):
     assert not judge(flown, {"unknown_m": 1.0})[1].passed
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.array(2.0), 2.0),
+        (np.float32("nan"), None),
+        (np.float64("inf"), None),
+        (None, None),
+    ],
+)
+def test_numbers_of_numpy_become_plain_ones(log, monkeypatch, given, expected):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    register_metric(Metric("own", lambda log, after: given, limited=True))
+    register_metric(Metric("parts", lambda log, after: {"a": given, "b": np.str_("text")}))
+    flown = flight_metrics(log)
+    assert type(flown["own"]) is type(expected)
+    assert flown["own"] == expected
+    values = json.loads(json.dumps(flown.to_dict(), allow_nan=False))
+    assert values["parts"] == {"a": expected, "b": "text"}
+    judge(flown, {"own": 1.0})
+
+
+@pytest.mark.parametrize("given", [np.zeros(3), np.zeros(1), [1.0], "text", 1j, {"a": 1.0}])
+def test_a_number_that_is_none_names_its_metric(log, monkeypatch, given):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    register_metric(Metric("own_m", lambda log, after: given, compared=True))
+    with pytest.raises(ValueError, match=r"metric 'own_m' gives .*, expected a number"):
+        flight_metrics(log)
+
+
+def test_a_metric_that_fails_is_named(log, monkeypatch):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    register_metric(Metric("own_m", lambda log, after: log.nothing))
+    with pytest.raises(ValueError, match=r"metric 'own_m' failed: AttributeError: .*nothing"):
+        flight_metrics(log)
+    monkeypatch.setattr(metrics, "METRICS", {})
+    register_metric(Metric("list_m", lambda log, after: [1.0]))
+    with pytest.raises(ValueError, match=r"metric 'list_m' gives \[1.0\], expected"):
+        flight_metrics(log)
+
+
 def test_a_share_of_flights_is_a_limit_too(make_log):
     flown = make_log(4.0)
     never = dataclasses.replace(flown, setpoint_pos_world=flown.truth.pos_world + 1.0)

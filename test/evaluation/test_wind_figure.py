@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from liquid_control.evaluation.views.wind import cost_figure, wind_figure
-from liquid_control.sim.scenario import load_world
+from liquid_control.sim.scenario import load_world, read_world
 
 
 def test_the_wind_page_shows_simulated_spectra_on_the_theory(tmp_path):
@@ -20,6 +20,14 @@ def test_the_wind_page_shows_simulated_spectra_on_the_theory(tmp_path):
         ratio = lines[f"{axis}, simulated"][band] / lines[f"{axis}, Dryden"][band]
         assert np.mean(ratio) == pytest.approx(1, abs=0.15)
     figure.savefig(tmp_path / "wind.png")
+
+
+def test_the_wind_page_shows_the_gusts_among_the_faults():
+    gust = {"kind": "gust", "at": 1.0, "until": 2.0, "velocity": [0.0, 3.0, 0.0]}
+    world = read_world("hover_calm", {"faults": [gust], "wind": []}, source="test")
+    over_time, _ = wind_figure(world, seed=0).axes
+    time, north = over_time.lines[1].get_data()
+    np.testing.assert_array_equal(north, np.where((time >= 1.0) & (time < 2.0), 3.0, 0.0))
 
 
 def test_cost_figure_has_a_line_for_each_number_of_substeps():

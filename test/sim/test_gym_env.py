@@ -9,7 +9,11 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 from liquid_control.config import ConfigError  # noqa: E402
-from liquid_control.control.observation import observer_of  # noqa: E402
+from liquid_control.control.observation import (  # noqa: E402
+    forget_slot,
+    observer_of,
+    register_slot,
+)
 from liquid_control.evaluation.columns import position_error  # noqa: E402
 from liquid_control.evaluation.metrics import flight_metrics  # noqa: E402
 from liquid_control.frames import rotate_inverse  # noqa: E402
@@ -18,7 +22,8 @@ from liquid_control.sim import NAME, register_envs  # noqa: E402
 from liquid_control.sim.flight import prepare  # noqa: E402
 from liquid_control.sim.gym_env import QuadHoverEnv, QuadHoverVectorEnv  # noqa: E402
 from liquid_control.sim.scenario import load_world  # noqa: E402
-from liquid_control.structs import RATES_THRUST  # noqa: E402
+from liquid_control.structs import RATES_THRUST, Slot  # noqa: E402
+from liquid_control.vehicles.kind import VehicleConfig  # noqa: E402
 
 register_envs()
 
@@ -223,9 +228,71 @@ def test_an_action_that_is_no_number_names_the_environment(value):
     actions = np.zeros((5, 4))
     actions[3] = action
     before = vector.unwrapped._world.state.pos_world.copy()
-    with pytest.raises(ValueError, match=rf"environment 3 of 5: action .*{value}"):
+    with pytest.raises(
+        ValueError, match=rf"environment 3 of 5 {NAME} in hover_calm: action .*{value}"
+    ):
         vector.step(actions)
     np.testing.assert_array_equal(vector.unwrapped._world.state.pos_world, before)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [np.zeros(3), np.zeros(5), np.zeros((1, 4)), 0.0, [], None, "abc", [[0.0], [0.0, 1.0]]],
+)
+def test_an_action_of_another_shape_names_the_environment(action):
+    env = one().unwrapped
+    env.reset(seed=0)
+    with pytest.raises(
+        ValueError, match=rf"^{NAME} in hover_calm: action .*expected .*shape \(4,\)"
+    ):
+        env.step(action)
+    assert not env._played.commands
+    env.step(np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    "actions", [np.zeros(4), np.zeros((4, 3)), np.zeros((1, 4)), np.zeros((4, 1)), 0.0, None, "abc"]
+)
+def test_actions_of_another_shape_name_the_environments(actions):
+    vector = many(4)
+    vector.reset(seed=0)
+    with pytest.raises(
+        ValueError, match=rf"^4 {NAME} in hover_calm: action .*expected .*shape \(4, 4\)"
+    ):
+        vector.step(actions)
+    assert not vector.unwrapped._world.tick.any()
+
+
+@pytest.mark.parametrize("make", [one, lambda **options: many(2, **options)])
+def test_an_environment_that_sees_nothing_is_refused(make):
+    with pytest.raises(ValueError, match=r"slots: expected some of .*'pos_error'.* got none"):
+        make(slots=())
+
+
+@pytest.mark.parametrize("make", [QuadHoverEnv, QuadHoverVectorEnv])
+def test_another_kind_of_vehicle_is_refused_by_name(make):
+    class Boat(VehicleConfig):
+        kind: str = "boat"
+
+    with pytest.raises(ConfigError, match=rf"{NAME} in hover_calm: .*'tug' of kind 'boat'"):
+        make(world="hover_calm", vehicle=Boat(name="tug"))
+
+
+def test_a_slot_that_is_one_number_is_that_of_every_vehicle():
+    row = register_slot(Slot("bias", 2, "1", "body"), lambda situation: (1.0, 2.0))
+    try:
+        for size in (1, 3):
+            for slots in (["bias", "up"], ["up", "bias"]):
+                observation, _ = many(size, slots=slots).reset(seed=0)
+                assert observation.shape == (size, 5)
+                start = 3 * slots.index("bias")
+                np.testing.assert_array_equal(
+                    observation[:, start : start + 2], np.tile([1.0, 2.0], (size, 1))
+                )
+        observation, _ = one(slots=["bias", "up"]).reset(seed=0)
+        np.testing.assert_array_equal(observation[:2], [1.0, 2.0])
+    finally:
+        forget_slot(row)
 
 
 def test_crashes_end_episodes_which_start_anew_in_the_same_step():

@@ -21,7 +21,8 @@ from liquid_control.training.conditions import (
     start_process,
 )
 from liquid_control.training.config import EarlyStopConfig, GradientConfig, load_training
-from liquid_control.training.gradient import GradientTrainer, _choose, _leaves
+from liquid_control.training.environments import choose, leaves
+from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.run import stops_early, train
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
@@ -333,14 +334,14 @@ def test_environments_start_anew_whole_whatever_the_number_of_states():
     old = old._replace(flight=old.flight._replace(policy_state=torch.ones_like(state)))
     fresh = trainer._start(58)
     again = torch.arange(58) % 3 == 0
-    chosen = _choose(again, fresh, old)
+    chosen = choose(again, fresh, old)
     expected = torch.where(again[:, None], fresh.flight.policy_state, 1.0)
     assert torch.equal(chosen.flight.policy_state, expected)
     for name in ("vehicle", "specific_force", "commands"):
         for got, new, was in zip(
-            _leaves(getattr(chosen.flight, name)),
-            _leaves(getattr(fresh.flight, name)),
-            _leaves(getattr(old.flight, name)),
+            leaves(getattr(chosen.flight, name)),
+            leaves(getattr(fresh.flight, name)),
+            leaves(getattr(old.flight, name)),
             strict=True,
         ):
             assert torch.equal(got[..., again], new[..., again])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from liquid_control.sim.faults import WindFault
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.streams import Streams
 from liquid_control.sim.wind.field import Wind
@@ -34,9 +35,9 @@ def dryden_spectrum(frequency: np.ndarray, sigma: float, time_scale: float, axis
 def wind_figure(scenario: WorldConfig, seed: int) -> Figure:
     """The wind of a world at its start position: one flight over time, and spectra.
 
-    The seed's gusts are those of a flight in `World`; its turbulence is another draw, since it is
-    sampled at 50 Hz here. Spectra are averages over flights of other seeds, against the theory of
-    the world's Dryden sources where it has any.
+    The seed's gusts are those of a flight in `World`, with those among its faults; its turbulence
+    is another draw, since it is sampled at 50 Hz here. Spectra are averages over flights of other
+    seeds and without faults, against the theory of the world's Dryden sources where it has any.
     """
     from matplotlib.figure import Figure
 
@@ -76,7 +77,9 @@ def _sample(field: Wind, scenario: WorldConfig, duration: float) -> np.ndarray:
 
 
 def _series(scenario: WorldConfig, seed: int, duration: float) -> np.ndarray:
-    return _sample(_field(scenario, seed, duration), scenario, duration)
+    gusts = [fault for fault in scenario.faults if isinstance(fault, WindFault)]
+    field = Wind([*scenario.wind, *gusts], Streams(seed).wind, duration, 1 / SAMPLE_RATE)
+    return _sample(field, scenario, duration)
 
 
 def _spectrum(scenario: WorldConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -160,11 +160,7 @@ class Observer:
         parts: list[Array] = []
         for function in self._functions:
             parts.extend(function(situation))
-        first = parts[0]
-        if type(first) is not float:  # a batch, in which a slot may be the same number for all
-            shape = first.shape
-            parts = [p if getattr(p, "shape", ()) == shape else first * 0 + p for p in parts]
-        return stack(first, *parts)
+        return stack(parts[0], *parts)
 
     def select(self, names: Iterable[str]) -> Observer:
         """The observer of the named slots, in the given order.

@@ -1,7 +1,8 @@
 """A vehicle of somebody's own and all that goes with it: what `test_room` flies.
 
 A cart on a rail: a command kind, rules with a backup, a body; a beacon whose distance it measures,
-an observation of that, wind, a metric and a network mode. A vehicle file names it by
+an observation of that, wind, a post in the way, a task, a fault, a metric, an expert and a network
+mode. A vehicle file names it by
 ``kind: cart.py:CART``, so every process that reads that file knows all of it.
 """
 
@@ -16,7 +17,10 @@ from liquid_control.control.observation import observer_of, register_slot
 from liquid_control.control.rules import Rules
 from liquid_control.evaluation.metrics import Display, Metric, register_metric
 from liquid_control.parameters import ControllerParameters, parameter
+from liquid_control.sim.faults import FAULTS, Fault, VehicleFault
+from liquid_control.sim.scenery.config import SCENE_OBJECTS
 from liquid_control.sim.sensors import SENSORS
+from liquid_control.sim.task import SEGMENTS
 from liquid_control.sim.wind.sources import WIND_SOURCES, Source
 from liquid_control.structs import (
     CommandKind,
@@ -107,6 +111,19 @@ class Spring:
         )
 
 
+class Teacher:
+    """The same spring as an expert, whose slots are not the first of the table nor in its order."""
+
+    observation = ("previous_push", "vel_error", "pos_error")
+
+    def __init__(self, rules):
+        self.gains = rules.backup.gains
+
+    def step(self, observation, dt):
+        _, slip, _, _, error, _, _ = observation
+        return [self.gains.stiffness * error + self.gains.damping * slip]
+
+
 # Its body
 
 
@@ -117,7 +134,7 @@ class CartPlant:
     ground_height = 0.1
 
     def __init__(self, scenario, vehicle):
-        self.vehicle, self._dt = vehicle, 1 / scenario.physics_rate
+        self.scenario, self.vehicle, self._dt = scenario, vehicle, 1 / scenario.physics_rate
 
     def close(self):
         pass
@@ -138,19 +155,23 @@ class CartPlant:
         self._push = 0.0 if command is None else command["push"][0]
 
     def update(self, time):
-        pass
+        self._now = self.vehicle
+        for fault in self.scenario.faults:
+            if isinstance(fault, VehicleFault) and fault.active(time):
+                self._now = fault.apply(self._now)
 
     def advance(self, steps, wind):
         for _ in range(steps):
             self.wind = wind(self._substep * self._dt, self.pose[0])
             self.before = self.pose[1], self.twist[0], self.rates_body
-            self._v += (self._push - self.vehicle.drag * (self._v - self.wind[0])) * self._dt
+            self._v += (self._push - self._now.drag * (self._v - self.wind[0])) * self._dt
             self._x += self._v * self._dt
             self._substep += 1
             self._publish()
 
     def touched(self):
-        return ""
+        posts = [item.pos[0] for item in self.scenario.obstacles]
+        return "obstacle" if any(abs(self._x - post) < 0.1 for post in posts) else ""
 
 
 CART = VehicleKind(
@@ -209,6 +230,57 @@ class BreathConfig(StrictModel):
         phase = rng.uniform(0, 2 * np.pi)
         rate = 2 * np.pi / self.period
         return Source(lambda time, pos: (self.speed * np.sin(rate * time + phase), 0.0, 0.0))
+
+
+# What stands in its way, where it has to go, and what goes wrong
+
+
+@SCENE_OBJECTS.register
+class PostConfig(StrictModel):
+    shape: Literal["post"]
+    pos: tuple[float, float, float]  # m
+    yaw_deg: float = 0.0
+    color: tuple[float, float, float] = (1.0, 0.0, 0.0)
+
+    def collision(self):
+        from liquid_control.sim.scenery import shapes
+
+        return [shapes.box((0.02, 0.02, 0.4))]
+
+    def visuals(self, texture_period):
+        return self.collision()
+
+
+@SEGMENTS.register
+class ShuttleSegment(StrictModel):
+    """East and back."""
+
+    kind: Literal["shuttle"]
+    reach: float  # m
+    duration: float  # s
+
+    def end(self, start):
+        return start
+
+    def path(self, start, time):
+        east, rate = np.array([1.0, 0.0, 0.0]), 2 * np.pi / self.duration
+        half = 0.5 * self.reach
+        return (
+            start + half * (1 - np.cos(rate * time)) * east,
+            half * rate * np.sin(rate * time) * east,
+            half * rate**2 * np.cos(rate * time) * east,
+        )
+
+
+@FAULTS.register
+class StuckFault(Fault):
+    """A brake that drags."""
+
+    kind: Literal["stuck"]
+    factor: float  # of the drag
+
+    def apply(self, vehicle):
+        return vehicle.model_copy(update={"drag": self.factor * vehicle.drag})
 
 
 # What its flights are worth

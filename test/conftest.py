@@ -52,7 +52,8 @@ def restored_registries():
     from liquid_control import structs
     from liquid_control.control import observation
     from liquid_control.evaluation import metrics
-    from liquid_control.sim import sensors
+    from liquid_control.sim import faults, sensors, task
+    from liquid_control.sim.scenery import config as scenery
     from liquid_control.sim.wind import sources
     from liquid_control.vehicles import catalogue
 
@@ -62,6 +63,9 @@ def restored_registries():
         catalogue.VEHICLES,
         sensors.SENSORS._models,
         sources.WIND_SOURCES._models,
+        scenery.SCENE_OBJECTS._models,
+        task.SEGMENTS._models,
+        faults.FAULTS._models,
     ]
     before, rows, modules = [dict(r) for r in known], list(observation._TABLE), set(sys.modules)
     yield

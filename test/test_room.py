@@ -6,6 +6,7 @@ package.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import yaml
 
 pytest.importorskip("pybullet")
 
-from liquid_control.structs import Reading, SensorFrame
+from liquid_control.structs import Reading, SensorFrame, Setpoint
 
 CART = Path(__file__).with_name("cart.py")
 
@@ -54,7 +55,7 @@ def folder(tmp_path_factory):
             "polarity": "initial",
             "wiring": {"kind": "auto_ncp", "units": 12, "sparsity": 0.3, "seed": 1},
         },
-        "expert": "spring",
+        "expert": f"{CART}:Teacher",
         "worlds": [str(out / "rail.yaml")],
         "dagger": {
             **{"rounds": 2, "flights": 2, "duration": 4.0, "expert_share": 0.5, "updates": 60},
@@ -118,25 +119,119 @@ def test_it_flies_by_its_own_rules(rail):
     assert abs(log.motion.pos_world[-1, 0] - 1.0) < 0.5
 
 
+def counted(thing):
+    """A list that grows with each reset of it."""
+    calls, reset = [], thing.reset
+
+    def count():
+        calls.append(1)
+        reset()
+
+    thing.reset = count
+    return calls
+
+
 def test_backup_halts_it_when_its_own_sensor_is_gone(rail):
+    """It brakes wherever it is, though the setpoint is far; then its policy starts afresh."""
+    from liquid_control.sim.flight import prepare
+
+    flight = prepare(rail, "spring")
+    backup = flight.loop.rules.backup
+    far = Setpoint(np.array([2.0, 0.0, 0.1]))
+    with flight.world(3) as world:
+        frame, last, modes = world.reset(), None, []
+        resets = counted(flight.loop.policy)
+        for k in range(110):
+            beacon = frame.others["beacon"]
+            if k < 40:
+                last = beacon
+            elif k < 100:  # it is not heard any more
+                beacon = Reading(last.sample, last.age + 0.01 * (k - 39))
+            frame = SensorFrame(frame.imu, frame.odometry, others={"beacon": beacon})
+            before = len(resets)
+            step = flight.loop.step(frame, far, 0.01)
+            modes.append(step.mode.value)
+            if step.mode.value == "halt":
+                reason = step.reason
+                speed = frame.odometry.sample.vel_body[0]
+                sent = step.command["push"][0]
+                assert sent == pytest.approx(-backup.gains.damping * speed)
+                halted = world.state
+            taken_over = modes[-2:] in (["policy"], ["halt", "policy"])
+            assert (len(resets) > before) == taken_over
+            frame = world.step(step.command)
+    assert modes[39] == "policy"
+    assert modes[99] == "halt"
+    assert modes[109] == "policy"
+    assert "beacon 6" in reason
+    assert abs(halted.vel_world[0]) < 0.5
+    assert halted.pos_world[0] < 1.5
+
+
+def test_its_limits_hold(rail):
+    from liquid_control.sim.flight import prepare
+
+    for side in (1.0, -1.0):
+        flight = prepare(rail, "spring")
+        with flight.world(3) as world:
+            step = flight.loop.step(world.reset(), Setpoint(np.array([2 * side, 0.0, 0.1])), 0.01)
+        assert step.mode.value == "policy"
+        assert step.command["push"][0] == side * 8.0  # it wanted about 12
+
+
+def test_a_clock_that_moved_makes_its_policy_start_afresh(rail):
     from liquid_control.sim.flight import prepare
 
     flight = prepare(rail, "spring")
     with flight.world(3) as world:
-        frame = world.reset()
-        modes, beacons = [], []
-        for k in range(60):
-            beacons.append(frame.others["beacon"])
-            if k >= 10:  # it is not heard any more
-                last = beacons[9]
-                beacons[k] = Reading(last.sample, last.age + 0.01 * (k - 9))
-            frame = SensorFrame(frame.imu, frame.odometry, others={"beacon": beacons[k]})
+        frame, clocks = world.reset(), []
+        resets = [counted(flight.loop.policy), counted(flight.loop.rules.backup)]
+        for k in range(40):
+            if k >= 20:
+                sample = frame.odometry.sample
+                sample = dataclasses.replace(sample, stamp=sample.stamp - 5_000_000_000)
+                moved = Reading(sample, frame.odometry.age)
+                frame = SensorFrame(frame.imu, moved, others=frame.others)
+            before = [len(calls) for calls in resets]
             step = flight.loop.step(frame, world.setpoint(), 0.01)
-            modes.append(step.mode.value)
+            assert step.mode.value == "policy"
+            again = [len(calls) - count for calls, count in zip(resets, before, strict=True)]
+            if k:  # in the first step the policy takes over
+                assert again == [len(step.clocks)] * 2
+            clocks += step.clocks
             frame = world.step(step.command)
-    assert modes[9] == "policy"
-    assert modes[-1] == "halt"
-    assert "beacon 5" in step.reason
+    assert len(clocks) == 1
+    assert clocks[0].startswith("odometry: clock moved by")
+
+
+def test_its_slot_is_not_offered_to_others(rail):
+    from liquid_control.sim.flight import prepare
+
+    cart, drone = prepare(rail, "spring"), prepare("hover_calm", "geometric")
+    assert "beacon" in cart.loop.rules.observer.layout.names
+    assert "beacon" not in drone.loop.rules.observer.layout.names
+
+
+def test_its_world_has_a_scene_a_task_and_a_fault_of_its_own(rail):
+    from liquid_control.sim.flight import prepare
+    from liquid_control.sim.scenario import read_world
+
+    def flown(**changes):
+        shuttle = [{"kind": "shuttle", "reach": 1.0, "duration": 4.0}]
+        changes = {"task": shuttle, "wind": [], **changes}
+        flight = prepare(read_world(rail, changes, source="test"), "spring")
+        with flight.world(3) as world:
+            return flight.fly(world)
+
+    free = flown()
+    assert not free.crashed
+    assert free.setpoint_pos_world[200, 0] - free.setpoint_pos_world[0, 0] == pytest.approx(1.0)
+    assert np.abs(free.setpoint_pos_world - free.motion.pos_world)[:, 0].max() < 0.5
+    blocked = flown(obstacles=[{"shape": "post", "pos": [0.7, 0.0, 0.2]}])
+    assert blocked.crash_reason == "hit an obstacle"
+    stuck = flown(faults=[{"kind": "stuck", "at": 0.5, "until": 3.0, "factor": 20.0}])
+    np.testing.assert_array_equal(stuck.truth.pos_world[:50], free.truth.pos_world[:50])
+    assert np.ptp(stuck.truth.pos_world[:, 0]) < 0.8 * np.ptp(free.truth.pos_world[:, 0])
 
 
 def test_it_trains_and_its_policy_is_a_checked_file(policy, rail):

@@ -192,6 +192,20 @@ def test_it_is_evaluated_and_reported(policy, folder, capsys):
     assert "push" in (folder / "shown" / "report.html").read_text()
 
 
+def test_it_is_evaluated_in_workers(folder):
+    from liquid_control.evaluation.suite.config import load_suite
+    from liquid_control.evaluation.suite.flights import run_suite
+
+    suite = load_suite(folder / "suite.yaml", flights=1, only=["spring"])
+    keys = ("cell", "seed", "nearest_m", "error_mm")
+    alone, shared = (
+        [[row[key] for key in keys] for row in run_suite(suite, folder / str(jobs), jobs=jobs)]
+        for jobs in (1, 2)
+    )
+    assert alone == shared
+    assert len(alone) == 2
+
+
 def test_the_package_does_not_know_it():
     for path in (Path(__file__).parents[1] / "liquid_control").rglob("*.py"):
         words = path.read_text().lower()

@@ -6,6 +6,7 @@ checks it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,6 +53,12 @@ from liquid_control.vehicles.catalogue import load_vehicle
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 DURATION = 15.0  # s, of a world that says neither duration nor task
+# where a world names files, which it looks for beside itself, see `config.located`
+PLACES = (
+    *("vehicle", "imu", "imu.extends", "odometry", "odometry.extends", "camera", "camera.extends"),
+    *("sensors.*", "sensors.*.extends", "sensors.*.kind", "wind.*.kind", "wind.*.file"),
+    *("faults.*.kind", "task.*.kind", "obstacles.*.shape"),
+)
 SENSORS = {"imu": "imu_bmi088", "odometry": "mocap"}  # a world's keys of them change these
 
 
@@ -157,7 +164,8 @@ class WorldConfig(StrictModel):
     @classmethod
     def _vehicle_flies(cls, name: str) -> str:
         load_vehicle(name)
-        return name
+        # one in the working folder is found from any other
+        return str(Path(name).absolute()) if Path(name).is_file() else name
 
     @field_validator("sensors")
     @classmethod
@@ -165,6 +173,12 @@ class WorldConfig(StrictModel):
         taken = sorted({"imu", "odometry", "image"} & set(sensors))
         if taken:
             raise ValueError(f"a further sensor must have a name of its own, got {taken[0]!r}")
+        for name in sensors:
+            if not _TOPIC_TOKEN.fullmatch(name):
+                raise ValueError(
+                    "the name of a sensor is that of its topic: expected letters, digits and "
+                    f"single _, not beginning with a digit nor ending with _, got {name!r}"
+                )
         return sensors
 
     @model_validator(mode="after")
@@ -214,6 +228,7 @@ class WorldConfig(StrictModel):
         return self.physics_rate // self.control_rate
 
 
+_TOPIC_TOKEN = re.compile(r"_?[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")  # of ROS names
 _SPAN, _TASK = TypeAdapter(Span), TypeAdapter(tuple[SegmentConfig, ...])
 _OLD_LIMITS = {"max_rmse": "rmse_m", "max_error": "max_error_m"}
 
@@ -263,7 +278,7 @@ def read_world(
         ConfigError: for any mistake; its `details` name each by key and reason.
     """
     path = find_file(name, "sim_worlds")
-    data = read_extended(path, "sim_worlds", own=("name", "description"))
+    data = read_extended(path, "sim_worlds", own=("name", "description"), places=PLACES)
     if data is None:
         data = {}  # every key has a default
     if isinstance(data, dict):
@@ -271,7 +286,22 @@ def read_world(
             detail = ("name", f"expected {path.stem!r} or no name, got {data['name']!r}")
             raise ConfigError(f"{path}: {': '.join(detail)}", [detail])
         data = merge({"name": path.stem, **data}, dict(changes or {}))
-    return parse(data, WorldConfig, source or path, path=path)
+    try:
+        return parse(data, WorldConfig, source or path, path=path)
+    except ConfigError as error:
+        raise _first_cause(error, source or path) from None
+
+
+def _first_cause(error: ConfigError, source: str | Path) -> ConfigError:
+    """Without the kinds that nobody knows only because their vehicle's file could not be read."""
+    if "vehicle" not in dict(error.details):
+        return error
+    details = [
+        (key, reason)
+        for key, reason in error.details
+        if not (key.endswith((".kind", ".shape")) and reason.startswith("expected one of "))
+    ]
+    return ConfigError(f"{source}: {'; '.join(map(': '.join, details))}", details)
 
 
 def load_world(name: str | Path) -> WorldConfig:

@@ -3,10 +3,10 @@ import pytest
 from liquid_control.config import (
     ConfigError,
     merge,
-    read_extended,
     read_yaml,
     share_dir,
 )
+from liquid_control.extending import read_extended
 
 
 def test_merge_goes_into_mappings_and_replaces_all_else():

@@ -20,7 +20,7 @@ import numpy as np
 
 from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
-from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.flight_log import FlightLog, ImuColumns, States, command_kind
 from liquid_control.structs import COMMAND_KINDS, CommandKind
 
 _ODOMETRY_SIZE = 13
@@ -203,14 +203,21 @@ def _held(rows: dict[int, tuple[float, ...]], stamps: np.ndarray, size: int) -> 
     return np.where((newest >= 0)[:, None], _exact(rows, times, size)[newest], np.nan)
 
 
-def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
+def read_flight(
+    path: str | Path, namespace: str = "/", *, kind: CommandKind | None = None
+) -> FlightLog:
     """The flight that a recorder in ``namespace`` wrote.
 
     Use it on a recording of a real vehicle as on a simulated one: without a simulator in it there
     are no truth, wind, actuators, world and seed, unless an instrument sent them.
 
+    Args:
+        kind: of its commands; default: the one of that name which is known by now, see
+            `load_vehicle`.
+
     Raises:
-        ConfigError: for a file that can't be read, is not whole, or holds no flight.
+        ConfigError: for a file that can't be read, is not whole, holds no flight, or one of an
+            unknown kind of command.
     """
     path = Path(path)
     recording = _Recording(path, namespace)
@@ -228,12 +235,7 @@ def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
     truth = recording.world_column(wire.GROUND_TRUTH, stamps, _ODOMETRY_SIZE)
     actuators = recording.world_column(wire.ACTUATORS, stamps, len(recording.actuator_names))
     mode = recording.modes(stamps)
-    kind = COMMAND_KINDS.get(controller["command"])
-    if kind is None:
-        raise ConfigError(
-            f"{path}: unknown kind of command {controller['command']!r}, "
-            f"expected one of {sorted(COMMAND_KINDS)}"
-        )
+    kind = command_kind(controller["command"], path, kind)
     command = recording.held_column(wire.command_topic(kind.name), stamps, kind.layout.size)
     command[mode == "silent"] = np.nan
     neuron_names = recording.neuron_names

@@ -28,10 +28,11 @@ from liquid_control.config import (
     find_file,
     merge,
     parse,
-    read_extended,
 )
+from liquid_control.extending import read_extended
 from liquid_control.sim.faults import FaultConfig
 from liquid_control.sim.named import Named
+from liquid_control.sim.old_keys import refuse_old
 from liquid_control.sim.quantities import (
     MAX_PHYSICS_RATE,
     Charge,
@@ -53,7 +54,7 @@ from liquid_control.vehicles.catalogue import load_vehicle
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 DURATION = 15.0  # s, of a world that says neither duration nor task
-# where a world names files, which it looks for beside itself, see `config.located`
+# where a world names files, which it looks for beside itself, see `extending.located`
 PLACES = (
     *("vehicle", "imu", "imu.extends", "odometry", "odometry.extends", "camera", "camera.extends"),
     *("sensors.*", "sensors.*.extends", "sensors.*.kind", "wind.*.kind", "wind.*.file"),
@@ -149,7 +150,7 @@ class WorldConfig(StrictModel):
         """Sensors given in part; duration and task, each of which follows from the other."""
         if not isinstance(data, dict):
             return data
-        _refuse_old(data)
+        refuse_old(data)
         data = merge(SENSORS, data)
         if "task" not in data:
             duration = _valid(_SPAN, data.get("duration")) or DURATION
@@ -230,7 +231,6 @@ class WorldConfig(StrictModel):
 
 _TOPIC_TOKEN = re.compile(r"_?[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")  # of ROS names
 _SPAN, _TASK = TypeAdapter(Span), TypeAdapter(tuple[SegmentConfig, ...])
-_OLD_LIMITS = {"max_rmse": "rmse_m", "max_error": "max_error_m"}
 
 
 def _valid(adapter: TypeAdapter, value: Any) -> Any:
@@ -239,25 +239,6 @@ def _valid(adapter: TypeAdapter, value: Any) -> Any:
         return adapter.validate_python(value)
     except ValidationError:
         return None
-
-
-def _refuse_old(data: Mapping[str, Any]) -> None:
-    """Keys of earlier versions, in one error that says what to write."""
-    success = data.get("success")
-    success = success if isinstance(success, dict) else {}
-    advice = []
-    unread = ["seeds"] if "seeds" in data else []
-    unread += ["success.no_crash"] if "no_crash" in success else []
-    if unread:
-        advice.append(f"leave out {' and '.join(unread)}, which nothing reads")
-    old = [name for name in _OLD_LIMITS if name in success]
-    if old:
-        limits = {_OLD_LIMITS[name]: success[name] for name in old if success[name] is not None}
-        text = ", ".join(f"{metric}: {limit}" for metric, limit in limits.items())
-        names = " and ".join(f"success.{name}" for name in old)
-        advice.append(f"write success.limits: {{{text}}} in place of {names}")
-    if advice:
-        raise ValueError(f"keys of an earlier version: {'; '.join(advice)}")
 
 
 def read_world(
@@ -301,7 +282,8 @@ def _first_cause(error: ConfigError, source: str | Path) -> ConfigError:
         for key, reason in error.details
         if not (key.endswith((".kind", ".shape")) and reason.startswith("expected one of "))
     ]
-    return ConfigError(f"{source}: {'; '.join(map(': '.join, details))}", details)
+    text = "; ".join(": ".join(filter(None, detail)) for detail in details)
+    return ConfigError(f"{source}: {text}", details)
 
 
 def load_world(name: str | Path) -> WorldConfig:

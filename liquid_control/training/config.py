@@ -18,8 +18,8 @@ from liquid_control.config import (
     find_file,
     merge,
     parse,
-    read_extended,
 )
+from liquid_control.extending import read_extended
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -192,7 +192,7 @@ class SearchConfig(TrainingConfig):
     search: CandidatesConfig
 
 
-# where it names files, which it looks for beside itself, see `config.located`
+# where it names files, which it looks for beside itself, see `extending.located`
 _PLACES = ("vehicle", "worlds", "expert", "network.mode")
 _METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig, "search": SearchConfig}
 

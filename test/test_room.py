@@ -15,7 +15,8 @@ import yaml
 
 pytest.importorskip("pybullet")
 
-from liquid_control.structs import Reading, SensorFrame
+from liquid_control.config import ConfigError
+from liquid_control.structs import COMMAND_KINDS, Reading, SensorFrame
 
 CART = Path(__file__).with_name("cart.py")
 
@@ -156,9 +157,10 @@ def test_it_trains_and_its_policy_is_a_checked_file(policy, rail):
 
 
 @pytest.mark.ros
-def test_it_is_recorded_over_real_topics(rail, folder):
+def test_it_is_recorded_over_real_topics(rail, folder, monkeypatch):
     pytest.importorskip("rclpy")
     pytest.importorskip("mcap_ros2")
+    from liquid_control.evaluation.recording import read_flight
     from liquid_control.session.ros import fly_ros
     from liquid_control.sim.flight import prepare
 
@@ -171,6 +173,12 @@ def test_it_is_recorded_over_real_topics(rail, folder):
     np.testing.assert_array_equal(flown.truth.pos_world, expected.truth.pos_world)
     assert flown.actuator_names == expected.actuator_names
     assert flown.kind is expected.kind
+    # a process that has not read the vehicle's file
+    monkeypatch.delitem(COMMAND_KINDS, "push")
+    with pytest.raises(ConfigError, match="load the vehicle's file first"):
+        read_flight(recording)
+    again = read_flight(recording, kind=expected.kind)
+    np.testing.assert_array_equal(again.command, flown.command)
 
 
 def test_it_is_evaluated_and_reported(policy, folder, capsys):

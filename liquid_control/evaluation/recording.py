@@ -72,14 +72,15 @@ def _names(message: Any) -> tuple[str, ...]:
 class _Recording:
     """The messages of a file by topic and stamp; of several with one stamp the first counts."""
 
-    def __init__(self, path: Path, namespace: str):
+    def __init__(self, path: Path, namespace: str, kind: CommandKind | None):
         try:
             from mcap.exceptions import McapError
             from mcap.reader import make_reader
             from mcap_ros2.decoder import DecoderFactory
         except ModuleNotFoundError:
             raise missing_packages("ros", ["mcap-ros2-support"]) from None
-        commands = {wire.command_topic(k.name): _command(k) for k in COMMAND_KINDS.values()}
+        kinds = [*COMMAND_KINDS.values(), *([kind] if kind else [])]
+        commands = {wire.command_topic(k.name): _command(k) for k in kinds}
         self._read = {**_READ, **commands}
         names = (*self._read, wire.POLICY_US)
         self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
@@ -220,7 +221,7 @@ def read_flight(
             unknown kind of command.
     """
     path = Path(path)
-    recording = _Recording(path, namespace)
+    recording = _Recording(path, namespace, kind)
     stamps = recording.stamps()
     if not len(stamps) or not recording.controller:
         raise ConfigError(

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-from liquid_control.config import ConfigError, find_file, merge, read_yaml
+from liquid_control.config import ConfigError, find_file, merge, read_yaml, shipped
 
 
 def read_extended(
@@ -66,29 +66,39 @@ def located(data: Any, path: Path, places: Iterable[str]) -> Any:
     """``data`` of the file at ``path``, with the full path in place of each name of one beside it.
 
     What names no file beside it stays as it is: the name of a shipped one, or a mistake that
-    whoever reads it tells. A name is that of the whole file here, with its suffix, as a stem may be
-    that of something else beside it.
+    whoever reads it tells.
 
     Args:
         places: where names of files stand, as dotted keys, ``*`` for all of a mapping or list;
-            a list there is one of names. ``file.py:Name`` is a name too.
+            a list there is one of names. A name has its suffix, or is ``file.py:Name``. Where
+            a place says ``key:folder`` it may be a stem too, other than of what is shipped there.
     """
     for place in places:
-        data = _locate(data, place.split("."), path)
+        keys, _, folder = place.partition(":")
+        data = _locate(data, keys.split("."), path, folder)
     return data
 
 
-def _locate(data: Any, keys: list[str], path: Path) -> Any:
+def _locate(data: Any, keys: list[str], path: Path, folder: str) -> Any:
     if isinstance(data, str) and not keys:
-        file, colon, name = data.rpartition(":")
-        module = bool(colon) and file.endswith(".py")
-        found = path.parent / (file if module else data)
-        if not found.is_file() or found.samefile(path):
-            return data
-        return f"{found.absolute()}:{name}" if module else str(found.absolute())
+        return _full_name(data, path, folder)
     if isinstance(data, list) and (not keys or keys[0] == "*"):
-        return [_locate(item, keys[1:], path) for item in data]
+        return [_locate(item, keys[1:], path, folder) for item in data]
     if isinstance(data, dict) and keys:
         changed = data if keys[0] == "*" else {keys[0]} & set(data)
-        return data | {key: _locate(data[key], keys[1:], path) for key in changed}
+        return data | {key: _locate(data[key], keys[1:], path, folder) for key in changed}
     return data
+
+
+def _full_name(name: str, path: Path, folder: str) -> str:
+    file, colon, attribute = name.rpartition(":")
+    if colon and file.endswith(".py"):
+        found = path.parent / file
+        return f"{found.absolute()}:{attribute}" if found.is_file() else name
+    candidates = [path.parent / name]
+    if folder and name not in shipped(folder):
+        candidates.append(path.parent / f"{name}.yaml")
+    for found in candidates:
+        if found.is_file() and not found.samefile(path):
+            return str(found.absolute())
+    return name

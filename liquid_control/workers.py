@@ -87,7 +87,7 @@ def _local_pool(processes: int, start: Callable[[], object] | None) -> Iterator[
         for worker in workers:
             worker.join()
         raise
-    pool.shutdown()
+    pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(start: Callable[[], object] | None, own: tuple[Own, ...]) -> None:

@@ -99,10 +99,21 @@ def test_a_vehicle_that_is_not_there_is_the_only_error(folder):
     assert [key for key, _ in error.value.details] == ["vehicle"]
 
 
-def test_only_whole_names_of_files_are_looked_for(tmp_path):
-    for name in ("a.yaml", "b.yaml"):
+def test_a_stem_is_looked_for_where_it_can_only_be_a_file(tmp_path):
+    for name in ("a.yaml", "b.yaml", "crazyflie.yaml"):
         (tmp_path / name).write_text("")
     data = {"x": "b", "y": [{"z": "b.yaml"}, {"z": 3}], "own": "a.yaml", "list": ["b.yaml", "c"]}
-    found = located(data, tmp_path / "a.yaml", ("x", "y.*.z", "own", "list", "none.*"))
+    places = ("x", "y.*.z", "own", "list", "none.*")
+    found = located(data, tmp_path / "a.yaml", places)
     b = str(tmp_path / "b.yaml")
     assert found == {**data, "y": [{"z": b}, {"z": 3}], "list": [b, "c"]}
+    for name, expected in (("b", b), ("a", "a"), ("crazyflie", "crazyflie")):
+        found = located({"x": name}, tmp_path / "a.yaml", ("x:config/vehicle",))
+        assert found == {"x": expected}
+
+
+def test_a_sensor_beside_the_world_that_is_extended(folder):
+    (folder / "late.yaml").write_text("extends: mocap\ndelay: 0.04\n")
+    (folder / "world.yaml").write_text("odometry: late\nvehicle: mine\n")
+    world = read_world(folder.parent / "far.yaml")
+    assert (world.odometry.delay, world.vehicle) == (0.04, str(folder / "mine.yaml"))

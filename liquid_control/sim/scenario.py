@@ -56,9 +56,13 @@ MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 DURATION = 15.0  # s, of a world that says neither duration nor task
 # where a world names files, which it looks for beside itself, see `extending.located`
 PLACES = (
-    *("vehicle", "imu", "imu.extends", "odometry", "odometry.extends", "camera", "camera.extends"),
-    *("sensors.*", "sensors.*.extends", "sensors.*.kind", "wind.*.kind", "wind.*.file"),
-    *("faults.*.kind", "task.*.kind", "obstacles.*.shape"),
+    *("vehicle:config/vehicle", "wind.*.kind", "wind.*.file", "faults.*.kind", "task.*.kind"),
+    *("obstacles.*.shape", "sensors.*.kind"),
+    *(
+        f"{sensor}{end}:{FOLDER}"
+        for sensor in ("imu", "odometry", "camera", "sensors.*")
+        for end in ("", ".extends")
+    ),
 )
 SENSORS = {"imu": "imu_bmi088", "odometry": "mocap"}  # a world's keys of them change these
 

@@ -193,7 +193,7 @@ class SearchConfig(TrainingConfig):
 
 
 # where it names files, which it looks for beside itself, see `extending.located`
-_PLACES = ("vehicle", "worlds", "expert", "network.mode")
+_PLACES = ("vehicle:config/vehicle", "worlds:sim_worlds", "expert", "network.mode")
 _METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig, "search": SearchConfig}
 
 

@@ -20,7 +20,7 @@ from liquid_control.sim.scenario import PLACES as WORLD_PLACES
 PositiveInt = Annotated[int, Field(gt=0)]
 # where it names files, which it looks for beside itself, see `extending.located`
 _PLACES = (
-    *("policies.*", "conditions.*.world"),
+    *("policies.*", "conditions.*.world:sim_worlds"),
     *(f"changes.{place}" for place in WORLD_PLACES),
     *(f"conditions.*.changes.{place}" for place in WORLD_PLACES),
 )

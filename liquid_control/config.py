@@ -10,7 +10,7 @@ names the file, the key, the value and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -72,25 +72,34 @@ def find_file(
 
     ``find_file("hover_gusts", "sim_worlds")`` and ``find_file("sim_worlds/hover_gusts.yaml",
     "sim_worlds")`` name the same file. A file that stands ``beside`` the one that names it comes
-    before those of the share folder. Raises `ConfigError` that lists what there is, and what is
-    ``also`` accepted in its place.
+    before all others. Raises `ConfigError` that lists what there is, and what is ``also`` accepted
+    in its place.
     """
     path = Path(name)
     share = share_dir()
-    folders = [share / folder] if beside is None else [beside.parent, share / folder]
-    for candidate in (path, share / path):
-        if candidate.is_file():
+    if beside is not None and (found := _find_beside(path, beside)):
+        return found
+    for candidate in (
+        *(path, share / path, share / folder / path),
+        *(share / folder / f"{name}{end}" for end in _SUFFIXES),
+    ):
+        # a name that is that of the file itself is that of a shipped one
+        if candidate.is_file() and not (beside and candidate.samefile(beside)):
             return candidate
-    for parent in folders:
-        for candidate in (parent / path, *(parent / f"{name}{end}" for end in _SUFFIXES)):
-            # a name that is that of the file itself is that of a shipped one
-            if candidate.is_file() and not (beside and candidate.samefile(beside)):
-                return candidate
     known = [*also, *shipped(folder)]
     meant = did_you_mean(path.stem, known)
     raise ConfigError(
         f"no such file: {name!s}; {meant}expected a path or one of {', '.join(known)}"
     )
+
+
+def _find_beside(name: Path, beside: Path) -> Path | None:
+    """A file by its path or stem from where another one stands; not that one itself."""
+    path = beside.parent / name
+    for candidate in (path, *(path.with_name(f"{path.name}{end}") for end in _SUFFIXES)):
+        if name.name and candidate.is_file() and not candidate.samefile(beside):
+            return candidate
+    return None
 
 
 def error_details(error: ValidationError, data: Any) -> list[tuple[str, str]]:
@@ -152,21 +161,40 @@ def parse(
         details = error_details(error, data)
         text = "; ".join(": ".join(filter(None, detail)) for detail in details)
         raise ConfigError(f"{source}: {text}", details) from None
+    except OverflowError as error:  # a whole number beyond all floats, which no file can hold
+        raise ConfigError(f"{source}: a number is too large: {error}") from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice instead of keeping the last."""
+    """SafeLoader that refuses a key given twice, and what no key or number can be."""
+
+    def construct_yaml_int(self, node):
+        try:
+            value = super().construct_yaml_int(node)
+            float(value)
+        except (OverflowError, ValueError) as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"no number that can be used: {error}", node.start_mark
+            ) from None
+        return value
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a name, not a list or mapping", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} stands twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -178,6 +206,8 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, TypeError, RecursionError) as error:  # a date of month 13, endless nesting
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
 
 
 def merge(base: Any, changes: Any, *, whole: Container[str] = ()) -> Any:
@@ -201,56 +231,6 @@ def merge(base: Any, changes: Any, *, whole: Container[str] = ()) -> Any:
     for key, value in changes.items():
         merged[key] = value if key in whole else merge(base.get(key), value)
     return merged
-
-
-def read_extended(
-    path: Path,
-    folder: str,
-    *,
-    whole: Container[str] = (),
-    own: Container[str] = (),
-    seen: tuple[Path, ...] = (),
-) -> Any:
-    """The content of a YAML file that may say ``extends: NAME`` of another.
-
-    It then takes all of that file but the keys it gives itself, see `merge`. The name is that of a
-    file beside it, a path, or one of those in ``folder`` of the share folder.
-
-    Args:
-        whole: see `merge`.
-        own: keys of the outermost mapping that are not taken over.
-
-    Raises:
-        ConfigError: for a file that can't be read, is not there or extends itself.
-    """
-    if path in seen:
-        raise ConfigError(f"{path}: extends itself by way of {', '.join(map(str, seen))}")
-    return extended(read_yaml(path), folder, path, whole=whole, own=own, seen=(*seen, path))
-
-
-def extended(
-    data: Any,
-    folder: str,
-    path: Path | None = None,
-    *,
-    whole: Container[str] = (),
-    own: Container[str] = (),
-    seen: tuple[Path, ...] = (),
-) -> Any:
-    """``data`` without its ``extends``, which `read_extended` describes; it stands in ``path``."""
-    if not isinstance(data, dict) or "extends" not in data:
-        return data
-    name = data["extends"]
-    if not isinstance(name, str):
-        place = f"{path}: " if path else ""
-        raise ConfigError(f"{place}extends: expected the name of a file, got {name!r}")
-    base = read_extended(
-        find_file(name, folder, beside=path), folder, whole=whole, own=own, seen=seen
-    )
-    if isinstance(base, dict):
-        base = {key: value for key, value in base.items() if key not in own}
-    rest = {key: value for key, value in data.items() if key != "extends"}
-    return merge(base, rest, whole=whole)
 
 
 def load_yaml(path: str | Path, model: type[Config]) -> Config:

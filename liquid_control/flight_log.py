@@ -7,6 +7,8 @@ What was not measured is NaN; what a flight can't have (truth and wind of a real
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -130,17 +132,17 @@ class FlightLog:
         return path
 
     @classmethod
-    def load(cls, path: str | Path) -> FlightLog:
+    def load(cls, path: str | Path, *, kind: CommandKind | None = None) -> FlightLog:
         """The log that `save` wrote; nothing is unpickled.
 
+        Args:
+            kind: of its commands; default: the one of that name which is known by now.
+
         Raises:
-            ConfigError: for a file that is none, and for an unknown kind of command.
+            ConfigError: for a file that is none, for columns that don't fit each other, and for an
+                unknown kind of command.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                found = dict(file)
-        except (OSError, ValueError, EOFError) as error:
-            raise ConfigError(f"{path}: not a saved flight: {error}") from None
+        found = _read_arrays(Path(path))
         groups: dict[str, dict[str, np.ndarray]] = {}
         values: dict[str, Any] = {"truth": None, "wind_world": None, "seed": None}
         for name, array in found.items():
@@ -150,17 +152,62 @@ class FlightLog:
             else:
                 values[name] = array if array.ndim else array.item()
         try:
-            kind = COMMAND_KINDS.get(values["kind"])
-            if kind is None:
-                raise ConfigError(
-                    f"{path}: unknown kind of command {values['kind']!r}, "
-                    f"expected one of {sorted(COMMAND_KINDS)}"
-                )
-            values["kind"] = kind
+            values["kind"] = command_kind(values["kind"], path, kind)
             for name in ("actuator_names", "neuron_names"):
                 values[name] = tuple(values[name].tolist())
             for name, columns in groups.items():
                 values[name] = (ImuColumns if name == "imu" else States)(**columns)
-            return cls(**values)
-        except (KeyError, TypeError, AttributeError) as error:
+            log = cls(**values)
+            log._check_shapes()
+        except ConfigError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ConfigError(f"{path}: not a saved flight: {error}") from None
+        return log
+
+    def _check_shapes(self) -> None:
+        """ValueError for a column that has not a row per step, or not the width of its names."""
+        columns = {
+            **{name: (getattr(self, name), ()) for name in ("time", "mode", "step_us")},
+            "setpoint_pos_world": (self.setpoint_pos_world, (3,)),
+            "wind_world": (self.wind_world, (3,)),
+            "command": (self.command, (self.kind.layout.size,)),
+            "actuators": (self.actuators, (len(self.actuator_names),)),
+            "neurons": (self.neurons, (len(self.neuron_names),)),
+        }
+        groups = {"truth": self.truth, "estimate": self.estimate, "imu": self.imu}
+        for group, parts in groups.items():
+            for name, column in vars(parts).items() if parts else ():
+                columns[f"{group}.{name}"] = column, (4,) if name == "quat_world_body" else (3,)
+        for name, (column, width) in columns.items():
+            expected = (*np.shape(self.time)[:1], *width)
+            if column is not None and np.shape(column) != expected:
+                raise ValueError(f"{name}: expected shape {expected}, got {np.shape(column)}")
+
+
+def command_kind(name: str, path: str | Path, given: CommandKind | None = None) -> CommandKind:
+    """The kind of command of a recorded flight, by its name or as it is given.
+
+    Raises:
+        ConfigError: for a name that nobody registered, and for another name than the given one's.
+    """
+    if given is not None and given.name == name:
+        return given
+    if given is not None:
+        raise ConfigError(f"{path}: holds commands of kind {name!r}, not {given.name!r}")
+    if name not in COMMAND_KINDS:
+        raise ConfigError(
+            f"{path}: unknown kind of command {name!r}, expected one of {sorted(COMMAND_KINDS)}; "
+            "load the vehicle's file first (load_vehicle), which makes its kind known, or pass kind"
+        )
+    return COMMAND_KINDS[name]
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise ValueError("no whole .npz file")
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ConfigError(f"{path}: not a saved flight: {error}") from None

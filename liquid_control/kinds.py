@@ -29,8 +29,8 @@ class Kinds:
 
     What is registered when a file is read counts, so a model of another package or of a test is as
     good as one of this. A file may also name the class, ``kind: package.module:Class`` or
-    ``kind: file.py:Class`` (from the working folder), and registers it with that. The JSON schema
-    is one of all that are registered when it is made.
+    ``kind: file.py:Class`` (from the working folder; a world's or a suite's also beside it), and
+    registers it with that. The JSON schema is one of all that are registered when it is made.
     """
 
     def __init__(self, key: str):

@@ -100,6 +100,7 @@ class SensorFrame:
     def at(
         cls,
         now: int,
+        /,  # so that a sensor may have any name
         imu: ImuSample | None = None,
         odometry: OdometrySample | None = None,
         image: ImageSample | None = None,

@@ -3,10 +3,10 @@ import pytest
 from liquid_control.config import (
     ConfigError,
     merge,
-    read_extended,
     read_yaml,
     share_dir,
 )
+from liquid_control.extending import read_extended
 
 
 def test_merge_goes_into_mappings_and_replaces_all_else():
@@ -61,3 +61,21 @@ def test_a_broken_chain_is_named(tmp_path, texts, message):
         (tmp_path / f"{name}.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_extended(tmp_path / "a.yaml", "sim_worlds")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("? [1, 2]\n: 3\n", "a key must be a name"),
+        (f"control_rate: 1{'0' * 400}\n", "no number that can be used"),
+        (f"control_rate: 1{'0' * 5000}\n", "no number that can be used"),
+        ("day: 2020-13-45\n", "month must be"),
+        ("[" * 5000, "not valid YAML"),
+        ("a: 1\na: 2\n", "key 'a' stands twice"),
+    ],
+)
+def test_what_yaml_can_say_and_nobody_can_use_is_one_clear_error(tmp_path, text, reason):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: not valid YAML: .*{reason}|{reason}"):
+        read_yaml(path)

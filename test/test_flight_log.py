@@ -101,3 +101,39 @@ def test_samples_become_columns_in_the_world_frame(rng):
     np.testing.assert_array_equal(states.pos_world[1], pos)
     np.testing.assert_allclose(states.vel_world[1], rotate(quat, vel))
     np.testing.assert_array_equal(states.ang_vel_body[1], rates)
+
+
+def test_a_command_of_a_given_kind_is_read(log, tmp_path):
+    kind = dataclasses.replace(RATES_THRUST, name="telepathy")
+    path = dataclasses.replace(log, kind=kind).save(tmp_path / "flight.npz")
+    with pytest.raises(ConfigError, match="load_vehicle"):
+        FlightLog.load(path)
+    assert FlightLog.load(path, kind=kind).kind is kind
+    with pytest.raises(ConfigError, match="of kind 'telepathy', not 'rates_thrust'"):
+        FlightLog.load(path, kind=RATES_THRUST)
+
+
+def test_a_cut_file_is_one_clear_error(log, tmp_path):
+    path = log.save(tmp_path / "flight.npz")
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:200] + b"x" * 200 + whole[400:]):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match="not a saved flight") as error:
+            FlightLog.load(path)
+        assert "unsafe" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"time": np.zeros(3)}, r"mode: expected shape \(3,\), got \(20,\)"),
+        ({"command": np.zeros((STEPS, 3))}, r"command: expected shape \(20, 4\)"),
+        ({"neuron_names": ("one",)}, r"neurons: expected shape \(20, 1\)"),
+        ({"imu": ImuColumns(np.zeros((STEPS, 3)), np.zeros((9, 3)))}, "imu.specific_force_body"),
+        ({"wind_world": np.zeros((STEPS, 2))}, "wind_world"),
+    ],
+)
+def test_columns_that_do_not_fit_are_one_clear_error(log, tmp_path, change, reason):
+    path = dataclasses.replace(log, **change).save(tmp_path / "flight.npz")
+    with pytest.raises(ConfigError, match=f"not a saved flight: {reason}"):
+        FlightLog.load(path)

@@ -16,7 +16,8 @@ import yaml
 
 pytest.importorskip("pybullet")
 
-from liquid_control.structs import Reading, SensorFrame, Setpoint
+from liquid_control.config import ConfigError
+from liquid_control.structs import COMMAND_KINDS, Reading, SensorFrame, Setpoint
 
 CART = Path(__file__).with_name("cart.py")
 
@@ -251,9 +252,10 @@ def test_it_trains_and_its_policy_is_a_checked_file(policy, rail):
 
 
 @pytest.mark.ros
-def test_it_is_recorded_over_real_topics(rail, folder):
+def test_it_is_recorded_over_real_topics(rail, folder, monkeypatch):
     pytest.importorskip("rclpy")
     pytest.importorskip("mcap_ros2")
+    from liquid_control.evaluation.recording import read_flight
     from liquid_control.session.ros import fly_ros
     from liquid_control.sim.flight import prepare
 
@@ -266,6 +268,12 @@ def test_it_is_recorded_over_real_topics(rail, folder):
     np.testing.assert_array_equal(flown.truth.pos_world, expected.truth.pos_world)
     assert flown.actuator_names == expected.actuator_names
     assert flown.kind is expected.kind
+    # a process that has not read the vehicle's file
+    monkeypatch.delitem(COMMAND_KINDS, "push")
+    with pytest.raises(ConfigError, match="load the vehicle's file first"):
+        read_flight(recording)
+    again = read_flight(recording, kind=expected.kind)
+    np.testing.assert_array_equal(again.command, flown.command)
 
 
 def test_it_is_evaluated_and_reported(policy, folder, capsys):
@@ -285,6 +293,20 @@ def test_it_is_evaluated_and_reported(policy, folder, capsys):
     shown = json.loads(capsys.readouterr().out)
     assert shown["push_rms_mps2"] > 0
     assert "push" in (folder / "shown" / "report.html").read_text()
+
+
+def test_it_is_evaluated_in_workers(folder):
+    from liquid_control.evaluation.suite.config import load_suite
+    from liquid_control.evaluation.suite.flights import run_suite
+
+    suite = load_suite(folder / "suite.yaml", flights=1, only=["spring"])
+    keys = ("cell", "seed", "nearest_m", "error_mm")
+    alone, shared = (
+        [[row[key] for key in keys] for row in run_suite(suite, folder / str(jobs), jobs=jobs)]
+        for jobs in (1, 2)
+    )
+    assert alone == shared
+    assert len(alone) == 2
 
 
 def test_the_package_does_not_know_it():

@@ -20,7 +20,7 @@ import numpy as np
 
 from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
-from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.flight_log import FlightLog, ImuColumns, States, command_kind
 from liquid_control.structs import COMMAND_KINDS, CommandKind
 
 _ODOMETRY_SIZE = 13
@@ -72,14 +72,15 @@ def _names(message: Any) -> tuple[str, ...]:
 class _Recording:
     """The messages of a file by topic and stamp; of several with one stamp the first counts."""
 
-    def __init__(self, path: Path, namespace: str):
+    def __init__(self, path: Path, namespace: str, kind: CommandKind | None):
         try:
             from mcap.exceptions import McapError
             from mcap.reader import make_reader
             from mcap_ros2.decoder import DecoderFactory
         except ModuleNotFoundError:
             raise missing_packages("ros", ["mcap-ros2-support"]) from None
-        commands = {wire.command_topic(k.name): _command(k) for k in COMMAND_KINDS.values()}
+        kinds = [*COMMAND_KINDS.values(), *([kind] if kind else [])]
+        commands = {wire.command_topic(k.name): _command(k) for k in kinds}
         self._read = {**_READ, **commands}
         names = (*self._read, wire.POLICY_US)
         self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
@@ -203,17 +204,24 @@ def _held(rows: dict[int, tuple[float, ...]], stamps: np.ndarray, size: int) -> 
     return np.where((newest >= 0)[:, None], _exact(rows, times, size)[newest], np.nan)
 
 
-def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
+def read_flight(
+    path: str | Path, namespace: str = "/", *, kind: CommandKind | None = None
+) -> FlightLog:
     """The flight that a recorder in ``namespace`` wrote.
 
     Use it on a recording of a real vehicle as on a simulated one: without a simulator in it there
     are no truth, wind, actuators, world and seed, unless an instrument sent them.
 
+    Args:
+        kind: of its commands; default: the one of that name which is known by now, see
+            `load_vehicle`.
+
     Raises:
-        ConfigError: for a file that can't be read, is not whole, or holds no flight.
+        ConfigError: for a file that can't be read, is not whole, holds no flight, or one of an
+            unknown kind of command.
     """
     path = Path(path)
-    recording = _Recording(path, namespace)
+    recording = _Recording(path, namespace, kind)
     stamps = recording.stamps()
     if not len(stamps) or not recording.controller:
         raise ConfigError(
@@ -228,12 +236,7 @@ def read_flight(path: str | Path, namespace: str = "/") -> FlightLog:
     truth = recording.world_column(wire.GROUND_TRUTH, stamps, _ODOMETRY_SIZE)
     actuators = recording.world_column(wire.ACTUATORS, stamps, len(recording.actuator_names))
     mode = recording.modes(stamps)
-    kind = COMMAND_KINDS.get(controller["command"])
-    if kind is None:
-        raise ConfigError(
-            f"{path}: unknown kind of command {controller['command']!r}, "
-            f"expected one of {sorted(COMMAND_KINDS)}"
-        )
+    kind = command_kind(controller["command"], path, kind)
     command = recording.held_column(wire.command_topic(kind.name), stamps, kind.layout.size)
     command[mode == "silent"] = np.nan
     neuron_names = recording.neuron_names

@@ -6,6 +6,7 @@ checks it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,10 +28,11 @@ from liquid_control.config import (
     find_file,
     merge,
     parse,
-    read_extended,
 )
+from liquid_control.extending import read_extended
 from liquid_control.sim.faults import FaultConfig
 from liquid_control.sim.named import Named
+from liquid_control.sim.old_keys import refuse_old
 from liquid_control.sim.quantities import (
     MAX_PHYSICS_RATE,
     Charge,
@@ -52,6 +54,16 @@ from liquid_control.vehicles.catalogue import load_vehicle
 
 MIN_PHYSICS_RATE = 400  # Hz; the semi-implicit step loses centimetres below
 DURATION = 15.0  # s, of a world that says neither duration nor task
+# where a world names files, which it looks for beside itself, see `extending.located`
+PLACES = (
+    *("vehicle:config/vehicle", "wind.*.kind", "wind.*.file", "faults.*.kind", "task.*.kind"),
+    *("obstacles.*.shape", "sensors.*.kind"),
+    *(
+        f"{sensor}{end}:{FOLDER}"
+        for sensor in ("imu", "odometry", "camera", "sensors.*")
+        for end in ("", ".extends")
+    ),
+)
 SENSORS = {"imu": "imu_bmi088", "odometry": "mocap"}  # a world's keys of them change these
 
 
@@ -142,7 +154,7 @@ class WorldConfig(StrictModel):
         """Sensors given in part; duration and task, each of which follows from the other."""
         if not isinstance(data, dict):
             return data
-        _refuse_old(data)
+        refuse_old(data)
         data = merge(SENSORS, data)
         if "task" not in data:
             duration = _valid(_SPAN, data.get("duration")) or DURATION
@@ -157,7 +169,8 @@ class WorldConfig(StrictModel):
     @classmethod
     def _vehicle_flies(cls, name: str) -> str:
         load_vehicle(name)
-        return name
+        # one in the working folder is found from any other
+        return str(Path(name).absolute()) if Path(name).is_file() else name
 
     @field_validator("sensors")
     @classmethod
@@ -165,6 +178,12 @@ class WorldConfig(StrictModel):
         taken = sorted({"imu", "odometry", "image"} & set(sensors))
         if taken:
             raise ValueError(f"a further sensor must have a name of its own, got {taken[0]!r}")
+        for name in sensors:
+            if not _TOPIC_TOKEN.fullmatch(name):
+                raise ValueError(
+                    "the name of a sensor is that of its topic: expected letters, digits and "
+                    f"single _, not beginning with a digit nor ending with _, got {name!r}"
+                )
         return sensors
 
     @model_validator(mode="after")
@@ -214,8 +233,8 @@ class WorldConfig(StrictModel):
         return self.physics_rate // self.control_rate
 
 
+_TOPIC_TOKEN = re.compile(r"_?[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")  # of ROS names
 _SPAN, _TASK = TypeAdapter(Span), TypeAdapter(tuple[SegmentConfig, ...])
-_OLD_LIMITS = {"max_rmse": "rmse_m", "max_error": "max_error_m"}
 
 
 def _valid(adapter: TypeAdapter, value: Any) -> Any:
@@ -224,25 +243,6 @@ def _valid(adapter: TypeAdapter, value: Any) -> Any:
         return adapter.validate_python(value)
     except ValidationError:
         return None
-
-
-def _refuse_old(data: Mapping[str, Any]) -> None:
-    """Keys of earlier versions, in one error that says what to write."""
-    success = data.get("success")
-    success = success if isinstance(success, dict) else {}
-    advice = []
-    unread = ["seeds"] if "seeds" in data else []
-    unread += ["success.no_crash"] if "no_crash" in success else []
-    if unread:
-        advice.append(f"leave out {' and '.join(unread)}, which nothing reads")
-    old = [name for name in _OLD_LIMITS if name in success]
-    if old:
-        limits = {_OLD_LIMITS[name]: success[name] for name in old if success[name] is not None}
-        text = ", ".join(f"{metric}: {limit}" for metric, limit in limits.items())
-        names = " and ".join(f"success.{name}" for name in old)
-        advice.append(f"write success.limits: {{{text}}} in place of {names}")
-    if advice:
-        raise ValueError(f"keys of an earlier version: {'; '.join(advice)}")
 
 
 def read_world(
@@ -263,7 +263,7 @@ def read_world(
         ConfigError: for any mistake; its `details` name each by key and reason.
     """
     path = find_file(name, "sim_worlds")
-    data = read_extended(path, "sim_worlds", own=("name", "description"))
+    data = read_extended(path, "sim_worlds", own=("name", "description"), places=PLACES)
     if data is None:
         data = {}  # every key has a default
     if isinstance(data, dict):
@@ -271,7 +271,23 @@ def read_world(
             detail = ("name", f"expected {path.stem!r} or no name, got {data['name']!r}")
             raise ConfigError(f"{path}: {': '.join(detail)}", [detail])
         data = merge({"name": path.stem, **data}, dict(changes or {}))
-    return parse(data, WorldConfig, source or path, path=path)
+    try:
+        return parse(data, WorldConfig, source or path, path=path)
+    except ConfigError as error:
+        raise _first_cause(error, source or path) from None
+
+
+def _first_cause(error: ConfigError, source: str | Path) -> ConfigError:
+    """Without the kinds that nobody knows only because their vehicle's file could not be read."""
+    if "vehicle" not in dict(error.details):
+        return error
+    details = [
+        (key, reason)
+        for key, reason in error.details
+        if not (key.endswith((".kind", ".shape")) and reason.startswith("expected one of "))
+    ]
+    text = "; ".join(": ".join(filter(None, detail)) for detail in details)
+    return ConfigError(f"{source}: {text}", details)
 
 
 def load_world(name: str | Path) -> WorldConfig:

@@ -15,7 +15,7 @@ import numpy as np
 
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault
-from liquid_control.sim.plants.plant import Plant, Start
+from liquid_control.sim.plants.plant import Plant, Start, check_plant
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.sensors import Truth
 from liquid_control.sim.sensors.camera import Camera
@@ -75,6 +75,7 @@ class World:
         self._imu_samples_per_period = round(scenario.imu.update_rate / scenario.control_rate)
         self._strapdown = compile_kernel(strapdown)
         self.plant = make_plant(scenario, vehicle)
+        self._plant_checked = False
         self._camera: Camera | None = None
         self.reset()
 
@@ -116,6 +117,9 @@ class World:
         self._imu_count = 0
         self.crashed, self.crash_reason = False, ""
         plant.start(Start(pos, quat, vel, on_ground), streams.vehicle)
+        if not self._plant_checked:
+            check_plant(plant)
+            self._plant_checked = True
         self._wind.begin(tuple(pos.tolist()), tuple(vel.tolist()), 1)
         plant.wind = self._wind.velocity(0.0, tuple(pos.tolist()))
         self.imu_samples: list[ImuSample] = []
@@ -219,8 +223,10 @@ class World:
     def _violation(self, vel_before: tuple[float, float, float]) -> str:
         """The arena's limit that the vehicle breaks, or ""."""
         arena, plant = self.scenario.arena, self.plant
-        pos, (x, y, _, _) = plant.pose
-        if not all(math.isfinite(p) for p in pos):
+        pos, (x, y, z, w) = plant.pose
+        (u, v, climb), (p, q, r) = plant.twist
+        # one sum of all, as NaN and infinity stay in it
+        if not math.isfinite(sum(pos) + x + y + z + w + u + v + climb + p + q + r):
             return "the state is not finite"
         if self._tick % DISTANCE_CHECK == 0:
             distance = math.dist(pos, self.setpoint().pos_world)

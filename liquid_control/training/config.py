@@ -18,8 +18,8 @@ from liquid_control.config import (
     find_file,
     merge,
     parse,
-    read_extended,
 )
+from liquid_control.extending import read_extended
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -192,6 +192,8 @@ class SearchConfig(TrainingConfig):
     search: CandidatesConfig
 
 
+# where it names files, which it looks for beside itself, see `extending.located`
+_PLACES = ("vehicle:config/vehicle", "worlds:sim_worlds", "expert", "network.mode")
 _METHODS = {"gradient": GradientConfig, "imitation": ImitationConfig, "search": SearchConfig}
 
 
@@ -201,10 +203,12 @@ def load_training(name: str | Path, changes: Mapping[str, Any] | None = None) ->
     ``changes`` maps dotted keys (``optimiser.learning_rate``) to values in place of the file's.
 
     A file may say ``extends: <name>``: it then takes all of that file but the keys it gives
-    itself; nested keys are merged, ``network`` and ``observation`` are replaced whole.
+    itself; nested keys are merged, ``network`` and ``observation`` are replaced whole. Vehicle,
+    worlds and classes that it names may stand beside it.
     """
     path = find_file(name, "config/training")
-    data = read_extended(path, "config/training", whole=("network", "observation"))
+    whole = ("network", "observation")
+    data = read_extended(path, "config/training", whole=whole, places=_PLACES)
     for key, value in (changes or {}).items():
         for part in reversed(key.split(".")):
             value = {part: value}

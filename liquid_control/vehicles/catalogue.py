@@ -51,14 +51,23 @@ def load_vehicle(name: str | Path) -> VehicleConfig:
     return vehicle
 
 
+def _register_named(kind: object) -> None:
+    """Here, and again in each worker process."""
+    if not isinstance(kind, VehicleKind):
+        raise TypeError(f"it is no VehicleKind but {kind!r}")
+    register_vehicle(kind)
+
+
 def _find_kind(named: object, path: Path) -> VehicleKind:
     if isinstance(named, str) and named in VEHICLES:
         return VEHICLES[named]
     if isinstance(named, str) and is_import_name(named):
-        kind = import_object(named, path.parent)
-        if isinstance(kind, VehicleKind):
-            return register_vehicle(kind)
-        raise ConfigError(f"{path}: kind: {named} is no VehicleKind but {kind!r}")
+        try:
+            return import_object(named, path.parent, register=_register_named)
+        except ConfigError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: kind: {named}: {error}") from None
     known = ", ".join(VEHICLES)
     raise ConfigError(
         f"{path}: kind: expected one of {known}, or package.module:NAME, got {named!r}"

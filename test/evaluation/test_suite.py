@@ -498,3 +498,15 @@ def test_ray_changes_nothing(finished, tmp_path):
         assert _figures(run_suite(suite, tmp_path, ray_address="auto")) == _figures(rows)
     finally:
         ray.shutdown()
+
+
+def test_a_suite_without_baselines_is_reported(finished, tmp_path):
+    _, rows, _ = finished
+    data = {key: value for key, value in SUITE.items() if key != "baselines"}
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump(data))
+    summary = Summary(load_suite(path), rows)
+    assert summary.baselines == []
+    assert "against" not in markdown(summary)
+    write_results(summary, tmp_path)
+    assert write_suite_report(summary, tmp_path, film=False).is_file()

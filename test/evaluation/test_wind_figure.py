@@ -1,5 +1,7 @@
 """The figures: what they show is what the simulation does."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,10 @@ def test_cost_figure_has_a_line_for_each_number_of_substeps():
     cost = {"environments": [1, 10], "substeps": [1, 5], "steps_per_s": [[1, 9], [1, 4]]}
     (axes,) = cost_figure(cost).axes
     assert [line.get_ydata().tolist() for line in axes.lines] == cost["steps_per_s"]
+
+
+@pytest.mark.parametrize("wind", [[], [{"kind": "steady", "speed": 3.0, "toward_deg": 0.0}]])
+def test_a_steady_wind_has_a_figure_without_a_warning(tmp_path, wind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wind_figure(read_world("hover_calm", {"wind": wind}), 0).savefig(tmp_path / "wind.png")

@@ -182,6 +182,17 @@ def test_a_further_sensor(toys):
     assert samples[0][1] == pytest.approx(3.0, abs=0.5)
 
 
+def test_a_sensor_has_a_name_that_a_topic_can_have(toys, make_world):
+    def named(name):
+        return {"sensors": {name: {"kind": "toy_altimeter", "noise": 0.1}}}
+
+    for name in ("a b", "1x", "a__b", "a/b", "x_", "é", ""):
+        with pytest.raises(ConfigError, match="sensors: the name of a sensor is that of its topic"):
+            read_world("hover_calm", named(name))
+    for name in ("sonar_2", "_s"):
+        assert name in read_world("hover_calm", named(name)).sensors
+
+
 def test_schema_and_reference_know_them_while_they_are_there(toys):
     text = str(world_schema())
     for kind in ("toy_thermal", "toy_ice", "toy_sway", "toy_arch", "toy_altimeter"):

@@ -15,24 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
 
-from pydantic import Field, model_validator
-
-from liquid_control.config import (
-    ConfigError,
-    NonNegativeFloat,
-    PositiveFloat,
-    Seed,
-    StrictModel,
-    find_file,
-    merge,
-    parse,
-    read_extended,
-)
+from liquid_control.config import ConfigError, find_file, merge
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import SHARES, compared, kept
 from liquid_control.evaluation.provenance import package_version
+from liquid_control.evaluation.suite.file import SuiteConfig, read_suite
 from liquid_control.importing import absolute_name, is_import_name, source_of
 from liquid_control.parameters import flown_values
 from liquid_control.preflight import check_whole
@@ -43,57 +31,8 @@ from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
 
-PositiveInt = Annotated[int, Field(gt=0)]
 # of a world, what its flights don't depend on
 _NO_MATTER = {"name", "description", "success"}
-
-
-class Condition(StrictModel):
-    """A world file with changes, which go into it as `config.merge` says.
-
-    `loop_ticks` makes the controller's rate uneven: its steps come between so many control periods
-    apart, drawn anew each time.
-    """
-
-    description: str
-    world: str
-    changes: dict[str, Any]
-    loop_ticks: tuple[PositiveInt, PositiveInt] = (1, 1)
-
-    @model_validator(mode="after")
-    def _in_order(self):
-        if self.loop_ticks[0] > self.loop_ticks[1]:
-            raise ValueError(f"loop_ticks: expected [least, most], got {list(self.loop_ticks)}")
-        return self
-
-
-class QuickConfig(StrictModel):
-    """The short form of a suite."""
-
-    flights: PositiveInt
-    conditions: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class SuiteConfig(StrictModel):
-    """A suite file.
-
-    `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
-    expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
-    all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
-    bars that a report marks as met or missed, ``policy: {metric: {condition: largest mean}}``, the
-    metric one that `metrics.compared` names or a share of `metrics.SHARES`.
-    """
-
-    description: str
-    first_seed: Seed
-    flights: PositiveInt
-    after: PositiveFloat  # s; error statistics are over later times
-    quick: QuickConfig
-    changes: dict[str, Any]
-    policies: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
-    baselines: tuple[str, ...]
-    conditions: Annotated[dict[str, Condition], Field(min_length=1)]
-    limits: dict[str, dict[str, dict[str, NonNegativeFloat]]] = Field(default={})
 
 
 @dataclass(frozen=True)
@@ -159,6 +98,7 @@ def load_suite(
     """Read a suite (a path, or a name in ``config/suites``) and resolve every cell.
 
     A file may extend another; its policies, limits and short form replace those of the other.
+    Worlds, policies and vehicles that it names may stand beside it.
 
     Every policy that is to fly is loaded once, so that a broken one is known before the first
     flight. Of those that are not, one without a file is left out.
@@ -175,8 +115,7 @@ def load_suite(
     """
     check_whole("--flights", flights)
     path = find_file(name, "config/suites")
-    data = read_extended(path, "config/suites", whole=("policies", "limits", "quick"))
-    config = parse(data, SuiteConfig, path)
+    config = read_suite(path)
     for policy in policies or ():
         if policy in config.policies:
             raise ConfigError(f"--policy {policy}: {path} has a policy of that name")
@@ -190,10 +129,13 @@ def load_suite(
     for world in dict.fromkeys(config.conditions[name].world for name in wanted):
         read_judged_world(world)  # as it stands it must be good too
     settings = [_setting(path, config, name) for name in dict.fromkeys((*offered, *wanted))]
+    # only now: a vehicle's file may bring metrics
+    metrics = [metric for limits in config.limits.values() for metric in limits]
+    _check_known(path, "metric of a limit", metrics, (*compared(), *SHARES))
     cells = tuple(
         _cell(policy, k, artifact, setting)
         for policy, files in config.policies.items()
-        for k, artifact in enumerate(_artifacts(policy, files, needed=policy in flying))
+        for k, artifact in enumerate(_artifacts(policy, files, path, needed=policy in flying))
         for setting in settings
     )
     chosen = tuple(c for c in cells if c.policy in flying and c.condition in wanted)
@@ -206,34 +148,36 @@ def load_suite(
 def _check_names(
     path: Path, config: SuiteConfig, conditions: Iterable[str], policies: Iterable[str]
 ) -> None:
-    metrics = [metric for limits in config.limits.values() for metric in limits]
     limited = [c for limits in config.limits.values() for names in limits.values() for c in names]
     for kind, wanted, known in (
         ("condition", {*conditions, *limited}, config.conditions),
         ("policy", policies, config.policies),
         ("baseline", config.baselines, config.policies),
         ("policy with limits", config.limits, config.policies),
-        ("metric of a limit", metrics, (*compared(), *SHARES)),
     ):
-        unknown = set(wanted) - set(known)
-        if unknown:
-            raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
+        _check_known(path, kind, wanted, known)
 
 
-def _artifacts(policy: str, names: Iterable[str], needed: bool) -> list[str]:
+def _check_known(path: Path, kind: str, wanted: Iterable[str], known: Iterable[str]) -> None:
+    unknown = set(wanted) - set(known)
+    if unknown:
+        raise ConfigError(f"{path}: unknown {kind} {sorted(unknown)}, expected {list(known)}")
+
+
+def _artifacts(policy: str, names: Iterable[str], suite: Path, *, needed: bool) -> list[str]:
     """Paths, and names of experts and classes; ``*`` in a name is for all files that match.
 
     Nothing where a file is missing that is not ``needed``.
     """
     try:
-        return _find_artifacts(policy, names)
+        return _find_artifacts(policy, names, suite)
     except ConfigError:
         if needed:
             raise
         return []
 
 
-def _find_artifacts(policy: str, names: Iterable[str]) -> list[str]:
+def _find_artifacts(policy: str, names: Iterable[str], suite: Path) -> list[str]:
     found: list[str] = []
     for name in names:
         if is_builtin(name):
@@ -241,7 +185,8 @@ def _find_artifacts(policy: str, names: Iterable[str]) -> list[str]:
         elif is_import_name(name):
             found.append(absolute_name(name))
         elif "*" in name:
-            found += [str(Path(file).absolute()) for file in sorted(glob(name))]
+            files = glob(str(suite.parent / name)) or glob(name)
+            found += [str(Path(file).absolute()) for file in sorted(files)]
         else:
             found.append(str(find_file(name, "config/policies").absolute()))
     if not found:

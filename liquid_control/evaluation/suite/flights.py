@@ -23,9 +23,7 @@ from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.suite.config import Cell, Suite
 from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import output_folder
-from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.flight import Flight, prepare
-from liquid_control.vehicles.quadrotor.physics import vehicle_wrench
 from liquid_control.workers import worker_pool
 
 ROWS_FILE = "flights.jsonl"
@@ -124,7 +122,8 @@ def run_suite(
     blocks = _missing_blocks(suite, rows)
     done, total = len(rows.keys() & wanted), len(wanted)
     with (
-        worker_pool(jobs, ray_address, len(blocks), start=_start_worker) as run,
+        # the loaded packages stay: collections in a worker need not look through them again
+        worker_pool(jobs, ray_address, len(blocks), start=gc.freeze) as run,
         path.open("a", encoding="utf-8") as file,
     ):
         on_progress(done, total)
@@ -172,8 +171,3 @@ def _read_rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
         return {(row["cell"], row["seed"]): row for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not a file of flights: {error!r}") from None
-
-
-def _start_worker() -> None:
-    compile_kernel(vehicle_wrench)
-    gc.freeze()  # the loaded packages stay: collections need not look through them again

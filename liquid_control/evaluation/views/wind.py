@@ -14,6 +14,7 @@ from liquid_control.sim.wind.field import Wind
 from liquid_control.sim.wind.turbulence import MIN_AIRSPEED
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SPECTRUM_SECONDS = 20.0  # per flight
@@ -51,17 +52,26 @@ def wind_figure(scenario: WorldConfig, seed: int) -> Figure:
     over_time.legend(loc="upper right", ncols=3)
 
     frequency, density = _spectrum(scenario)
-    for values, name in zip(density, "uvw", strict=True):
-        spectra.loglog(frequency, values, linewidth=1, label=f"{name}, simulated")
+    for axis, name in enumerate("uvw"):
+        _plot_density(spectra, frequency, density[axis], f"C{axis}-", f"{name}, simulated")
     for sigma, scales in _theory(scenario):
-        for axis in range(3):
-            expected = dryden_spectrum(frequency, sigma[axis], scales[axis], "uvw"[axis])
-            spectra.loglog(frequency, expected, f"C{axis}--", label=f"{'uvw'[axis]}, Dryden")
+        for axis, name in enumerate("uvw"):
+            expected = dryden_spectrum(frequency, sigma[axis], scales[axis], name)
+            _plot_density(spectra, frequency, expected, f"C{axis}--", f"{name}, Dryden")
     spectra.set(xlabel="frequency, Hz", ylabel="power density, (m/s)²/Hz")
-    spectra.legend(loc="lower left", ncols=2)
+    if spectra.lines:
+        spectra.legend(loc="lower left", ncols=2)
+    else:
+        spectra.text(0.5, 0.5, "steady", ha="center", transform=spectra.transAxes)
     for axes in (over_time, spectra):
         axes.grid(alpha=0.3)
     return figure
+
+
+def _plot_density(axes: Axes, frequency: np.ndarray, density: np.ndarray, line: str, label: str):
+    """Nothing where the wind does not change along an axis: zero has no place on a log scale."""
+    if np.any(density > 0):
+        axes.loglog(frequency, density, line, linewidth=1, label=label)
 
 
 def _field(scenario: WorldConfig, seed: int, duration: float) -> Wind:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from liquid_control.config import ConfigError
 from liquid_control.structs import Command
 
 Vector = tuple[float, float, float]
@@ -72,3 +74,52 @@ class Plant(Protocol):
 
     def close(self) -> None:
         """Release what the body holds; a second time does nothing."""
+
+
+_VECTORS = {  # what a plant gives, and the sizes of its vectors
+    "pose": ("position", 3, "quaternion", 4),
+    "twist": ("velocity", 3, "angular velocity", 3),
+    "before": ("quaternion", 4, "velocity", 3, "body rates", 3),
+}
+_UNIT = 1e-3  # how far from 1 the length of a quaternion may be
+_MAX_ROTORS = 4
+
+
+def check_plant(plant: Plant) -> None:
+    """Look once, after its start, at all that a plant gives; a world does so.
+
+    Raises:
+        ConfigError: that names the plant's class and what is wrong.
+    """
+    owner = type(plant).__name__
+    for name in Plant.__annotations__:
+        if not hasattr(plant, name):
+            raise ConfigError(f"{owner}: has no {name} after its start")
+    for name, parts in _VECTORS.items():
+        value = getattr(plant, name)
+        if not isinstance(value, Sequence) or len(value) != len(parts) // 2:
+            raise ConfigError(
+                f"{owner}: {name}: expected {' and '.join(parts[::2])}, got {value!r}"
+            )
+        for part, size, vector in zip(parts[::2], parts[1::2], value, strict=True):
+            _check_numbers(f"{owner}: {part} in {name}", vector, size)
+            length = math.hypot(*vector)
+            if part == "quaternion" and abs(length - 1) > _UNIT:
+                raise ConfigError(
+                    f"{owner}: quaternion in {name}: expected length 1, got {length:g} of {vector}"
+                )
+    _check_numbers(f"{owner}: rates_body", plant.rates_body, 3)
+    _check_numbers(f"{owner}: ground_height", (plant.ground_height,), 1)
+    _check_numbers(f"{owner}: actuators", plant.actuators, len(plant.actuator_names))
+    if len(plant.rotors) > _MAX_ROTORS:
+        raise ConfigError(f"{owner}: rotors: expected {_MAX_ROTORS} at most, got {plant.rotors!r}")
+    _check_numbers(f"{owner}: rotors", plant.rotors, len(plant.rotors))
+
+
+def _check_numbers(what: str, values: Sequence[float], size: int) -> None:
+    try:
+        finite = len(values) == size and all(map(math.isfinite, values))
+    except TypeError:
+        finite = False
+    if not finite:
+        raise ConfigError(f"{what}: expected {size} finite numbers, got {values!r}")

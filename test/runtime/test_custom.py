@@ -163,3 +163,33 @@ def test_a_suite_flies_it_and_notices_a_change(mine, tmp_path, capsys):
         results = json.loads(capsys.readouterr().out)
         assert results["metrics"]["rmse_m"]["calm"]["mine"]["mean"] < 0.2
         assert len(rows.read_text().splitlines()) == flown
+
+
+def test_two_classes_of_a_file_are_two_policies(mine, tmp_path, capsys):
+    pytest.importorskip("plotly")
+    command = ["evaluate", "storm", "--flights", "1", "--condition", "calm", "--no-film", "--json"]
+    for name in ("Proportional", "TooFew"):
+        command += ["--policy", f"{name}={mine}:{name}", "--only", name]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    results = json.loads(capsys.readouterr().out)["metrics"]["rmse_m"]["calm"]
+    assert results["Proportional"]["mean"] != results["TooFew"]["mean"]
+
+
+def test_what_its_module_registers_may_stand_in_the_world(tmp_path, monkeypatch):
+    (tmp_path / "swing.py").write_text(
+        MINE + "\n"
+        "from typing import Literal\n"
+        "from liquid_control.config import StrictModel\n"
+        "from liquid_control.sim.wind.sources import WIND_SOURCES, Source\n"
+        "@WIND_SOURCES.register\n"
+        "class Swing(StrictModel):\n"
+        "    kind: Literal['swing_of_a_test']\n"
+        "    def build(self, rng, duration):\n"
+        "        return Source(lambda time, pos: (1.0, 0.0, 0.0))\n"
+    )
+    (tmp_path / "windy.yaml").write_text("wind: [{kind: swing_of_a_test}]\n")
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-m", "liquid_control.cli", "fly", "--no-ros", "--json"]
+    command += ["--world", "windy.yaml", "--duration", "4", "--policy", "swing.py:Proportional"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout)["policy"] == "swing.py:Proportional"

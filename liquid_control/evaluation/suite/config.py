@@ -21,7 +21,7 @@ from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import SHARES, compared, kept
 from liquid_control.evaluation.provenance import package_version
 from liquid_control.evaluation.suite.file import SuiteConfig, read_suite
-from liquid_control.importing import absolute_name, is_import_name, source_of
+from liquid_control.importing import absolute_name, import_object, is_import_name, source_of
 from liquid_control.parameters import flown_values
 from liquid_control.preflight import check_whole
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
@@ -126,6 +126,9 @@ def load_suite(
     wanted = tuple(conditions or offered)
     flying = tuple(only or config.policies)
     _check_names(path, config, wanted, flying)
+    for file in (file for name in flying for file in config.policies[name]):
+        if is_import_name(file):
+            import_object(file)  # what its module registers may stand in the worlds
     for world in dict.fromkeys(config.conditions[name].world for name in wanted):
         read_judged_world(world)  # as it stands it must be good too
     settings = [_setting(path, config, name) for name in dict.fromkeys((*offered, *wanted))]
@@ -139,7 +142,8 @@ def load_suite(
         for setting in settings
     )
     chosen = tuple(c for c in cells if c.policy in flying and c.condition in wanted)
-    for cell in {cell.artifact: cell for cell in chosen}.values():
+    # a policy must fit every vehicle that it is to fly
+    for cell in {(c.artifact, c.setting.scenario.vehicle): c for c in chosen}.values():
         _check_artifact(cell)
     size = flights or (config.quick.flights if quick else config.flights)
     return Suite(config, size, cells, chosen)
@@ -241,7 +245,9 @@ def _content(artifact: str) -> bytes:
     """What makes a policy another one: its file, or the name of an expert."""
     if is_builtin(artifact):
         return artifact.encode()
-    return source_of(artifact) if is_import_name(artifact) else Path(artifact).read_bytes()
+    if is_import_name(artifact):
+        return artifact.rpartition(":")[2].encode() + b"\0" + source_of(artifact)
+    return Path(artifact).read_bytes()
 
 
 @lru_cache(maxsize=256)

@@ -75,7 +75,7 @@ class Row:
     slot: Slot
     function: Function
     vehicles: frozenset[str] | None = None  # kinds of vehicle; None: all
-    sensors: tuple[str, ...] = ()  # further sensors that the function reads
+    sensors: tuple[str, ...] = ()  # that the function reads and the vehicle might do without
 
 
 _TABLE = [
@@ -85,7 +85,11 @@ _TABLE = [
     Row(Slot("up", 3, "1", "body"), _up),
     Row(Slot("heading", 3, "1", "body"), _heading),
     Row(Slot("ang_vel", 3, "rad/s", "body"), lambda s: s.ang_vel_body),
-    Row(Slot("specific_force", 3, "m/s^2", "body"), lambda s: s.specific_force_body),
+    Row(
+        Slot("specific_force", 3, "m/s^2", "body"),
+        lambda s: s.specific_force_body,
+        sensors=("imu",),  # also of a vehicle that can do without
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from readings import sensor_frame
 
 from liquid_control.config import ConfigError
+from liquid_control.control.loop import ControlLoop
 from liquid_control.control.observation import forget_slot, register_slot
 from liquid_control.control.supervisor import Mode
 from liquid_control.runtime.catalogue import make_loop, set_parameters
@@ -524,6 +525,18 @@ def test_a_policy_waits_for_the_sensor_that_its_slot_reads(own_slot):
     ranged.others = {"ranger": Reading(sample, 0.0), "unasked": Reading(sample, 0.0)}
     assert loop.step(ranged, HERE, DT).mode is Mode.POLICY
     assert policy.seen.tolist() == [3.5]
+
+
+def test_a_slot_of_the_imu_brings_it_to_a_vehicle_that_can_do_without():
+    class Feeling(ScriptedPolicy):
+        observation_layout = observer(("specific_force",)).layout
+
+    rules = dataclasses.replace(make().rules, needs={"odometry": 0.1}, watches={})
+    for policy, sensors in ((ScriptedPolicy(), ("odometry",)), (Feeling(), ("odometry", "imu"))):
+        loop = ControlLoop(policy, rules, QuadrotorParameters())
+        assert loop.sensors == sensors
+        assert loop.step(frame(0), HERE, DT).mode is Mode.POLICY
+    np.testing.assert_array_equal(policy.seen, [0, 0, GRAVITY])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers, which don't look into the table
     from liquid_control.config import ConfigError as ConfigError
-    from liquid_control.control.loop import Controller as Controller
+    from liquid_control.control.controller import Controller as Controller
     from liquid_control.control.loop import ControlLoop as ControlLoop
     from liquid_control.evaluation.metrics import flight_metrics as flight_metrics
     from liquid_control.evaluation.recording import read_flight as read_flight
@@ -52,7 +52,7 @@ _MODULES = {  # of each name, the same in the block above
     "CommandKind": "structs",
     "ConfigError": "config",
     "ControlLoop": "control.loop",
-    "Controller": "control.loop",
+    "Controller": "control.controller",
     "ControllerParameters": "parameters",
     "FlightLog": "flight_log",
     "FlightResult": "session.flight",

@@ -11,58 +11,23 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
 from liquid_control.config import ConfigError
+from liquid_control.control.controller import Controller, slot_indices
 from liquid_control.control.gate import Estimate, InputGate, setpoint_fault
 from liquid_control.control.observation import Situation, within_reach
 from liquid_control.control.rules import Rules
+from liquid_control.control.steps import LoopStep, Sensed
 from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import Command, Layout, SensorFrame, Setpoint
+from liquid_control.structs import Command, SensorFrame, Setpoint
 
 _ANYTHING = (Exception, SystemExit)
 _NO_READINGS: dict = {}
-
-
-class Controller(Protocol):
-    """What flies: `runtime.policy.OnnxPolicy`, or any controller with named observation slots.
-
-    Implement all of it for a `ControlLoop` that you make yourself; where a policy is named (fly,
-    suites, the node) ``step`` is enough, see `runtime.custom`.
-    """
-
-    observation_layout: Layout
-    command_layout: Layout
-
-    def reset(self) -> None:
-        """Forget all state: before a flight, and when it takes over again."""
-
-    def warm_up(self) -> None:
-        """Called shortly before a step is due; changes nothing."""
-
-    def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
-        """Command (`command_layout`) for an observation (`observation_layout`), SI units."""
-
-    @property
-    def neurons(self) -> np.ndarray:
-        """Activity of each neuron, for display; an array that no later step changes."""
-
-
-def slot_indices(layout: Layout, offered: Layout) -> np.ndarray:
-    """Where each component of a policy's observation stands in the whole observation."""
-    components = offered.component_names
-    known = {slot.name: slot for slot in offered.slots}
-    for slot in layout.slots:
-        if known.get(slot.name) != slot:
-            raise ConfigError(
-                f"the policy wants the observation {slot}, this loop offers {list(known.values())}"
-            )
-    return np.array([components.index(name) for name in layout.component_names], dtype=int)
 
 
 def _words(error: BaseException) -> str:
@@ -73,35 +38,6 @@ def _place(estimate: Estimate) -> Setpoint:
     """Stay here, at this heading."""
     yaw = yaw_from_quat(estimate.quat_world_body)
     return Setpoint(np.array(estimate.pos_world), yaw=float(yaw))
-
-
-@dataclass(frozen=True, slots=True)
-class LoopStep:
-    """What one step of the loop did."""
-
-    command: Command | None  # as sent; None: send nothing
-    mode: Mode
-    reason: str  # why the mode is not POLICY; "" if it is
-    faults: tuple[str, ...]  # measurements and setpoints that were refused
-    clocks: tuple[str, ...]  # sensors whose clock was found to have moved, and is followed
-    observation: np.ndarray | None  # of the rules' observer; None before all sensors have come
-    policy_time: float  # s that the policy took; NaN where it did not run
-
-
-def fault_of(step: LoopStep) -> str:
-    """Why another than the policy flies in a step, once all sensors have come; "" if it flies."""
-    return "" if step.mode is Mode.POLICY or step.observation is None else step.reason
-
-
-class Sensed(NamedTuple):
-    """What the first half of a step found, for the second."""
-
-    dt: float  # s
-    estimate: Estimate | None  # None before all sensors have come
-    situation: Situation | None
-    observation: np.ndarray | None  # of the rules' observer
-    faults: tuple[str, ...]
-    clocks: tuple[str, ...]
 
 
 class ControlLoop:

@@ -12,8 +12,8 @@ from collections import deque
 import numpy as np
 
 from liquid_control import wire
-from liquid_control.control.loop import LoopStep, fault_of
 from liquid_control.control.rate import Tick
+from liquid_control.control.steps import LoopStep, fault_of
 from liquid_control.structs import SensorFrame
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from liquid_control.config import ConfigError
 from liquid_control.evaluation import measures, words
 from liquid_control.flight_log import FlightLog
 from liquid_control.structs import COMMAND_KINDS, CommandKind, Slot
@@ -281,31 +280,3 @@ def _plain(value: Any, number: bool) -> Any:
     if not number and isinstance(value, Mapping):
         return {str(name): _plain(part, number) for name, part in value.items()}
     raise TypeError
-
-
-@dataclass(frozen=True)
-class Check:
-    """One success criterion and how the flight did."""
-
-    metric: str  # its name, or that of a share
-    value: float | bool | None
-    limit: float  # largest allowed
-    passed: bool
-
-
-def judge(metrics: FlightMetrics, limits: Mapping[str, float]) -> tuple[Check, ...]:
-    """Each limit in turn, ``metric: largest allowed value``; no crash is always the first.
-
-    A share of flights, as ``unsettled_rate``, is 0 or 1 of one flight. What a flight could not give
-    is not passed.
-
-    Raises:
-        ConfigError: for a limit on anything but `limitable`.
-    """
-    checks = [Check("crashed", metrics.crashed, 0.0, not metrics.crashed)]
-    for name, limit in limits.items():
-        if name not in limitable():
-            raise ConfigError(f"success criterion {name!r}: expected one of {sorted(limitable())}")
-        value = float(SHARES[name].failed(metrics)) if name in SHARES else getattr(metrics, name)
-        checks.append(Check(name, value, limit, value is not None and value <= limit))
-    return tuple(checks)

@@ -22,8 +22,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from liquid_control import wire
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import ControlLoop, LoopStep
+from liquid_control.control.loop import ControlLoop
 from liquid_control.control.rate import FixedRate, Tick, sleep_until_steady
+from liquid_control.control.steps import LoopStep
 from liquid_control.control.supervisor import Mode
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.diagnostics import LoopDiagnostics

@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 from liquid_control.config import ConfigError, find_file, parse
-from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.control.controller import Controller
+from liquid_control.control.loop import ControlLoop
 from liquid_control.control.rules import Backup, Rules
 from liquid_control.importing import is_import_name
 from liquid_control.parameters import ControllerParameters

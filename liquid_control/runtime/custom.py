@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import Controller
+from liquid_control.control.controller import Controller
 from liquid_control.control.rules import Rules
 from liquid_control.importing import import_object
 from liquid_control.vehicles.kind import VehicleConfig

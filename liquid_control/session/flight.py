@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.config import ConfigError, find_file
-from liquid_control.control.loop import Controller
+from liquid_control.control.controller import Controller
 from liquid_control.control.supervisor import Mode
+from liquid_control.evaluation.judge import Check, judge
 from liquid_control.evaluation.judged import read_judged_world
-from liquid_control.evaluation.metrics import Check, FlightMetrics, flight_metrics, judge
+from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from liquid_control.control.loop import Controller, ControlLoop
+from liquid_control.control.controller import Controller
+from liquid_control.control.loop import ControlLoop
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.parameters import ControllerParameters

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import ControlLoop, LoopStep, fault_of
+from liquid_control.control.loop import ControlLoop
+from liquid_control.control.steps import LoopStep, fault_of
 from liquid_control.flight_log import FlightLog, ImuColumns, States
 from liquid_control.sim.world import World
 from liquid_control.structs import Reading, Setpoint

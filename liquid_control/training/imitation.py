@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from liquid_control.config import ConfigError
-from liquid_control.control.loop import Controller, slot_indices
+from liquid_control.control.controller import Controller, slot_indices
 from liquid_control.evaluation.columns import position_error
 from liquid_control.runtime.catalogue import make_controller, make_parameters
 from liquid_control.sim.flight import prepare

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.config import StrictModel
-from liquid_control.control.loop import Controller
+from liquid_control.control.controller import Controller
 from liquid_control.control.rules import Backup, Rules
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import CommandKind

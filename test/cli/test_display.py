@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from liquid_control.cli.display import flight as flight_display
-from liquid_control.evaluation.metrics import FlightMetrics, judge
+from liquid_control.evaluation.judge import judge
+from liquid_control.evaluation.metrics import FlightMetrics
 
 VALUES = {
     **{"world": "demo", "policy": "hover_liquid", "vehicle": "crazyflie", "seed": 3},

@@ -5,9 +5,9 @@ import math
 import pytest
 from readings import sensor_frame
 
-from liquid_control.control.loop import LoopStep
 from liquid_control.control.rate import Tick
 from liquid_control.control.statistics import LoopStatistics
+from liquid_control.control.steps import LoopStep
 from liquid_control.control.supervisor import Mode
 from liquid_control.structs import RATES_THRUST, Reading, SensorFrame
 

@@ -7,13 +7,13 @@ from made_up import moved
 
 from liquid_control.evaluation import metrics
 from liquid_control.evaluation.columns import neuron_activity, position_error, tilt
+from liquid_control.evaluation.judge import judge
 from liquid_control.evaluation.metrics import (
     Display,
     Metric,
     compared,
     display_of,
     flight_metrics,
-    judge,
     kept,
     limitable,
     metrics_of,

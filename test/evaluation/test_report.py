@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from liquid_control.config import ConfigError
-from liquid_control.evaluation.metrics import flight_metrics, judge
+from liquid_control.evaluation.judge import judge
+from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.views.circuit import circuit_svg
 from liquid_control.evaluation.views.film import write_video
 from liquid_control.evaluation.views.report import write_report

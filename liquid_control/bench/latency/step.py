@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from liquid_control.control.loop import Controller
+from liquid_control.control.controller import Controller
 from liquid_control.structs import GRAVITY
 
 _WARM_UP = 500

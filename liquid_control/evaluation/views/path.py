@@ -79,7 +79,7 @@ def _frame(figure: go.Figure, log: FlightLog) -> go.Figure:
             aspectmode="manual",
             aspectratio=ratio,
             camera=dict(
-                eye=dict(x=1.4 * away, y=-1.55 * away, z=0.8 * away),
+                eye=dict(x=1.55 * away, y=-1.7 * away, z=0.9 * away),
                 center=dict(x=0, y=0, z=-0.16),
             ),
         ),

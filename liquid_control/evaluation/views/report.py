@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 
 from liquid_control.evaluation.columns import neuron_activity
-from liquid_control.evaluation.metrics import (
-    Check,
-    FlightMetrics,
-    display_of,
-    flight_metrics,
-    judge,
-    metrics_of,
-)
+from liquid_control.evaluation.judge import Check, judge
+from liquid_control.evaluation.metrics import FlightMetrics, display_of, flight_metrics, metrics_of
 from liquid_control.evaluation.page import (
     Page,
     badge,

@@ -11,6 +11,8 @@ names the file, the key, the value and what was expected.
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterable, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -77,6 +79,8 @@ def find_file(
     """
     path = Path(name)
     share = share_dir()
+    if path.is_absolute() and path.is_file():
+        return path
     if beside is not None and (found := _find_beside(path, beside)):
         return found
     for candidate in (
@@ -197,11 +201,15 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
 
 
+@lru_cache(maxsize=128)  # a suite reads the same few files for each of its flights
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=_UniqueKeyLoader)
+
+
 def read_yaml(path: str | Path) -> Any:
     """The content of a YAML file; `ConfigError` names file and line if it can't be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return yaml.load(text, Loader=_UniqueKeyLoader)
+        return deepcopy(_parse(Path(path).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     except yaml.YAMLError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.frames import rotate
-from liquid_control.structs import COMMAND_KINDS, CommandKind, ImuSample, OdometrySample
+from liquid_control.structs import COMMAND_KINDS, CommandKind
 
 
 @dataclass(frozen=True)
@@ -36,21 +35,6 @@ class States:
         pos, quat, vel_body, ang_vel = np.split(rows, (3, 7, 10), axis=1)
         return cls(pos, quat, rotate(quat.T, vel_body.T).T, ang_vel)
 
-    @classmethod
-    def of_samples(cls, samples: Sequence[OdometrySample | None]) -> States:
-        """Of the sample that was the newest at each step, ``None`` before the first."""
-        return cls.from_odometry(
-            np.column_stack(
-                [
-                    _column(samples, name, size)
-                    for name, size in (
-                        *(("pos_world", 3), ("quat_world_body", 4)),
-                        *(("vel_body", 3), ("ang_vel_body", 3)),
-                    )
-                ]
-            )
-        )
-
 
 @dataclass(frozen=True)
 class ImuColumns:
@@ -58,17 +42,6 @@ class ImuColumns:
 
     ang_vel_body: np.ndarray  # (N, 3) rad/s
     specific_force_body: np.ndarray  # (N, 3) m/s²
-
-    @classmethod
-    def of_samples(cls, samples: Sequence[ImuSample | None]) -> ImuColumns:
-        """Of the sample that was the newest at each step, ``None`` before the first."""
-        return cls(*(_column(samples, field.name, 3) for field in fields(cls)))
-
-
-def _column(samples: Sequence[Any], name: str, size: int) -> np.ndarray:
-    gap = np.full(size, np.nan)
-    values = [gap if sample is None else getattr(sample, name) for sample in samples]
-    return np.concatenate(values).reshape(len(samples), size)
 
 
 @dataclass(frozen=True)

@@ -194,22 +194,23 @@ class CommandKind:
         name: of the kind, and of its topic ``cmd/<name>``.
         layout: slots of the values, SI units.
         neutral: the values that ask for nothing: hover, stand still.
-        twist: the field of a ``geometry_msgs/Twist`` that carries each value.
+        twist: the field of a ``geometry_msgs/Twist`` that carries each value; none for a kind
+            that no topic carries.
     """
 
     name: str
     layout: Layout
     neutral: tuple[float, ...]
-    twist: tuple[str, ...]
+    twist: tuple[str, ...] = ()
 
     def __post_init__(self):
         size = self.layout.size
-        if not len(self.neutral) == len(self.twist) == size:
+        if len(self.neutral) != size:
             raise ValueError(
-                f"command kind {self.name!r}: expected {size} neutral values and twist fields, got "
-                f"{len(self.neutral)} and {len(self.twist)}"
+                f"command kind {self.name!r}: expected {size} neutral values, got "
+                f"{len(self.neutral)}"
             )
-        if len({*self.twist} & _TWIST) != size:
+        if self.twist and not len({*self.twist} & _TWIST) == len(self.twist) == size:
             raise ValueError(
                 f"command kind {self.name!r}: twist: expected {size} different ones of "
                 f"{', '.join(sorted(_TWIST))}, got {', '.join(self.twist)}"

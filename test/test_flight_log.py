@@ -8,7 +8,7 @@ import pytest
 from liquid_control.config import ConfigError
 from liquid_control.flight_log import FlightLog, ImuColumns, States
 from liquid_control.frames import rotate
-from liquid_control.structs import RATES_THRUST, OdometrySample
+from liquid_control.structs import RATES_THRUST
 
 STEPS = 20
 
@@ -91,11 +91,11 @@ def test_motion_is_the_truth_or_what_was_estimated(log):
     assert _real(log).motion is log.estimate
 
 
-def test_samples_become_columns_in_the_world_frame(rng):
+def test_odometry_becomes_columns_in_the_world_frame(rng):
     quat = rng.normal(size=4)
     quat /= np.linalg.norm(quat)
     pos, vel, rates = rng.normal(size=(3, 3))
-    states = States.of_samples([None, OdometrySample(0, pos, quat, vel, rates)])
+    states = States.from_odometry(np.array([[np.nan] * 13, [*pos, *quat, *vel, *rates]]))
     assert np.isnan(states.pos_world[0]).all()
     assert np.isnan(states.vel_world[0]).all()
     np.testing.assert_array_equal(states.pos_world[1], pos)

@@ -125,14 +125,13 @@ class InputGate:
             clock.pass_time(dt)
         dt = min(dt, _LONGEST_RECKONING)
         for sensor in self.sensors:
-            reading = frame.reading(sensor)
             if sensor == "imu":
-                self._take_imu(reading, faults)
+                self._take_imu(frame.imu, faults)
                 if self._imu is not None and self._odometry is not None:
                     self._history.append((dt, self._imu))
             elif sensor == "odometry":
-                self._take_odometry(reading, dt, faults)
-            elif reading is not None:
+                self._take_odometry(frame.odometry, dt, faults)
+            elif (reading := frame.reading(sensor)) is not None:
                 self._take_other(sensor, reading, faults)
         self.faults = tuple(faults)
         if self._is_waiting():
@@ -152,10 +151,9 @@ class InputGate:
 
     def _is_waiting(self) -> bool:
         """Whether a sensor has not come yet, or its samples could not be gone on from."""
-        return any(
-            (sensor == "odometry" and self._odometry is None) or clock.stamp is None
-            for sensor, clock in self._clocks.items()
-        )
+        if self._odometry is None and "odometry" in self._clocks:
+            return True
+        return any(clock.stamp is None for clock in self._clocks.values())
 
     def _take_imu(self, reading: Reading[ImuSample] | None, faults: list[str]) -> None:
         if reading is None:

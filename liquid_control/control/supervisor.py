@@ -55,9 +55,10 @@ class Supervisor:
         if estimate is None:
             words = " and ".join(_WORDS.get(sensor, sensor) for sensor in self.sensors)
             return Mode.SILENT, f"waiting for {words}"
-        for limits, mode in ((rules.needs, Mode.SILENT), (rules.watches, Mode.HALT)):
-            if stale := _stale(estimate.ages, limits):
-                return mode, stale
+        if stale := _stale(estimate.ages, rules.needs):
+            return Mode.SILENT, stale
+        if stale := _stale(estimate.ages, rules.watches):
+            return Mode.HALT, stale
         if dt > envelope.max_dt:
             self.report_fault(f"step of {dt * 1e3:.0f} ms, limit {envelope.max_dt * 1e3:.0f} ms")
         if left := _left(rules, estimate):

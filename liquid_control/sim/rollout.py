@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,10 @@ from liquid_control.control.loop import ControlLoop
 from liquid_control.control.steps import LoopStep, fault_of
 from liquid_control.flight_log import FlightLog, ImuColumns, States
 from liquid_control.sim.world import World
-from liquid_control.structs import Reading, Setpoint
+from liquid_control.structs import SensorFrame, Setpoint
+
+_NO_ODOMETRY = (np.full(13, np.nan),)
+_NO_IMU = (np.full(6, np.nan),)
 
 
 def rollout(
@@ -47,8 +49,8 @@ def rollout(
     frame = world.reset()
     loop.reset()
     rows: list[tuple] = []
-    seen: list[tuple[Reading | None, Reading | None]] = []  # what the loop had at each row
-    had = (frame.odometry, frame.imu)
+    measured: list[np.ndarray] = []  # what the loop had at each row
+    newest = _measured(frame)
     late, fault = 0, ""
     last, due, step = -1, 0, None
     start = time.perf_counter()
@@ -60,10 +62,10 @@ def rollout(
         if k == due:
             step = loop.step(frame, setpoint, (k - last) * period)
             fault = fault or fault_of(step)
-            sent, last, had = step.command, k, (frame.odometry, frame.imu)
+            sent, last, newest = step.command, k, _measured(frame)
             due += 1 if ticks is None else next(ticks)
         rows.append(_row(world, setpoint, step, loop, k == last))
-        seen.append(had)
+        measured.extend(newest)
         frame = world.step(sent)
         if on_step is not None:
             on_step(world, step)
@@ -72,11 +74,14 @@ def rollout(
     time_s, *motion, setpoints, wind, actuators, commands, modes, neurons, step_us = (
         np.array(column) for column in zip(*rows, strict=True)
     )
+    odometry, ang_vel, force = np.split(
+        np.concatenate(measured).reshape(len(rows), -1), (13, 16), axis=1
+    )
     return FlightLog(
         time=time_s,
         truth=States(*motion),
-        estimate=States.of_samples([_sample(odometry) for odometry, _ in seen]),
-        imu=ImuColumns.of_samples([_sample(imu) for _, imu in seen]),
+        estimate=States.from_odometry(odometry),
+        imu=ImuColumns(ang_vel, force),
         setpoint_pos_world=setpoints,
         wind_world=wind,
         command=commands,
@@ -99,8 +104,18 @@ def rollout(
     )
 
 
-def _sample(reading: Reading | None) -> Any:
-    return None if reading is None else reading.sample
+def _measured(frame: SensorFrame) -> tuple[np.ndarray, ...]:
+    """The newest odometry, 13 values, and IMU, 6; NaN where none has come.
+
+    Arrays alone, as objects that are kept for a whole flight are work for the garbage collector.
+    """
+    odometry, imu = _NO_ODOMETRY, _NO_IMU
+    if frame.odometry is not None:
+        s = frame.odometry.sample
+        odometry = (s.pos_world, s.quat_world_body, s.vel_body, s.ang_vel_body)
+    if frame.imu is not None:
+        imu = (frame.imu.sample.ang_vel_body, frame.imu.sample.specific_force_body)
+    return odometry + imu
 
 
 def _wait_until(deadline: float, period: float) -> bool:

@@ -33,7 +33,7 @@ class VehicleKind:
         name: what a vehicle file gives as its ``kind``.
         config: model of the vehicle file.
         parameters: of its controller, with the groups that this kind adds.
-        command: what it takes.
+        command: what it takes, with the fields of a twist that carry it.
         rules: its rules for a description and parameters. With a backup given, the rules have that
             one, which keeps what it remembers and takes the new parameters.
         controllers: built-in ones by name, made of the parameters; each has a
@@ -53,3 +53,10 @@ class VehicleKind:
     controllers: Mapping[str, Callable[[Any], Controller]] = field(default_factory=dict)
     gains: Callable[[Path], Controller] | None = None
     check: Callable[[Any], Any] = lambda vehicle: None
+
+    def __post_init__(self):
+        if not self.command.twist:
+            raise ValueError(
+                f"vehicle kind {self.name!r}: command {self.command.name!r}: expected the fields "
+                "of a twist that carry it, got none"
+            )

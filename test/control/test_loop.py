@@ -27,6 +27,7 @@ from liquid_control.structs import (
 )
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
+from liquid_control.vehicles.quadrotor.kind import QUADROTOR
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 from liquid_control.vehicles.quadrotor.rules import observer
 
@@ -559,3 +560,6 @@ def test_a_command_travels_in_fields_of_its_own():
     for twist in (("linear.x", "linear.x"), ("linear.x", "foo")):
         with pytest.raises(ValueError, match="2 different ones of"):
             CommandKind("odd", layout, (0.0, 0.0), twist)
+    silent = CommandKind("silent", layout, (0.0, 0.0))
+    with pytest.raises(ValueError, match="fields of a twist that carry it, got none"):
+        dataclasses.replace(QUADROTOR, command=silent)

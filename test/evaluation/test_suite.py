@@ -15,6 +15,7 @@ from liquid_control.cli.program import main
 from liquid_control.config import ConfigError, find_file
 from liquid_control.evaluation import metrics
 from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.suite import config
 from liquid_control.evaluation.suite.config import load_suite
 from liquid_control.evaluation.suite.figures import learning_curves
 from liquid_control.evaluation.suite.flights import ROWS_FILE, fly_cell, run_suite
@@ -273,7 +274,8 @@ def _keys(suite_file: Path) -> set[str]:
 def test_what_only_a_node_is_told_leaves_the_key_alone(tmp_path, monkeypatch, name, value):
     before = _keys(_write(tmp_path))
     monkeypatch.setattr(
-        "liquid_control.evaluation.suite.config.make_parameters",
+        config,
+        "make_parameters",
         lambda vehicle, **values: make_parameters(vehicle, **{name: value, **values}),
     )
     assert _keys(_write(tmp_path)) == before
@@ -283,7 +285,8 @@ def test_a_limit_of_the_gate_changes_the_key(tmp_path, monkeypatch):
     before = _keys(_write(tmp_path))
     gate = InputGateParameters(max_odometry_age=0.2)
     monkeypatch.setattr(
-        "liquid_control.evaluation.suite.config.make_parameters",
+        config,
+        "make_parameters",
         lambda vehicle, **values: make_parameters(vehicle, **{"input_gate": gate, **values}),
     )
     assert not _keys(_write(tmp_path)) & before

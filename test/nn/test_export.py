@@ -181,9 +181,7 @@ def test_motor_neurons_have_the_names_of_what_they_give(config, last, tmp_path, 
 
 
 def test_a_command_of_another_kind_names_the_motor_neurons(tmp_path):
-    wheels = CommandKind(
-        "wheels", Layout((Slot("wheels", 4, "rad/s", "none"),)), (0.0,) * 4, ("none",) * 4
-    )
+    wheels = CommandKind("wheels", Layout((Slot("wheels", 4, "rad/s", "none"),)), (0.0,) * 4)
     metadata = export(make_policy(), tmp_path / "policy.onnx", command=wheels).metadata
     assert metadata.command_kind == "wheels"
     assert metadata.neuron_names[-1] == "wheels.w"

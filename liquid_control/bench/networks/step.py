@@ -82,7 +82,7 @@ def _ncps_step(sizes: NetworkSizes) -> Callable[[], None]:
 def _numbers(size: int) -> CommandKind:
     """A kind of command of so many numbers that no vehicle takes."""
     layout = Layout((Slot("command", size, "1", "none"),))
-    return CommandKind("benchmark", layout, neutral=(0.0,) * size, twist=("none",) * size)
+    return CommandKind("benchmark", layout, neutral=(0.0,) * size)
 
 
 def _flown_step(cell: Cell) -> Callable[[], object]:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def provenance() -> dict[str, str]:
     }
 
 
+@cache
 def package_version(package: str) -> str:
     """Version of an installed package."""
     try:

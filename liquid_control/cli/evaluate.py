@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         conditions=options.condition,
         only=options.only,
     )
+    gc.freeze()  # what is loaded stays: collections during the flights need not look through it
     workers = {"jobs": options.jobs, "ray_address": options.ray}
     if options.json:
         rows = run_suite(suite, options.out, **workers)

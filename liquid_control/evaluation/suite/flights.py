@@ -107,14 +107,14 @@ def run_suite(
     Use it, after `load_suite`, where the rows are what is wanted; ``liquid-control evaluate``
     writes tables and a report of them as well.
 
-        All: those of each cell of the suite whose flights are all there, whenever they were flown.
+    All: those of each cell of the suite whose flights are all there, whenever they were flown.
 
-        Args:
-            jobs: local processes.
-            ray_address: of a Ray cluster (``auto`` finds one) to use in place of local processes.
-            on_progress: called with flights done and in total.
+    Args:
+        jobs: local processes.
+        ray_address: of a Ray cluster (``auto`` finds one) to use in place of local processes.
+        on_progress: called with flights done and in total.
 
-        An interruption keeps the rows that were written.
+    An interruption keeps the rows that were written.
     """
     path = output_folder(Path(out)) / ROWS_FILE
     rows = _read_rows(path)

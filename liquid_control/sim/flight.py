@@ -54,6 +54,16 @@ class Flight:
         return rollout(world, self.loop, **options)
 
 
+def resolve(
+    world: str | Path | WorldConfig, vehicle: str | Path | VehicleConfig | None
+) -> tuple[WorldConfig, VehicleConfig]:
+    """A world and its vehicle, or another one, by name or as they are."""
+    scenario = world if isinstance(world, WorldConfig) else load_world(world)
+    if not isinstance(vehicle, VehicleConfig):
+        vehicle = load_vehicle(vehicle or scenario.vehicle)
+    return scenario, vehicle
+
+
 def prepare(
     world: str | Path | WorldConfig,
     policy: str | Controller,
@@ -80,9 +90,7 @@ def prepare(
     by_name = isinstance(policy, str)
     if by_name and is_import_name(policy):
         import_object(policy)  # what its module registers may stand in the world
-    scenario = world if isinstance(world, WorldConfig) else load_world(world)
-    if not isinstance(vehicle, VehicleConfig):
-        vehicle = load_vehicle(vehicle or scenario.vehicle)
+    scenario, vehicle = resolve(world, vehicle)
     settings = {"vehicle": scenario.vehicle, "control_rate": float(scenario.control_rate)}
     if by_name:
         settings["policy"] = policy

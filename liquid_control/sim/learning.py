@@ -19,9 +19,9 @@ from liquid_control.control.observation import Observer
 from liquid_control.control.rules import Rules
 from liquid_control.frames import Array
 from liquid_control.sim import NAME
-from liquid_control.sim.scenario import WorldConfig, load_world
+from liquid_control.sim.flight import resolve
+from liquid_control.sim.scenario import WorldConfig
 from liquid_control.structs import Layout
-from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
 from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 
@@ -116,7 +116,7 @@ def heading_cosine(quat_world_body: Array, yaw: Array) -> Array:
     return (forward_x * np.cos(yaw) + forward_y * np.sin(yaw)) / level
 
 
-def resolve(
+def resolve_quadrotor(
     world: str | Path | WorldConfig, vehicle: str | Path | VehicleConfig | None
 ) -> tuple[WorldConfig, VehicleConfig]:
     """A world and its vehicle, or another one, by name or as they are.
@@ -124,9 +124,7 @@ def resolve(
     Raises:
         ConfigError: for what is no quadrotor.
     """
-    scenario = world if isinstance(world, WorldConfig) else load_world(world)
-    if not isinstance(vehicle, VehicleConfig):
-        vehicle = load_vehicle(vehicle or scenario.vehicle)
+    scenario, vehicle = resolve(world, vehicle)
     if not isinstance(vehicle, QuadrotorConfig):
         raise ConfigError(
             f"{NAME} in {scenario.name}: expected a quadrotor, got the vehicle {vehicle.name!r} of "

@@ -29,7 +29,7 @@ from liquid_control.sim.learning import (
     motion_reward,
     observation_space,
     observer_for,
-    resolve,
+    resolve_quadrotor,
 )
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.structs import Layout
@@ -92,7 +92,7 @@ class QuadHoverEnv(gymnasium.Env):
         """
         check_render_mode(render_mode)
         self.render_mode = render_mode
-        scenario, vehicle = resolve(world, vehicle)
+        scenario, vehicle = resolve_quadrotor(world, vehicle)
         rules = make_rules(vehicle, make_parameters(vehicle))
         observer = observer_for(rules, slots)
         self.observation_layout = observer.layout

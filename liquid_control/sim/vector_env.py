@@ -25,7 +25,7 @@ from liquid_control.sim.learning import (
     motion_reward,
     observation_space,
     observer_for,
-    resolve,
+    resolve_quadrotor,
 )
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.kind import VehicleConfig
@@ -66,7 +66,7 @@ class QuadHoverVectorEnv(VectorEnv):
         check_render_mode(render_mode)
         self.render_mode = render_mode
         self.num_envs = num_envs
-        scenario, vehicle = resolve(world, vehicle)
+        scenario, vehicle = resolve_quadrotor(world, vehicle)
         chosen = make_parameters(vehicle, **parameters)
         rules = make_rules(vehicle, chosen)
         self._observer = observer_for(rules, slots)

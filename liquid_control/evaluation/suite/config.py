@@ -135,11 +135,13 @@ def load_suite(
     # only now: a vehicle's file may bring metrics
     metrics = [metric for limits in config.limits.values() for metric in limits]
     _check_known(path, "metric of a limit", metrics, (*compared(), *SHARES))
+    flown = [(setting, *_flown(setting)) for setting in settings]
     cells = tuple(
-        _cell(policy, k, artifact, setting)
+        Cell(policy, k, artifact, setting, kept_metrics, _key(identity + content))
         for policy, files in config.policies.items()
         for k, artifact in enumerate(_artifacts(policy, files, path, needed=policy in flying))
-        for setting in settings
+        for content in [_content(artifact)]
+        for setting, kept_metrics, identity in flown
     )
     chosen = tuple(c for c in cells if c.policy in flying and c.condition in wanted)
     # a policy must fit every vehicle that it is to fly
@@ -219,26 +221,23 @@ def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
 
 
-def _cell(policy: str, training: int, artifact: str, setting: Setting) -> Cell:
-    metrics = kept(kind_of(setting.vehicle).command)
-    key = _key(artifact, setting, metrics)
-    return Cell(policy, training, artifact, setting, metrics, key)
-
-
-def _key(artifact: str, setting: Setting, metrics: tuple[str, ...]) -> str:
+def _flown(setting: Setting) -> tuple[tuple[str, ...], bytes]:
+    """What the rows of its flights keep, and all that they depend on but the policy."""
     scenario, vehicle = setting.scenario, setting.vehicle
+    metrics = kept(kind_of(vehicle).command)
     parameters = make_parameters(vehicle, control_rate=float(scenario.control_rate))
-    digest = hashlib.sha256()
-    for part in (
+    parts = (
         package_version("liquid_control"),
         scenario.model_dump_json(exclude=_NO_MATTER),
         vehicle.model_dump_json(),
         json.dumps(flown_values(parameters), default=str),
         f"{setting.loop_ticks} {setting.after} {metrics}",
-    ):
-        digest.update(part.encode() + b"\0")
-    digest.update(_content(artifact))
-    return digest.hexdigest()[:16]
+    )
+    return metrics, b"".join(part.encode() + b"\0" for part in parts)
+
+
+def _key(flown: bytes) -> str:
+    return hashlib.sha256(flown).hexdigest()[:16]
 
 
 def _content(artifact: str) -> bytes:

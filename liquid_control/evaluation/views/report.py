@@ -48,9 +48,9 @@ def write_report(
     """Write ``report.html`` into ``out_dir``.
 
     Args:
-        criteria: ``metric: largest allowed value``, as for `metrics.judge`.
+        criteria: ``metric: largest allowed value``, as for `judge.judge`.
         metadata: of the policy that flew, for its circuit and training record.
-        video: a film from `video.write_video`, put inside the page.
+        video: a film from `film.write_video`, put inside the page.
         wind: a picture of the world's wind, in time and frequency, put inside the page.
         configuration: what else a reader needs to fly it again, e.g. the world.
         after: error statistics from here on, s.

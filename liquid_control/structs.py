@@ -17,7 +17,10 @@ import numpy as np
 GRAVITY = 9.80665  # m/s², standard gravity (CGPM 1901, resolution 2)
 
 
-@dataclass(frozen=True, slots=True)
+# Samples, readings and frames are made at every step, and to freeze one costs most of its making.
+
+
+@dataclass(slots=True)
 class ImuSample:
     """What a strap-down IMU measures; make one for each message or simulated step."""
 
@@ -26,7 +29,7 @@ class ImuSample:
     specific_force_body: np.ndarray  # (3,) m/s²; (0, 0, +g) when level and at rest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OdometrySample:
     """Pose and twist, as nav_msgs/Odometry carries them: the twist is in the body frame.
 
@@ -40,7 +43,7 @@ class OdometrySample:
     ang_vel_body: np.ndarray  # (3,) rad/s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ImageSample:
     """A picture of the camera, in its optical frame: columns to the right, rows down."""
 
@@ -72,7 +75,7 @@ def field_names(sample: Sample) -> tuple[str, ...]:
 S = TypeVar("S", bound=Sample)
 
 
-@dataclass(slots=True)  # not frozen, as several are made at each step and that costs most of it
+@dataclass(slots=True)
 class Reading(Generic[S]):
     """The newest sample of a sensor, and how old it is now.
 

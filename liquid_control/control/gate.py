@@ -29,12 +29,12 @@ _HISTORY = 64  # control steps
 _LONGEST_RECKONING = 1.0  # s that one step is dead-reckoned over
 
 # What no vehicle of this project measures or is asked for: larger lengths are faults of the sender.
-_MAX_POS = 1e4  # m from the origin of the world frame
-_MAX_VEL = 1e3  # m/s
-_MAX_ANG_VEL = 1e3  # rad/s
-_MAX_FORCE = 1e4  # m/s²
-_MAX_SETPOINT_VEL = 100.0  # m/s
-_MAX_SETPOINT_ACC = 100.0  # m/s²
+_POS = ("position", 1e4, "m")  # from the origin of the world frame
+_VEL = ("velocity", 1e3, "m/s")
+_ANG_VEL = ("body rate", 1e3, "rad/s")
+_FORCE = ("specific force", 1e4, "m/s^2")
+_SETPOINT_VEL = ("velocity", 100.0, "m/s")
+_SETPOINT_ACC = ("acceleration", 100.0, "m/s^2")
 
 Floats = Sequence[float]  # plain: on three numbers they take a fraction of NumPy's time
 
@@ -61,25 +61,25 @@ class _Imu(NamedTuple):
     specific_force_body: Floats
 
 
-def _excess(*checks: tuple[str, Floats, float, str]) -> str:
-    """The first vector (name, components, limit, unit) that is not finite or too long; or ""."""
-    for name, vector, limit, unit in checks:
-        length = math.hypot(*vector)
-        if not length <= limit:  # NaN is not, either
-            if not all(map(math.isfinite, vector)):
-                return "not finite"
-            return f"{name} of {length:.3g} {unit}, limit {limit:g} {unit}"
-    return ""
+def _excess(vector: Floats, what: tuple[str, float, str]) -> str:
+    """Why a vector can't be ``what`` (name, limit, unit), not finite or too long; "" if it can."""
+    name, limit, unit = what
+    length = math.hypot(*vector)
+    if length <= limit:  # NaN is not
+        return ""
+    if not all(map(math.isfinite, vector)):
+        return "not finite"
+    return f"{name} of {length:.3g} {unit}, limit {limit:g} {unit}"
 
 
 def setpoint_fault(setpoint: Setpoint) -> str:
     """Why a setpoint can't be flown to; "" if it can."""
     if not math.isfinite(setpoint.yaw):
         return "not finite"
-    return _excess(
-        ("position", setpoint.pos_world.tolist(), _MAX_POS, "m"),
-        ("velocity", setpoint.vel_world.tolist(), _MAX_SETPOINT_VEL, "m/s"),
-        ("acceleration", setpoint.acc_world.tolist(), _MAX_SETPOINT_ACC, "m/s^2"),
+    return (
+        _excess(setpoint.pos_world.tolist(), _POS)
+        or _excess(setpoint.vel_world.tolist(), _SETPOINT_VEL)
+        or _excess(setpoint.acc_world.tolist(), _SETPOINT_ACC)
     )
 
 
@@ -153,17 +153,21 @@ class InputGate:
         """Whether a sensor has not come yet, or its samples could not be gone on from."""
         if self._odometry is None and "odometry" in self._clocks:
             return True
-        return any(clock.stamp is None for clock in self._clocks.values())
+        for clock in self._clocks.values():
+            if clock.stamp is None:
+                return True
+        return False
 
     def _take_imu(self, reading: Reading[ImuSample] | None, faults: list[str]) -> None:
         if reading is None:
             return
         sample = reading.sample
         ang_vel, force = sample.ang_vel_body.tolist(), sample.specific_force_body.tolist()
-        fault = _excess(
-            ("body rate", ang_vel, _MAX_ANG_VEL, "rad/s"),
-            ("specific force", force, _MAX_FORCE, "m/s^2"),
-        ) or self._check_stamp("imu", sample.stamp, reading.age)
+        fault = (
+            _excess(ang_vel, _ANG_VEL)
+            or _excess(force, _FORCE)
+            or self._check_stamp("imu", sample.stamp, reading.age)
+        )
         if fault:
             faults.append(f"imu: {fault}")
         else:
@@ -184,7 +188,7 @@ class InputGate:
             self._catch_up(reading.age)
         elif self._imu is not None and last is not None:
             self._dead_reckon(dt, self._imu)
-            if _excess(("", self._pos, _MAX_POS, ""), ("", self._vel_body, _MAX_VEL, "")):
+            if _excess(self._pos, _POS) or _excess(self._vel_body, _VEL):
                 self._odometry = None  # reckoned for too long, on too bad an IMU
 
     def _accept(self, reading: Reading[OdometrySample], faults: list[str]) -> bool:
@@ -195,10 +199,10 @@ class InputGate:
         pos, quat = sample.pos_world.tolist(), sample.quat_world_body.tolist()
         vel = sample.vel_body.tolist()
         norm = math.hypot(*quat)
-        fault = _excess(
-            ("position", pos, _MAX_POS, "m"),
-            ("velocity", vel, _MAX_VEL, "m/s"),
-            ("body rate", sample.ang_vel_body.tolist(), _MAX_ANG_VEL, "rad/s"),
+        fault = (
+            _excess(pos, _POS)
+            or _excess(vel, _VEL)
+            or _excess(sample.ang_vel_body.tolist(), _ANG_VEL)
         )
         if not fault and not abs(norm - 1) <= self.parameters.max_quat_error:
             fault = f"quaternion of norm {norm:.3f}, expected 1"

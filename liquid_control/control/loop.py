@@ -208,7 +208,7 @@ class ControlLoop:
         if self._reset_fault:
             return None, self._reset_fault
         try:
-            return self._checked("policy", self.policy.step(observation[self._pick], dt))
+            return self._checked("policy", self.policy.step(observation.take(self._pick), dt))
         except _ANYTHING as error:
             return None, f"policy failed: {_words(error)}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +12,7 @@ from liquid_control.control.supervisor import Mode
 from liquid_control.structs import Command
 
 
-@dataclass(frozen=True, slots=True)
-class LoopStep:
+class LoopStep(NamedTuple):
     """What one step of the loop did."""
 
     command: Command | None  # as sent; None: send nothing

@@ -61,18 +61,15 @@ class Supervisor:
             return Mode.HALT, stale
         if dt > envelope.max_dt:
             self.report_fault(f"step of {dt * 1e3:.0f} ms, limit {envelope.max_dt * 1e3:.0f} ms")
-        if left := _left(rules, estimate):
+        try:
+            left = rules.left_envelope(estimate)
+        except Exception as error:  # rules of somebody's vehicle; the backup flies on
+            left = f"the envelope can't be told: {type(error).__name__}: {error}"
+        if left:
             self.report_fault(left)
         if self._since_fault < envelope.recovery_time or self._since_fault == 0.0:
             return Mode.BACKUP, self._last_fault
         return Mode.POLICY, ""
-
-
-def _left(rules: Rules, estimate: Estimate) -> str:
-    try:
-        return rules.left_envelope(estimate)
-    except Exception as error:  # rules of somebody's vehicle; the backup flies on
-        return f"the envelope can't be told: {type(error).__name__}: {error}"
 
 
 def _stale(ages: Mapping[str, float], limits: Mapping[str, float]) -> str:

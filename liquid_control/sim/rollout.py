@@ -139,7 +139,7 @@ def _row(
         vel,
         ang_vel,
         setpoint.pos_world,
-        world.wind_world,
+        world.plant.wind,
         world.plant.actuators,
         (np.nan,) * loop.rules.command.layout.size if command is None else command.values,
         step.mode.value,

@@ -203,17 +203,18 @@ class World:
         self.imu_samples.append(ImuSample(stamp, ang_vel, specific_force))
 
     def _frame(self) -> SensorFrame:
-        odometry = self._odometry.measure(self.time_ns, *self.truth)
+        now, truth = self.time_ns, self.truth
+        odometry = self._odometry.measure(now, *truth)
         imu = self.imu_samples[-1]
         if self.scenario.faults:
             time = self._tick / self.control_rate
             imu = self._imu_faults.deliver(time, imu)
             odometry = self._odometry_faults.deliver(time, odometry)
-        others = {}
-        if self._others:
-            truth = Truth(*self.truth)
-            others = {name: s.measure(self.time_ns, truth) for name, s in self._others.items()}
-        return SensorFrame.at(self.time_ns, imu, odometry, self.image, **others)
+        if not self._others:
+            return SensorFrame.at(now, imu, odometry, self.image)
+        truth = Truth(*truth)
+        others = {name: s.measure(now, truth) for name, s in self._others.items()}
+        return SensorFrame.at(now, imu, odometry, self.image, **others)
 
     def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
         reason = self._violation(vel_before)

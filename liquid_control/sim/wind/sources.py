@@ -37,6 +37,7 @@ from liquid_control.sim.wind import formulas
 
 Vector = tuple[float, float, float]
 WIND_SOURCES = Kinds("kind")
+_STILL = (0.0, 0.0, 0.0)
 
 
 def direction(toward_deg: float, upward_deg: float = 0.0) -> Vector:
@@ -139,12 +140,22 @@ class CosineGustsConfig(StrictModel):
                 break
             start += float(rng.exponential(self.mean_interval))
 
+        still = (0.0, 0.0)  # s, a time without a gust
+
         def velocity(time: float, pos: Vector) -> Vector:
+            nonlocal still
+            if still[0] <= time <= still[1]:
+                return _STILL
             x = y = z = 0.0
+            coming = math.inf
             for start, end, rise, hold, (gx, gy, gz) in gusts:
                 if start < time < end:
                     share = formulas.one_minus_cosine(time - start, rise, hold)
                     x, y, z = x + share * gx, y + share * gy, z + share * gz
+                    coming = -math.inf
+                elif start >= time:
+                    coming = min(coming, start)
+            still = (time, coming)
             return x, y, z
 
         return Source(velocity)
@@ -166,8 +177,7 @@ class StepGustConfig(StrictModel):
         amplitude = scaled(draw(self.amplitude, rng), toward)
         start = draw(self.start, rng)
         end = start + draw(self.length, rng)
-        still = (0.0, 0.0, 0.0)
-        return Source(lambda time, pos: amplitude if start <= time < end else still)
+        return Source(lambda time, pos: amplitude if start <= time < end else _STILL)
 
 
 @WIND_SOURCES.register

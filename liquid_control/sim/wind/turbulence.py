@@ -62,6 +62,7 @@ class _Dryden:
         self._rng = rng
         self._states = formulas.turbulence_start(rng.standard_normal(formulas.NOISE_SIZE).tolist())
         self._noise = np.empty((0, formulas.NOISE_SIZE))
+        self._used = 0  # rows of it
         self._ahead: Iterator[list[float]] = iter(())  # velocities of the next steps
         self._series = compile_kernel(formulas.turbulence_series)
         self._airspeed = self._height = math.inf
@@ -86,12 +87,12 @@ class _Dryden:
 
     def _run_ahead(self) -> Vector:
         """Compute the steps of a control period, whose filters stay as they are; the first one."""
-        steps = self._steps
-        if len(self._noise) < steps:
+        steps, used = self._steps, self._used
+        if used + steps > len(self._noise):
             fresh = self._rng.standard_normal((max(NOISE_BLOCK, steps), formulas.NOISE_SIZE))
-            self._noise = np.concatenate([self._noise, fresh])
-        velocity = np.empty((steps, 3))
-        noise, self._noise = self._noise[:steps], self._noise[steps:]
+            self._noise, used = np.concatenate([self._noise[used:], fresh]), 0
+        self._used = used + steps
+        noise, velocity = self._noise[used : used + steps], np.empty((steps, 3))
         self._states = self._series(self._states, noise, self._packed, self._axis_u, velocity)
         self._ahead = iter(velocity.tolist())
         return next(self._ahead)

@@ -64,16 +64,18 @@ def quadrotor_rules(
     backup.controller.gains = parameters.backup
     max_rate, slew = vehicle.autopilot.max_rate, parameters.output_gate
     envelope, gate = parameters.envelope, parameters.input_gate
+    max_tilt, max_ang_vel = envelope.max_tilt, envelope.max_ang_vel
+    least_cos = math.cos(max_tilt) if max_tilt < math.pi else -math.inf
 
     def left_envelope(estimate: Estimate) -> str:
         x, y, _, _ = estimate.quat_world_body
         cos_tilt = 1 - 2 * (x * x + y * y)
-        if envelope.max_tilt < math.pi and cos_tilt < math.cos(envelope.max_tilt):
+        if cos_tilt < least_cos:
             tilt = math.acos(min(max(cos_tilt, -1.0), 1.0))
-            return f"tilt {tilt:.2f} rad, limit {envelope.max_tilt:.2f}"
+            return f"tilt {tilt:.2f} rad, limit {max_tilt:.2f}"
         ang_vel = math.hypot(*estimate.ang_vel_body)
-        if ang_vel > envelope.max_ang_vel:
-            return f"body rate {ang_vel:.1f} rad/s, limit {envelope.max_ang_vel:.1f}"
+        if ang_vel > max_ang_vel:
+            return f"body rate {ang_vel:.1f} rad/s, limit {max_ang_vel:.1f}"
         return ""
 
     return Rules(

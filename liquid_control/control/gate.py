@@ -153,10 +153,7 @@ class InputGate:
         """Whether a sensor has not come yet, or its samples could not be gone on from."""
         if self._odometry is None and "odometry" in self._clocks:
             return True
-        for clock in self._clocks.values():
-            if clock.stamp is None:
-                return True
-        return False
+        return None in [clock.stamp for clock in self._clocks.values()]
 
     def _take_imu(self, reading: Reading[ImuSample] | None, faults: list[str]) -> None:
         if reading is None:

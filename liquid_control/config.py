@@ -10,14 +10,21 @@ names the file, the key, the value and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from liquid_control.spelling import did_you_mean
 
@@ -38,6 +45,17 @@ class StrictModel(BaseModel):
     """Base of every configuration: frozen, unknown keys refused, no NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _no_number_from_yes(cls, data: Any, read: Callable[[Any], Any]) -> Any:
+        """YAML's yes and no are no numbers, though Python takes them for 1 and 0."""
+        model = read(data)
+        if isinstance(data, dict):
+            for key, value in data.items():
+                if isinstance(value, bool) and type(getattr(model, key, value)) in (int, float):
+                    raise ValueError(f"{key}: expected a number, got {str(value).lower()}")
+        return model
 
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -106,14 +124,22 @@ def _find_beside(name: Path, beside: Path) -> Path | None:
     return None
 
 
-def error_details(error: ValidationError, data: Any) -> list[tuple[str, str]]:
-    """Each mistake in ``data`` as (dotted key, reason with the value); no key for the whole."""
+def error_details(
+    error: ValidationError, data: Any, model: type[BaseModel] | None = None
+) -> list[tuple[str, str]]:
+    """Each mistake in ``data`` as (dotted key, reason with the value); no key for the whole.
+
+    An unknown key of the outermost mapping is compared with those of ``model``, lest it is one of
+    them mistyped.
+    """
     reasons: dict[str, list[str]] = {}
     for mistake in error.errors():
         good_items = mistake.get("ctx", {}).get("actual_length")
         if mistake["type"] == "too_short" and len(mistake["input"]) > good_items:
             continue  # the bad items are named themselves
         key, reason = _describe(mistake, data)
+        if mistake["type"] == "extra_forbidden" and model is not None and "." not in key:
+            reason += f"; {did_you_mean(key, model.model_fields)}".rstrip("; ")
         reasons.setdefault(key, []).append(reason)
     return [(key, ", or ".join(dict.fromkeys(parts))) for key, parts in reasons.items()]
 
@@ -162,7 +188,7 @@ def parse(
     try:
         return model.model_validate(data, context={"path": path})
     except ValidationError as error:
-        details = error_details(error, data)
+        details = error_details(error, data, model)
         text = "; ".join(": ".join(filter(None, detail)) for detail in details)
         raise ConfigError(f"{source}: {text}", details) from None
     except OverflowError as error:  # a whole number beyond all floats, which no file can hold

@@ -182,5 +182,5 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("no whole .npz file")
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(f"{path}: not a saved flight: {error}") from None

@@ -63,7 +63,7 @@ def import_object(
         else:
             _look_in(Path.cwd())  # a console script does not have it
             module = importlib.import_module(module_name)
-    except Exception as error:  # an ImportError, or whatever the module raises
+    except (Exception, SystemExit) as error:  # an ImportError, or whatever the module raises
         reason = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
         raise ConfigError(f"{name}: {reason}") from None
     if not hasattr(module, attribute):

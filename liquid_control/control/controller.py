@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,11 @@ class Controller(Protocol):
     @property
     def neurons(self) -> np.ndarray:
         """Activity of each neuron, for display; an array that no later step changes."""
+
+
+def neuron_names(controller: Controller, known: Sequence[str] = ()) -> tuple[str, ...]:
+    """The ``known`` names of a controller's neurons, or a number for each that it shows."""
+    return tuple(known) or tuple(f"neuron{k}" for k in range(len(controller.neurons)))
 
 
 def slot_indices(layout: Layout, offered: Layout) -> np.ndarray:

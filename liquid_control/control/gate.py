@@ -72,15 +72,34 @@ def _excess(vector: Floats, what: tuple[str, float, str]) -> str:
     return f"{name} of {length:.3g} {unit}, limit {limit:g} {unit}"
 
 
-def setpoint_fault(setpoint: Setpoint) -> str:
-    """Why a setpoint can't be flown to; "" if it can."""
-    if not math.isfinite(setpoint.yaw):
-        return "not finite"
-    return (
-        _excess(setpoint.pos_world.tolist(), _POS)
-        or _excess(setpoint.vel_world.tolist(), _SETPOINT_VEL)
-        or _excess(setpoint.acc_world.tolist(), _SETPOINT_ACC)
-    )
+class Target(NamedTuple):
+    """A `Setpoint` as plain floats, which its sender can't change any more."""
+
+    pos_world: Floats
+    vel_world: Floats
+    acc_world: Floats
+    yaw: float
+
+    @classmethod
+    def of(cls, setpoint: Setpoint) -> Target:
+        """The setpoint as it is now."""
+        return cls(
+            setpoint.pos_world.tolist(),
+            setpoint.vel_world.tolist(),
+            setpoint.acc_world.tolist(),
+            float(setpoint.yaw),
+        )
+
+    @property
+    def fault(self) -> str:
+        """Why it can't be flown to; "" if it can."""
+        if not math.isfinite(self.yaw):
+            return "not finite"
+        return (
+            _excess(self.pos_world, _POS)
+            or _excess(self.vel_world, _SETPOINT_VEL)
+            or _excess(self.acc_world, _SETPOINT_ACC)
+        )
 
 
 class InputGate:
@@ -180,7 +199,7 @@ class InputGate:
         self, reading: Reading[OdometrySample] | None, dt: float, faults: list[str]
     ) -> None:
         sample, last = None if reading is None else reading.sample, self._odometry
-        if sample is not None and sample is not last and self._accept(reading, faults):
+        if sample is not None and self._accept(reading, faults):
             self._odometry = sample
             self._catch_up(reading.age)
         elif self._imu is not None and last is not None:

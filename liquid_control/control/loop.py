@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any
 
@@ -17,27 +17,27 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.control.controller import Controller, slot_indices
-from liquid_control.control.gate import Estimate, InputGate, setpoint_fault
+from liquid_control.control.gate import Estimate, InputGate, Target
 from liquid_control.control.observation import Situation, within_reach
 from liquid_control.control.rules import Rules
 from liquid_control.control.steps import LoopStep, Sensed
+from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import Command, SensorFrame, Setpoint
 
-_ANYTHING = (Exception, SystemExit)
 _NO_READINGS: dict = {}
+_UNORDERED = (str, bytes, Mapping, Set)  # numbers in them are no command
+_FLOATS = "efd"  # arrays of these become plain floats at once
 
 
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+_REST = (0.0, 0.0, 0.0)
 
 
-def _place(estimate: Estimate) -> Setpoint:
+def _place(estimate: Estimate) -> Target:
     """Stay here, at this heading."""
-    yaw = yaw_from_quat(estimate.quat_world_body)
-    return Setpoint(np.array(estimate.pos_world), yaw=float(yaw))
+    return Target(estimate.pos_world, _REST, _REST, float(yaw_from_quat(estimate.quat_world_body)))
 
 
 class ControlLoop:
@@ -87,7 +87,7 @@ class ControlLoop:
         self._reset_policy()
         self._previous = self.rules.command.neutral
         self._mode = Mode.SILENT
-        self._setpoint: Setpoint | None = None  # the newest that can be flown to
+        self._target: Target | None = None  # the newest setpoint that can be flown to
 
     def step(self, frame: SensorFrame, setpoint: Setpoint | None, dt: float) -> LoopStep:
         """One control step, ``dt`` measured seconds after the one before.
@@ -111,13 +111,13 @@ class ControlLoop:
         if self._gate.clocks:
             self._reset_policy()
             self._reset_backup()
-            self._setpoint = None
+            self._target = None
         faults = self._gate.faults + self._take_setpoint(setpoint)
         situation = observation = None
         if estimate is not None:
-            if self._setpoint is None:
-                self._setpoint = _place(estimate)
-            situation = self._situation(estimate, self._setpoint, frame)
+            if self._target is None:
+                self._target = _place(estimate)
+            situation = self._situation(estimate, self._target, frame)
             observation = self._observe(situation)
         return Sensed(dt, estimate, situation, observation, faults, self._gate.clocks)
 
@@ -149,15 +149,16 @@ class ControlLoop:
 
     def _take_setpoint(self, setpoint: Setpoint | None) -> tuple[str, ...]:
         """Take a setpoint, or say why not."""
-        if setpoint is None or setpoint is self._setpoint:
+        if setpoint is None:
             return ()
-        fault = setpoint_fault(setpoint)
+        target = Target.of(setpoint)
+        fault = target.fault
         if fault:
             return (f"setpoint: {fault}",)
-        self._setpoint = setpoint
+        self._target = target
         return ()
 
-    def _situation(self, estimate: Estimate, setpoint: Setpoint, frame: SensorFrame) -> Situation:
+    def _situation(self, estimate: Estimate, target: Target, frame: SensorFrame) -> Situation:
         return Situation(
             pos_world=estimate.pos_world,
             quat_world_body=estimate.quat_world_body,
@@ -165,11 +166,11 @@ class ControlLoop:
             ang_vel_body=estimate.ang_vel_body,
             specific_force_body=estimate.specific_force_body,
             setpoint_pos_world=within_reach(
-                setpoint.pos_world.tolist(), estimate.pos_world, self.parameters.max_pos_error
+                target.pos_world, estimate.pos_world, self.parameters.max_pos_error
             ),
-            setpoint_vel_world=setpoint.vel_world.tolist(),
-            setpoint_acc_world=setpoint.acc_world.tolist(),
-            setpoint_yaw=float(setpoint.yaw),
+            setpoint_vel_world=target.vel_world,
+            setpoint_acc_world=target.acc_world,
+            setpoint_yaw=target.yaw,
             previous_command=self._previous,
             readings={
                 name: reading
@@ -186,20 +187,20 @@ class ControlLoop:
     def _observe(self, situation: Situation) -> np.ndarray | None:
         try:
             return self.rules.observer(situation)
-        except _ANYTHING as error:
-            self._supervisor.report_fault(f"no observation: {_words(error)}")
+        except ANYTHING as error:
+            self._supervisor.report_fault(f"no observation: {words(error)}")
             return None
 
     def _reset_policy(self) -> None:
         try:
             self.policy.reset()
             self._reset_fault = ""
-        except _ANYTHING as error:
-            self._reset_fault = f"policy failed to reset: {_words(error)}"
+        except ANYTHING as error:
+            self._reset_fault = f"policy failed to reset: {words(error)}"
 
     def _reset_backup(self) -> None:
         # one that can't be reset is not fit to fly either, which its step will show
-        with suppress(*_ANYTHING):
+        with suppress(*ANYTHING):
             self.rules.backup.reset()
 
     def _step_policy(
@@ -209,8 +210,8 @@ class ControlLoop:
             return None, self._reset_fault
         try:
             return self._checked("policy", self.policy.step(observation.take(self._pick), dt))
-        except _ANYTHING as error:
-            return None, f"policy failed: {_words(error)}"
+        except ANYTHING as error:
+            return None, f"policy failed: {words(error)}"
 
     def _step_backup(
         self, mode: Mode, situation: Situation, dt: float
@@ -219,12 +220,14 @@ class ControlLoop:
         try:
             wanted = (backup.halt if mode is Mode.HALT else backup.step)(situation, dt)
             return self._checked("the backup", wanted)
-        except _ANYTHING as error:
-            return None, f"the backup failed: {_words(error)}"
+        except ANYTHING as error:
+            return None, f"the backup failed: {words(error)}"
 
     def _checked(self, who: str, wanted: Any) -> tuple[Sequence[float] | None, str]:
         """The values as plain floats, or what is wrong with them."""
-        plain = type(wanted) is np.ndarray and wanted.dtype.kind == "f" and wanted.ndim == 1
+        if isinstance(wanted, _UNORDERED):
+            return None, f"{who} commands a {type(wanted).__name__}, expected an array or a list"
+        plain = type(wanted) is np.ndarray and wanted.dtype.char in _FLOATS and wanted.ndim == 1
         if isinstance(wanted, np.ndarray) and wanted.ndim != 1:
             return None, f"{who} commands an array of shape {wanted.shape}, expected one dimension"
         wanted = wanted.tolist() if plain else [float(value) for value in wanted]

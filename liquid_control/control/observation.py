@@ -65,6 +65,7 @@ def _heading(s: Situation):
     return _to_body(s, xp.cos(yaw), xp.sin(yaw), yaw * 0)
 
 
+_PREVIOUS = "previous_"  # begins the names of the last command's slots
 Function = Callable[[Situation], Iterable[Array]]
 
 
@@ -112,8 +113,10 @@ def register_slot(
             is none (at rest, in a batch) the function gives some value all the same.
 
     Raises:
-        ValueError: if there is a slot of that name.
+        ValueError: if there is a slot of that name, or the name is one of the last command's.
     """
+    if slot.name.startswith(_PREVIOUS):
+        raise ValueError(f"observation slot {slot.name!r}: {_PREVIOUS}... are of the last command")
     if any(row.slot.name == slot.name for row in _TABLE):
         raise ValueError(f"there is an observation slot {slot.name!r} already")
     kinds = None if vehicles is None else frozenset(vehicles)
@@ -129,7 +132,7 @@ def forget_slot(row: Row) -> None:
 
 def _previous(command: CommandKind, slot: Slot) -> Row:
     part = command.layout[slot.name]
-    own = Slot(f"previous_{slot.name}", slot.size, slot.unit, slot.frame)
+    own = Slot(f"{_PREVIOUS}{slot.name}", slot.size, slot.unit, slot.frame)
     return Row(own, lambda s: s.previous_command[part])
 
 
@@ -164,7 +167,19 @@ class Observer:
         parts: list[Array] = []
         for function in self._functions:
             parts.extend(function(situation))
+        if len(parts) != self.layout.size:
+            raise ValueError(self._misfit(situation))
         return stack(parts[0], *parts)
+
+    def _misfit(self, situation: Situation) -> str:
+        for row in self.rows:
+            given = len(tuple(row.function(situation)))
+            if given != row.slot.size:
+                return (
+                    f"observation slot {row.slot.name!r} gives {given} numbers, expected "
+                    f"{row.slot.size}"
+                )
+        return "an observation slot gives now more, now fewer numbers"
 
     def select(self, names: Iterable[str]) -> Observer:
         """The observer of the named slots, in the given order.

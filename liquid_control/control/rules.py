@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 from liquid_control.control.gate import Estimate
@@ -64,13 +65,15 @@ class Rules:
                     f"{name}: expected {size} values, one for each of {self.command.name}, got "
                     f"{len(getattr(self, name))}"
                 )
+            if not all(isinstance(v, Real) for v in getattr(self, name)):
+                raise ValueError(f"{name}: expected numbers, got {getattr(self, name)}")
         for low, rest, high, slew in zip(self.low, neutral, self.high, self.slew, strict=True):
             if not low <= rest <= high:
                 raise ValueError(f"expected low <= neutral <= high, got {low}, {rest}, {high}")
             if not slew > 0:
                 raise ValueError(f"slew: expected more than 0, got {slew}")
         for sensor, age in {**self.needs, **self.watches}.items():
-            if not age > 0:
+            if not (isinstance(age, Real) and age > 0):
                 raise ValueError(f"oldest age of {sensor}: expected more than 0 s, got {age}")
         if not self.sensors:
             raise ValueError("needs and watches name no sensor; nobody can fly on none")

@@ -17,6 +17,7 @@ from enum import Enum
 
 from liquid_control.control.gate import Estimate
 from liquid_control.control.rules import Rules
+from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.parameters import EnvelopeParameters
 
 _WORDS = {"imu": "IMU"}  # for people, where the name of a sensor is no word
@@ -53,8 +54,8 @@ class Supervisor:
         rules, envelope = self.rules, self.envelope
         self._since_fault += dt
         if estimate is None:
-            words = " and ".join(_WORDS.get(sensor, sensor) for sensor in self.sensors)
-            return Mode.SILENT, f"waiting for {words}"
+            awaited = " and ".join(_WORDS.get(sensor, sensor) for sensor in self.sensors)
+            return Mode.SILENT, f"waiting for {awaited}"
         if stale := _stale(estimate.ages, rules.needs):
             return Mode.SILENT, stale
         if stale := _stale(estimate.ages, rules.watches):
@@ -63,8 +64,10 @@ class Supervisor:
             self.report_fault(f"step of {dt * 1e3:.0f} ms, limit {envelope.max_dt * 1e3:.0f} ms")
         try:
             left = rules.left_envelope(estimate)
-        except Exception as error:  # rules of somebody's vehicle; the backup flies on
-            left = f"the envelope can't be told: {type(error).__name__}: {error}"
+            if not isinstance(left, str):
+                raise TypeError(f"expected words, got {left!r}")
+        except ANYTHING as error:  # rules of somebody's vehicle; the backup flies on
+            left = f"the envelope can't be told: {type(error).__name__}: {words(error)}"
         if left:
             self.report_fault(left)
         if self._since_fault < envelope.recovery_time or self._since_fault == 0.0:

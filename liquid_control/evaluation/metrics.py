@@ -61,12 +61,18 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
+_ROW_KEYS = frozenset(("cell", "training", "condition", "error_mm"))  # of `suite.flights`
+
+
 def register_metric(metric: Metric) -> Metric:
     """Have every flight give this metric, too; its place is behind those that are there.
 
     Raises:
-        ValueError: if there is another one of that name.
+        ValueError: if there is another one of that name, or a suite's rows keep something else by
+            it.
     """
+    if metric.name in _ROW_KEYS:
+        raise ValueError(f"metric {metric.name!r}: the rows of a suite keep something else so")
     if METRICS.setdefault(metric.name, metric) is not metric:
         raise ValueError(f"there is a metric {metric.name!r} already")
     return metric

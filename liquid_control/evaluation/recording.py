@@ -20,6 +20,7 @@ import numpy as np
 
 from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
+from liquid_control.control.strangers import words
 from liquid_control.flight_log import FlightLog, ImuColumns, States, command_kind
 from liquid_control.structs import COMMAND_KINDS, CommandKind
 
@@ -74,7 +75,6 @@ class _Recording:
 
     def __init__(self, path: Path, namespace: str, kind: CommandKind | None):
         try:
-            from mcap.exceptions import McapError
             from mcap.reader import make_reader
             from mcap_ros2.decoder import DecoderFactory
         except ModuleNotFoundError:
@@ -103,8 +103,8 @@ class _Recording:
                     self._take(topics[item.channel.topic], item.decoded_message)
         except OSError as error:
             raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
-        except McapError as error:
-            raise ConfigError(f"{path}: not a whole MCAP file: {error}") from None
+        except Exception as error:  # of the file's format, its compression, its messages
+            raise ConfigError(f"{path}: not a whole MCAP file: {words(error)}") from None
 
     def _take(self, topic: str, message: Any) -> None:
         if topic == wire.DIAGNOSTICS:

@@ -122,7 +122,7 @@ def export_module(
     except Exception as error:  # whatever a stranger's module raises
         shapes = ", ".join(str(tuple(value.shape)) for value in example)
         raise ConfigError(f"{path}: module does not take {shapes}: {error}") from error
-    results = (results,) if isinstance(results, torch.Tensor) else results
+    results = (results,) if not isinstance(results, tuple | list) else results
     found = {name: tuple(getattr(r, "shape", ())) for name, r in zip(expected, results)}
     if found != expected or len(results) != len(expected):
         raise ConfigError(f"{path}: module gives {found}, expected {expected} for a batch of 2")

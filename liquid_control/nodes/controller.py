@@ -22,6 +22,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from liquid_control import wire
 from liquid_control.config import ConfigError
+from liquid_control.control.controller import neuron_names
 from liquid_control.control.loop import ControlLoop
 from liquid_control.control.rate import FixedRate, Tick, sleep_until_steady
 from liquid_control.control.steps import LoopStep
@@ -102,7 +103,7 @@ class ControllerNode(LifecycleNode):
         except ConfigError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
-        self._neuron_names = tuple(metadata.neuron_names) if metadata else ()
+        self._neuron_names = neuron_names(policy, metadata.neuron_names if metadata else ())
         sending = interface.sending_qos(parameters.lockstep)
         self._command, self._silent, self._neurons, self._step_row = (
             self.create_publisher(topic.type, topic.name, sending)

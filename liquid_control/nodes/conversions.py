@@ -33,7 +33,7 @@ from std_msgs.msg import (
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
 from liquid_control import wire
-from liquid_control.control.gate import setpoint_fault
+from liquid_control.control.gate import Target
 from liquid_control.frames import quat_from_yaw, yaw_from_quat
 from liquid_control.structs import (
     Command,
@@ -209,7 +209,7 @@ def setpoint_from_trajectory(
 
 
 def _checked_setpoint(what: str, setpoint: Setpoint) -> Setpoint:
-    fault = setpoint_fault(setpoint)
+    fault = Target.of(setpoint).fault
     if fault:
         raise ValueError(f"{what}: {fault}")
     return setpoint

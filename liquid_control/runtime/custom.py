@@ -19,7 +19,9 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.controller import Controller
 from liquid_control.control.rules import Rules
+from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.importing import import_object
+from liquid_control.structs import Layout
 from liquid_control.vehicles.kind import VehicleConfig
 
 
@@ -46,16 +48,24 @@ def adopt(made: Any, name: str, vehicle: VehicleConfig, rules: Rules) -> Control
         try:
             wanted = inspect.signature(made).parameters
             made = made(**{key: value for key, value in offers.items() if key in wanted})
-        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+        except ANYTHING as error:
             raise ConfigError(
-                f"{name}: {type(error).__name__}: {error}; a constructor may ask for "
+                f"{name}: {type(error).__name__}: {words(error)}; a constructor may ask for "
                 f"{' and '.join(offers)}"
             ) from None
     if not callable(getattr(made, "step", None)):
         raise ConfigError(f"{name}: expected a method step(observation, dt), {made!r} has none")
-    if hasattr(made, "observation_layout") and hasattr(made, "command_layout"):
-        return made  # it is whole
-    return CustomController(name, made, rules)
+    if not (hasattr(made, "observation_layout") and hasattr(made, "command_layout")):
+        return CustomController(name, made, rules)
+    for part in ("observation_layout", "command_layout"):
+        if not isinstance(getattr(made, part), Layout):
+            raise ConfigError(f"{name}: {part}: expected a Layout, got {getattr(made, part)!r}")
+    missing = [part for part in ("reset", "warm_up", "neurons") if not hasattr(made, part)]
+    if missing:
+        raise ConfigError(
+            f"{name}: with layouts of its own it must be whole, but has no {', '.join(missing)}"
+        )
+    return made
 
 
 class CustomController:
@@ -63,7 +73,10 @@ class CustomController:
 
     def __init__(self, name: str, inner: Any, rules: Rules):
         self._inner = inner
-        slots = getattr(inner, "observation", None)
+        try:
+            slots = getattr(inner, "observation", None)
+        except ANYTHING as error:
+            raise ConfigError(f"{name}: observation: {words(error)}") from None
         if isinstance(slots, str):
             raise ConfigError(f"{name}: observation: expected names in a tuple, got {slots!r}")
         try:
@@ -95,7 +108,7 @@ class CustomController:
         """Activity of each neuron, where the controller shows some; NaN where it fails to."""
         try:
             shown = np.array(getattr(self._inner, "neurons", ()), dtype=float).ravel()
-        except (Exception, SystemExit):  # a display must not end a flight
+        except ANYTHING:  # a display must not end a flight
             shown = np.empty(0)
         if self._neurons is None:
             self._neurons = len(shown)

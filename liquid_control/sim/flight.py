@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from liquid_control.control.controller import Controller
+from liquid_control.control.controller import Controller, neuron_names
 from liquid_control.control.loop import ControlLoop
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
@@ -42,7 +42,8 @@ class Flight:
     @property
     def neuron_names(self) -> tuple[str, ...]:
         """Of the policy; empty where it has none."""
-        return () if self.metadata is None else tuple(self.metadata.neuron_names)
+        known = () if self.metadata is None else self.metadata.neuron_names
+        return neuron_names(self.loop.policy, known)
 
     def world(self, seed: int) -> World:
         """The world of this flight; to be closed."""

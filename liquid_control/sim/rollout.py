@@ -71,6 +71,8 @@ def rollout(
             on_step(world, step)
         if world.crashed:
             break
+    if not fault and step.observation is None:  # nobody ever flew
+        fault = "; ".join((step.reason, *step.faults))
     time_s, *motion, setpoints, wind, actuators, commands, modes, neurons, step_us = (
         np.array(column) for column in zip(*rows, strict=True)
     )

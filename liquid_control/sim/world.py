@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from importlib import import_module
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
+from liquid_control.config import ConfigError
+from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault
 from liquid_control.sim.plants.plant import Plant, Start, check_plant
@@ -25,7 +28,7 @@ from liquid_control.sim.start import draw_start
 from liquid_control.sim.streams import Streams
 from liquid_control.sim.task import Task
 from liquid_control.sim.wind.field import Wind
-from liquid_control.structs import Command, ImageSample, ImuSample, SensorFrame, Setpoint
+from liquid_control.structs import Command, ImageSample, ImuSample, Sample, SensorFrame, Setpoint
 from liquid_control.vehicles.catalogue import kind_of
 from liquid_control.vehicles.kind import VehicleConfig
 
@@ -213,8 +216,18 @@ class World:
         if not self._others:
             return SensorFrame.at(now, imu, odometry, self.image)
         truth = Truth(*truth)
-        others = {name: s.measure(now, truth) for name, s in self._others.items()}
+        others = {name: self._measured(name, now, truth) for name in self._others}
         return SensorFrame.at(now, imu, odometry, self.image, **others)
+
+    def _measured(self, name: str, now: int, truth: Truth) -> Sample | None:
+        """The sample of a further sensor, which may be somebody's own."""
+        try:
+            sample = self._others[name].measure(now, truth)
+            if sample is not None and not isinstance(sample.stamp, Integral):
+                raise TypeError(f"expected a stamp in whole ns, got {sample.stamp!r}")
+        except ANYTHING as error:
+            raise ConfigError(f"sensor {name}: {type(error).__name__}: {words(error)}") from error
+        return sample
 
     def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
         reason = self._violation(vel_before)

@@ -57,6 +57,9 @@ class _Labeller:
         self._state = self._student.initial_state(1)
         self.rows: list[np.ndarray] = []
 
+    def warm_up(self) -> None:
+        """Nothing to warm up."""
+
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         label = self._label(observation[self._expert_pick], dt)
         seen = observation[self._pick]

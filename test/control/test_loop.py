@@ -474,6 +474,70 @@ def test_an_envelope_that_fails_is_one_that_was_left():
     assert "the envelope can't be told: ZeroDivisionError" in step.reason
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("nor this")
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        (lambda estimate: np.zeros(2), "TypeError: expected words, got array"),
+        (lambda estimate: True, "TypeError: expected words, got True"),
+        (lambda estimate: exit(3), "SystemExit: 3"),
+    ],
+)
+def test_an_envelope_that_says_no_words_was_left(left, reason):
+    loop = make()
+    loop.set_parameters(loop.parameters, dataclasses.replace(loop.rules, left_envelope=left))
+    step = loop.step(frame(0), HERE, DT)
+    assert (step.mode, reason in step.reason) == (Mode.BACKUP, True)
+
+
+def test_an_error_that_can_not_be_told_is_a_fault_too():
+    step = make(ScriptedPolicy(Unspeakable())).step(frame(0), HERE, DT)
+    assert (step.mode, step.reason) == (Mode.BACKUP, "policy failed: Unspeakable")
+
+
+@pytest.mark.parametrize(
+    "answer", [{9.8, 0.0, 1.0, 2.0}, {9.8: 1, 0: 1, 1: 1, 2: 1}, "9800", b"abcd"]
+)
+def test_numbers_without_an_order_or_in_text_are_no_command(answer):
+    policy = ScriptedPolicy()
+    policy.step = lambda observation, dt: answer
+    step = make(policy).step(frame(0), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert f"policy commands a {type(answer).__name__}, expected an array" in step.reason
+
+
+def test_long_doubles_become_plain_floats():
+    policy = ScriptedPolicy()
+    policy.step = lambda observation, dt: np.array([GRAVITY, 0, 0, 0], np.longdouble)
+    step = make(policy).step(frame(0), HERE, DT)
+    assert {type(value) for value in step.command.values} == {float}
+
+
+def test_a_sample_that_is_used_again_with_a_new_stamp_is_a_new_one():
+    loop, used = make(), frame(0)
+    for k in range(30):
+        for reading in (used.imu, used.odometry):
+            reading.sample.stamp = round(k * 10_000_000)
+        step = loop.step(used, HERE, DT)
+    assert step.mode is Mode.POLICY
+
+
+def test_a_setpoint_that_its_sender_changes_is_checked_again():
+    policy = ScriptedPolicy()
+    loop, setpoint = make(policy), Setpoint(np.array([1.0, 0.0, 1.0]))
+    loop.step(frame(0), setpoint, DT)
+    setpoint.pos_world[:] = np.nan
+    for sent in (setpoint, None):
+        step = loop.step(frame(1), sent, DT)
+        assert step.mode is Mode.POLICY
+        assert policy.seen[:3].tolist() == [1.0, 0.0, 0.0]
+        assert step.faults == (("setpoint: not finite",) if sent else ())
+
+
 @pytest.fixture
 def own_slot():
     rows = []
@@ -510,6 +574,18 @@ def test_a_slot_gives_as_many_numbers_as_it_says(own_slot):
         make()
 
 
+def test_a_slot_that_gives_more_in_flight_is_named(own_slot):
+    own_slot(lambda s: (1.0,) * (2 if s.pos_world[2] else 1))
+    step = make(Seeing()).step(frame(0), HERE, DT)
+    assert step.mode is Mode.BACKUP
+    assert "observation slot 'own' gives 2 numbers, expected 1" in step.reason
+
+
+def test_slots_of_the_last_command_keep_their_names():
+    with pytest.raises(ValueError, match="slot 'previous_thrust'"):
+        register_slot(Slot("previous_thrust", 1, "m/s^2", "body"), lambda s: (0.0,))
+
+
 def test_a_policy_waits_for_the_sensor_that_its_slot_reads(own_slot):
     def see(situation):
         reading = situation.readings.get("ranger")
@@ -544,6 +620,9 @@ def test_a_slot_of_the_imu_brings_it_to_a_vehicle_that_can_do_without():
     ("change", "reason"),
     [
         ({"slew": (1000.0,)}, "slew: expected 4 values"),
+        ({"low": (None, 0, 0, 0)}, "low: expected numbers"),
+        ({"high": ("9", 0, 0, 0)}, "high: expected numbers"),
+        ({"needs": {"imu": None}}, "oldest age of imu"),
         ({"low": (20.0, 0, 0, 0)}, "low <= neutral <= high"),
         ({"slew": (np.nan, 1, 1, 1)}, "slew: expected more than 0"),
         ({"needs": {"imu": np.nan}}, "oldest age of imu"),

@@ -11,6 +11,7 @@ pytest.importorskip("pybullet")
 
 from liquid_control.cli import main
 from liquid_control.config import ConfigError
+from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.catalogue import make_controller, make_parameters
 from liquid_control.sim.flight import prepare
 from liquid_control.vehicles.catalogue import load_vehicle
@@ -52,6 +53,25 @@ class Blind:
     observation = ("pos_error", "no_such_slot")
     def step(self, observation, dt):
         return 0
+
+class Halved:
+    def __init__(self, rules):
+        self.observation_layout = rules.observer.layout
+        self.command_layout = rules.command.layout
+    def step(self, observation, dt):
+        return 0
+
+class Odd:
+    @property
+    def observation(self):
+        raise ValueError("no slots today")
+    def step(self, observation, dt):
+        return 0
+
+class Shows(Proportional):
+    def __init__(self, rules):
+        super().__init__(rules)
+        self.neurons = np.zeros(3)
 
 class Letters:
     observation = "pos_error"
@@ -104,6 +124,8 @@ def test_a_module_of_the_working_folder_flies_by_the_command_line(mine):
         ("{mine}:Missing", "has no Missing"),
         ("{mine}:Nothing", r"expected a method step\(observation, dt\)"),
         ("{mine}:Fails", "RuntimeError: no crazyflie today"),
+        ("{mine}:Halved", "it must be whole, but has no reset, warm_up, neurons"),
+        ("{mine}:Odd", "observation: no slots today"),
         ("{mine}:Letters", "expected names in a tuple, got 'pos_error'"),
         ("{mine}:Blind", "unknown observation slots .'no_such_slot'."),
     ],
@@ -111,6 +133,20 @@ def test_a_module_of_the_working_folder_flies_by_the_command_line(mine):
 def test_what_is_wrong_is_named(mine, name, reason):
     with pytest.raises(ConfigError, match=reason):
         load(name.format(mine=mine))
+
+
+def test_its_neurons_are_in_the_log(mine, tmp_path):
+    flight = prepare("hover_calm", f"{mine}:Shows")
+    with flight.world(1) as world:
+        log = flight.fly(world, duration=0.2)
+    assert log.neuron_names == ("neuron0", "neuron1", "neuron2")
+    assert FlightLog.load(log.save(tmp_path / "log.npz")).neurons.shape == (20, 3)
+
+
+def test_a_file_that_ends_the_process_is_named(tmp_path, capsys):
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    assert main(["fly", "--no-ros", "--policy", f"{tmp_path / 'leaves.py'}:A"]) == 2
+    assert "SystemExit: 0" in capsys.readouterr().err
 
 
 def test_bad_names_are_one_line(mine, capsys):

@@ -7,6 +7,7 @@ import pytest
 from liquid_control.config import ConfigError
 from liquid_control.sim import world as worlds
 from liquid_control.sim.plants.plant import check_plant
+from liquid_control.structs import OwnSample
 
 STILL = (0.0, 0.0, 0.0)
 LEVEL = (0.0, 0.0, 0.0, 1.0)
@@ -56,15 +57,26 @@ def make_brick_world(make_world, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("pose", ((math.nan, 0.0, 0.0), LEVEL), "position in pose: expected 3 finite numbers"),
+        (
+            "pose",
+            ((math.nan, 0.0, 0.0), LEVEL),
+            "position in pose: expected a tuple of 3",
+        ),
         ("pose", (STILL, (0.0,) * 4), "quaternion in pose: expected length 1, got 0"),
         ("pose", (STILL,), "pose: expected position and quaternion"),
-        ("twist", ((0.0, math.inf, 0.0), STILL), "velocity in twist: expected 3 finite"),
-        ("before", (LEVEL, STILL, (0.0,) * 2), "body rates in before: expected 3 finite"),
-        ("rates_body", None, "rates_body: expected 3 finite numbers, got None"),
-        ("actuators", (1.0, 2.0), "actuators: expected 1 finite numbers, got"),
+        ("twist", ((0.0, math.inf, 0.0), STILL), "velocity in twist: expected a tuple of 3"),
+        (
+            "before",
+            (LEVEL, STILL, (0.0,) * 2),
+            "body rates in before: expected a tuple of 3",
+        ),
+        ("rates_body", None, "rates_body: expected a tuple of 3 finite numbers, got None"),
+        ("actuators", (1.0, 2.0), "actuators: expected a tuple of 1 finite numbers, got"),
         ("actuators", ..., "has no actuators"),
         ("rotors", (1.0,) * 5, "rotors: expected 4 at most"),
+        ("pose", ([0.0, 0.0, 1.0], LEVEL), "position in pose: expected a tuple of 3"),
+        ("wind", [0.0, 0.0, 0.0], "wind: expected a tuple of 3"),
+        ("accept", None, "has no method accept"),
     ],
 )
 def test_a_plant_that_gives_no_state_is_named_at_the_start(make_brick_world, name, value, reason):
@@ -78,6 +90,27 @@ def test_a_plant_that_gives_no_state_is_named_at_the_start(make_brick_world, nam
 
     with pytest.raises(ConfigError, match=f"Broken: {reason}"):
         make_brick_world(Broken)
+
+
+class Dazed:
+    def __init__(self, stamp):
+        self.stamp = stamp
+
+    def measure(self, stamp, truth):
+        if self.stamp is None:
+            raise SystemExit("no battery")
+        return OwnSample(self.stamp, {})
+
+
+@pytest.mark.parametrize(
+    ("stamp", "reason"),
+    [(None, "SystemExit: no battery"), ("0", "TypeError: expected a stamp")],
+)
+def test_a_sensor_of_ones_own_that_fails_is_named(make_world, stamp, reason):
+    world = make_world()
+    world._others = {"ranger": Dazed(stamp)}
+    with pytest.raises(ConfigError, match=f"sensor ranger: {reason}"):
+        world.step(None)
 
 
 @pytest.mark.parametrize("twist", [((math.nan, 0.0, 0.0), STILL), (STILL, (0.0, 0.0, math.inf))])

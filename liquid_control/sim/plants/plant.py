@@ -31,7 +31,8 @@ class Start:
 class Plant(Protocol):
     """One body; it owns the hot loop, so that a call a control period is all that generality costs.
 
-    Everything that a world reads is plain floats, of the newest physics step.
+    Everything that a world reads is plain floats, of the newest physics step; vectors are tuples,
+    which no later step changes.
 
     Attributes:
         actuator_names: of `actuators`, with what they are.
@@ -95,9 +96,12 @@ def check_plant(plant: Plant) -> None:
     for name in Plant.__annotations__:
         if not hasattr(plant, name):
             raise ConfigError(f"{owner}: has no {name} after its start")
+    for name in ("start", "accept", "update", "advance", "touched", "close"):
+        if not callable(getattr(plant, name, None)):
+            raise ConfigError(f"{owner}: has no method {name}")
     for name, parts in _VECTORS.items():
         value = getattr(plant, name)
-        if not isinstance(value, Sequence) or len(value) != len(parts) // 2:
+        if not isinstance(value, tuple) or len(value) != len(parts) // 2:
             raise ConfigError(
                 f"{owner}: {name}: expected {' and '.join(parts[::2])}, got {value!r}"
             )
@@ -109,6 +113,7 @@ def check_plant(plant: Plant) -> None:
                     f"{owner}: quaternion in {name}: expected length 1, got {length:g} of {vector}"
                 )
     _check_numbers(f"{owner}: rates_body", plant.rates_body, 3)
+    _check_numbers(f"{owner}: wind", plant.wind, 3)
     _check_numbers(f"{owner}: ground_height", (plant.ground_height,), 1)
     _check_numbers(f"{owner}: actuators", plant.actuators, len(plant.actuator_names))
     if len(plant.rotors) > _MAX_ROTORS:
@@ -121,5 +126,5 @@ def _check_numbers(what: str, values: Sequence[float], size: int) -> None:
         finite = len(values) == size and all(map(math.isfinite, values))
     except TypeError:
         finite = False
-    if not finite:
-        raise ConfigError(f"{what}: expected {size} finite numbers, got {values!r}")
+    if not (finite and isinstance(values, tuple)):  # a log keeps them as they are
+        raise ConfigError(f"{what}: expected a tuple of {size} finite numbers, got {values!r}")

@@ -108,20 +108,35 @@ class RunFiles:
         }
 
     def save(self, last: bool = False) -> None:
-        """Write checkpoint, log and what is watched; each file appears whole or not at all."""
+        """Write checkpoint, log and what is watched; each file appears whole or not at all.
+
+        Raises:
+            OSError: for the first that can't be written, once the others are.
+        """
+        self._saved = time.monotonic()
+        errors = []
+        for write in (self._write_checkpoint, self._write_log, self._record):
+            try:
+                write()
+            except OSError as error:
+                errors.append(error)
+        self._watch.checkpoint(self.rows, last)
+        if errors:
+            raise errors[0]
+
+    def _write_checkpoint(self) -> None:
         state = {
             "config": self.config.model_dump_json(),
             "trainer": self.trainer.state_dict(),
             "seconds": self.seconds,
             "rows": self.rows,
         }
-        self._saved = time.monotonic()
         buffer = io.BytesIO()  # a full disk is then an OSError, not one of torch's own
         torch.save(state, buffer)
         _replace(self.checkpoint, buffer.getbuffer())
+
+    def _write_log(self) -> None:
         _replace(self.log, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
-        self._record(done=False)
-        self._watch.checkpoint(self.rows, last)
 
     def save_if_possible(self, last: bool = False) -> None:
         """`save`, but what goes wrong with the disk is only told, once until it goes well."""
@@ -134,7 +149,7 @@ class RunFiles:
                 LOG.warning("%s: can't be written: %s; training goes on", error.filename, reason)
             self._failing = True
 
-    def _record(self, done: bool) -> None:
+    def _record(self, done: bool = False) -> None:
         facts = {
             "name": self.name,
             "config": self.config.model_dump(mode="json"),

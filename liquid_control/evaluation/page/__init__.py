@@ -77,7 +77,7 @@ class Page:
     def packed(self, name: str, value: Any) -> None:
         """Put plain data into the page that its script unpacks when it is asked for."""
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-        self._packed[name] = _pack(text)
+        self._packed[name] = _pack(text, 4)
 
     def _read(self, suffix: str) -> str:
         paths = (_FOLDER / f"{name}{suffix}" for name in self._files)
@@ -124,8 +124,8 @@ def _script_safe(text: str) -> str:
     return text.replace("</", "<\\/")
 
 
-def _pack(text: str) -> str:
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+def _pack(text: str, level: int = 9) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), level, mtime=0)).decode()
 
 
 @cache

@@ -144,10 +144,10 @@ def _list(runs: Sequence[Run], beside: Path) -> str:
 
 def _row(k: int, run: Run, beside: Path) -> str:
     error = "" if run.error_m is None else f"{100 * run.error_m:.2f}"
-    name = escape(run.name)
+    name = _breakable(run.name)
     if run.curves:
         name = (
-            f'<label><input type="checkbox" aria-label="compare {name}">'
+            f'<label><input type="checkbox" aria-label="compare {escape(run.name)}">'
             f'<span class="swatch"></span><span class="name">{name}</span></label>'
         )
     updates = "" if run.count is None else str(run.count)
@@ -175,7 +175,12 @@ def _row(k: int, run: Run, beside: Path) -> str:
 
 def _cell(tag: str, text: str, *, number: bool = False, wide: bool = False, more: str = "") -> str:
     kind = " class=number" if number else " class=wide" if wide else ""
-    return f'<{tag}{kind} data-value="{escape(text)}">{escape(text)}{more}</{tag}>'
+    return f'<{tag}{kind} data-value="{escape(text)}">{_breakable(text)}{more}</{tag}>'
+
+
+def _breakable(text: str) -> str:
+    """Text as HTML, in which a line may end within a long name."""
+    return escape(text).replace("_", "_<wbr>").replace("/", "/<wbr>")
 
 
 def _verdict(run: Run) -> str:

@@ -12,7 +12,7 @@ from liquid_control.control.supervisor import Mode
 from liquid_control.evaluation.judge import Check, judge
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics
-from liquid_control.evaluation.runs.record import FLIGHT, write_record
+from liquid_control.evaluation.runs.flights import keep_flight
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
@@ -117,7 +117,9 @@ def fly(
     checks = judge(metrics, scenario.success.limits)
     if out is not None:
         files += _write(out, log, flight, video)
-        files += _keep(out, FlightResult(log, metrics, checks, ()), scenario)
+        passed = FlightResult(log, metrics, checks, ()).passed
+        after = scenario.success.settle_time
+        files += keep_flight(out, log, metrics, passed=passed, after=after)
         logs = [out / name for name in _NODE_LOGS] if ros else []
         remove_stale(out, _FILES + _NODE_LOGS, [*files, *logs])
     return FlightResult(log, metrics, checks, tuple(files))
@@ -156,16 +158,6 @@ def _fly_here(
 
     with flight.world(seed) as world:
         return flight.fly(world, duration=duration, real_time=real_time, on_step=report)
-
-
-def _keep(out: Path, result: FlightResult, scenario: WorldConfig) -> list[Path]:
-    """What `liquid-control runs` shows of it: its columns, and what came of it."""
-    facts = {
-        **result.metrics.to_dict(),
-        "passed": result.passed,
-        "after_s": scenario.success.settle_time,
-    }
-    return [result.log.save(out / "flight.npz"), write_record(out, FLIGHT, facts)]
 
 
 def _write(out: Path, log: FlightLog, flight: Flight, video: bool) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,19 +11,19 @@ from liquid_control.config import ConfigError, share_dir
 from liquid_control.evaluation.columns import position_error
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.runs.find import find_runs
+from liquid_control.evaluation.runs.flights import keep_flight
 from liquid_control.evaluation.runs.page import write_runs
 from liquid_control.evaluation.runs.record import FLIGHT, TRAINING, read_record, write_record
 from liquid_control.evaluation.runs.run import thinned
 from liquid_control.evaluation.views.training_curves import training_curve
+from liquid_control.structs import CommandKind, Layout, Slot
 
 POLICIES = share_dir() / "config" / "policies"
 
 
-def keep_flight(folder, log, *, after=3.0, passed=True):
+def keep(folder, log, *, after=3.0, passed=True):
     folder.mkdir(parents=True)
-    log.save(folder / "flight.npz")
-    facts = {**flight_metrics(log, after=after).to_dict(), "passed": passed, "after_s": after}
-    write_record(folder, FLIGHT, facts)
+    keep_flight(folder, log, flight_metrics(log, after=after), passed=passed, after=after)
     return folder
 
 
@@ -53,7 +54,7 @@ def course(run, title):
 
 
 def test_a_flight_is_listed_with_what_came_of_it(tmp_path, log):
-    folder = keep_flight(tmp_path / "a" / "b", log, passed=False)
+    folder = keep(tmp_path / "a" / "b", log, passed=False)
     (folder / "report.html").write_text("x")
     (run,), problems = find_runs(tmp_path)
     assert not problems
@@ -66,7 +67,7 @@ def test_a_flight_is_listed_with_what_came_of_it(tmp_path, log):
 
 
 def test_the_curves_of_a_flight_are_its_columns(tmp_path, log):
-    keep_flight(tmp_path / "a", log)
+    keep(tmp_path / "a", log)
     (run,), _ = find_runs(tmp_path)
     time = run.axes["time, s"]
     assert 400 < len(time) <= 601
@@ -93,9 +94,19 @@ def test_a_real_flight_has_no_wind(tmp_path, real_log):
     assert run.error_m == flight_metrics(real_log, after=3.0).rmse_m
 
 
+def test_a_flight_of_a_vehicle_of_ones_own_is_read_without_it(tmp_path, log):
+    slots = (Slot("speed", 1, "m/s", "body"), Slot("turn_rate", 1, "rad/s", "body"))
+    kind = CommandKind("test_nobody_knows", Layout(slots), neutral=(0.0, 0.0))
+    keep(tmp_path / "a", replace(log, kind=kind, command=log.command[:, :2]))
+    (run,), problems = find_runs(tmp_path)
+    assert not problems
+    titles = [curve.title for curve in run.curves if curve.group == "command"]
+    assert titles == ["speed, m/s", "turn rate, rad/s"]
+
+
 def test_a_recording_is_read_where_no_log_was_kept(tmp_path, log, monkeypatch):
     (tmp_path / "flight.mcap").write_text("x")
-    monkeypatch.setattr("liquid_control.evaluation.recording.read_flight", lambda path: log)
+    monkeypatch.setattr("liquid_control.evaluation.recording.read_flight", lambda path, kind: log)
     (run,), _ = find_runs(tmp_path)
     assert run.policy == log.policy
     assert set(run.files) == {"recording"}
@@ -162,7 +173,7 @@ def test_logs_beside_the_shipped_policies_are_runs():
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_found(tmp_path, log):
-    keep_flight(tmp_path / "good", log)
+    keep(tmp_path / "good", log)
     wrong = {
         "cut/flight.npz": (tmp_path / "good" / "flight.npz").read_bytes()[:3000],
         "foreign/log.jsonl": b'{"epoch": 1}\n',
@@ -188,8 +199,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(tmp_path, log):
 
 
 def test_hidden_folders_and_links_to_folders_are_left_alone(tmp_path, log):
-    keep_flight(tmp_path / "seen", log)
-    keep_flight(tmp_path / ".hidden" / "a", log)
+    keep(tmp_path / "seen", log)
+    keep(tmp_path / ".hidden" / "a", log)
     os.symlink(tmp_path, tmp_path / "seen" / "loop")
     runs, problems = find_runs(tmp_path)
     assert [run.name for run in runs] == ["seen"]
@@ -206,7 +217,7 @@ def test_a_record_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_another_page_is_not_written_over(tmp_path, log):
-    keep_flight(tmp_path / "a", log)
+    keep(tmp_path / "a", log)
     runs, _ = find_runs(tmp_path)
     page = tmp_path / "index.html"
     page.write_text("<!doctype html><title>My own</title>")
@@ -223,7 +234,7 @@ def test_names_of_folders_are_text_and_links_lead_to_their_files(tmp_path, log):
     from html.parser import HTMLParser
     from urllib.parse import unquote
 
-    folder = keep_flight(tmp_path / "<b>&\"'# 1?", log)
+    folder = keep(tmp_path / "<b>&\"'# 1?", log)
     (folder / "report.html").write_text("x")
     page = write_runs(tmp_path / "pages" / "list.html", tmp_path, find_runs(tmp_path)[0])
     links = []

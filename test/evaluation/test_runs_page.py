@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from browser import browser, chromium
-from test_runs import keep_flight, keep_training, made_up_rows
+from test_runs import keep, keep_training, made_up_rows
 
 from liquid_control.evaluation.columns import position_error
 from liquid_control.evaluation.runs.find import find_runs
@@ -27,7 +27,7 @@ def logs(make_log) -> dict[str, FlightLog]:
 def page(tmp_path_factory, logs):
     folder = tmp_path_factory.mktemp("out")
     for name, log in logs.items():
-        keep_flight(folder / "flights" / name, log, passed=name != "far")
+        keep(folder / "flights" / name, log, passed=name != "far")
     for name, factor in (("slow", 2.0), ("quick", 1.0)):
         keep_training(folder / name, made_up_rows(factor=factor), seconds=150.0 * factor)
     (folder / "bad").mkdir()

@@ -80,7 +80,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.evaluation.page": ["page.css", "page.js"]},
+    package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.evaluation.page": ["*.css", "*.js"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (str(SHARE), ["package.xml"]),
@@ -122,6 +122,7 @@ setup(
             "numba>=0.57",
             "torchdiffeq>=0.2.3",
             "scikit-learn>=1.3",
+            "tensorboardX>=2.6.2",
         ],
         "report": [
             "matplotlib>=3.7",

@@ -14,7 +14,9 @@ EXTRAS = {
     **dict.fromkeys(("argcomplete", "onnxruntime", "rich"), ""),
     **dict.fromkeys(("pybullet", "numba"), "sim"),
     **dict.fromkeys(("rclpy", "mcap", "mcap_ros2"), "ros"),
-    **dict.fromkeys(("torch", "onnx", "onnxscript", "networkx", "sklearn"), "train"),
+    **dict.fromkeys(
+        ("torch", "onnx", "onnxscript", "networkx", "sklearn", "tensorboardX"), "train"
+    ),
     **dict.fromkeys(("matplotlib", "plotly", "PIL", "imageio_ffmpeg"), "report"),
     "ray": "ray",
     "gymnasium": "gym",

@@ -12,11 +12,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from liquid_control.cli import bench, completion, evaluate, fly, policy, train, worlds
+from liquid_control.cli import bench, completion, evaluate, fly, policy, runs, train, worlds
 from liquid_control.cli.exits import BAD_INPUT, INTERRUPTED, UNREAD, complain
 from liquid_control.cli.parser import Parser
 
-COMMANDS = (fly, train, evaluate, bench, policy, worlds, completion)
+COMMANDS = (fly, train, evaluate, runs, bench, policy, worlds, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

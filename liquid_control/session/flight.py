@@ -12,6 +12,7 @@ from liquid_control.control.supervisor import Mode
 from liquid_control.evaluation.judge import Check, judge
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics
+from liquid_control.evaluation.runs.flights import keep_flight
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
@@ -22,7 +23,10 @@ from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
 
 # what a flight may leave in its folder
-_FILES = ("report.html", "picture.png", "wind.png", "flight.mp4", "flight.mcap")
+_FILES = (
+    *("report.html", "picture.png", "wind.png", "flight.mp4", "flight.mcap"),
+    *("flight.npz", "flight.json"),
+)
 _NODE_LOGS = tuple(f"log/{node}.log" for node in ("controller", "recorder", "simulator"))
 
 
@@ -73,7 +77,7 @@ def fly(
             for bit.
         real_time: at the pace of the clock; else as fast as it goes.
         video: film the flight; needs ``out``.
-        out: folder for report, picture, recording and film; nothing is kept if ``None``.
+        out: folder for report, picture, log, recording and film; nothing is kept if ``None``.
         on_progress: called with simulated s, duration in s and position error in m.
 
     Raises:
@@ -113,6 +117,9 @@ def fly(
     checks = judge(metrics, scenario.success.limits)
     if out is not None:
         files += _write(out, log, flight, video)
+        passed = FlightResult(log, metrics, checks, ()).passed
+        after = scenario.success.settle_time
+        files += keep_flight(out, log, metrics, passed=passed, after=after)
         logs = [out / name for name in _NODE_LOGS] if ros else []
         remove_stale(out, _FILES + _NODE_LOGS, [*files, *logs])
     return FlightResult(log, metrics, checks, tuple(files))

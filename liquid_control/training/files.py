@@ -1,4 +1,8 @@
-"""The files of a training run: checkpoint, log, and the artifact with its record at the end."""
+"""The files of a training run: checkpoint, log, and the artifact with its record at the end.
+
+A checkpoint that can't be written is named, and tried again: a disk that is full for a while costs
+no run.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +21,41 @@ import yaml
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
+from liquid_control.evaluation.runs.record import TRAINING, write_record
 from liquid_control.nn.export import export_policy
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
 from liquid_control.training.policy import Progress, Trainer, rules_of
+from liquid_control.training.watching import LOG, Watch
 
 CHECKPOINT_EVERY = 20.0  # s
 LOG_EVERY = 10  # updates
 
 
 class RunFiles:
-    """Files of one run."""
+    """Files of one run; ``name`` is that of its configuration."""
 
     def __init__(
         self,
+        name: str,
         config: TrainingConfig,
         trainer: Trainer,
         out: Path,
         clock: Callable[[], float],
         restart: bool,
     ) -> None:
-        self.config, self.trainer, self.out, self._clock = config, trainer, out, clock
+        self.name, self.config, self.trainer = name, config, trainer
+        self.out, self._clock = out, clock
         self.checkpoint, self.log = out / "checkpoint.pt", out / "log.jsonl"
         self.seconds = 0.0
         self.rows: list[dict[str, Any]] = []
         if self.checkpoint.is_file() and not restart:
             self._resume()
+        self._origin, self._failing = provenance(), False
+        self._watch = Watch(
+            out, name, config.model_dump(mode="json"), self.rows, self.trainer.update
+        )
+        self._row_seconds, self._row_steps = self.seconds, 0
         self._since, self._saved = clock(), time.monotonic()
 
     def _resume(self) -> None:
@@ -70,38 +83,82 @@ class RunFiles:
             ) from None
 
     def after_update(self, progress: Progress) -> None:
-        now = self._clock()
-        self.seconds += now - self._since
-        self._since = now
+        """Note an update; every so often, save all."""
+        self.seconds += self._clock() - self._since
+        self._row_steps += progress.env_steps
         if progress.update % LOG_EVERY == 0 or progress.update == progress.updates:
-            self.rows.append(
-                {
-                    "update": progress.update,
-                    "seconds": round(self.seconds, 2),
-                    "loss": progress.loss,
-                    "rmse_m": None if np.isnan(progress.error) else progress.error,
-                }
-            )
+            self.rows.append(self._row(progress))
+            self._watch.row(self.rows[-1])
         if time.monotonic() - self._saved > CHECKPOINT_EVERY:
-            self.save()
+            self.save_if_possible()
+        self._since = self._clock()  # what is written for those who watch is no training
 
-    def save(self) -> None:
-        """Write checkpoint and log; each appears whole or not at all."""
+    def _row(self, progress: Progress) -> dict[str, Any]:
+        spent = self.seconds - self._row_seconds
+        rate = self._row_steps / spent if spent > 0 and self._row_steps else None
+        self._row_seconds, self._row_steps = self.seconds, 0
+        return {
+            "update": progress.update,
+            "seconds": round(self.seconds, 2),
+            "loss": progress.loss,
+            "rmse_m": None if np.isnan(progress.error) else progress.error,
+            "learning_rate": progress.learning_rate or None,
+            "env_steps_per_s": None if rate is None else round(rate, 1),
+            "rollbacks": progress.rollbacks,
+        }
+
+    def save(self, last: bool = False) -> None:
+        """Write checkpoint, log and what is watched; each file appears whole or not at all.
+
+        Raises:
+            OSError: for the first that can't be written, once the others are.
+        """
+        self._saved = time.monotonic()
+        errors = []
+        for write in (self._write_checkpoint, self._write_log, self._record):
+            try:
+                write()
+            except OSError as error:
+                errors.append(error)
+        self._watch.checkpoint(self.rows, last)
+        if errors:
+            raise errors[0]
+
+    def _write_checkpoint(self) -> None:
         state = {
             "config": self.config.model_dump_json(),
             "trainer": self.trainer.state_dict(),
             "seconds": self.seconds,
             "rows": self.rows,
         }
-        partial = self.checkpoint.with_suffix(".partial")
         buffer = io.BytesIO()  # a full disk is then an OSError, not one of torch's own
         torch.save(state, buffer)
-        partial.write_bytes(buffer.getbuffer())
-        os.replace(partial, self.checkpoint)
-        partial = self.log.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
-        os.replace(partial, self.log)
-        self._saved = time.monotonic()
+        _replace(self.checkpoint, buffer.getbuffer())
+
+    def _write_log(self) -> None:
+        _replace(self.log, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
+
+    def save_if_possible(self, last: bool = False) -> None:
+        """`save`, but what goes wrong with the disk is only told, once until it goes well."""
+        try:
+            self.save(last)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                reason = error.strerror or error
+                LOG.warning("%s: can't be written: %s; training goes on", error.filename, reason)
+            self._failing = True
+
+    def _record(self, done: bool = False) -> None:
+        facts = {
+            "name": self.name,
+            "config": self.config.model_dump(mode="json"),
+            "update": self.trainer.update,
+            "updates": self.trainer.updates,
+            "seconds": round(self.seconds, 1),
+            "done": done,
+        }
+        write_record(self.out, TRAINING, facts, self._origin)
 
     def export(self) -> Path:
         """Write the result with its training record; returns its path."""
@@ -116,7 +173,9 @@ class RunFiles:
             "provenance": provenance(),
         }
         if isinstance(trainer.policy, Expert):
-            return _write_gains(self.out / "gains.yaml", trainer.policy, record)
+            path = _write_gains(self.out / "gains.yaml", trainer.policy, record)
+            self._record(done=True)
+            return path
         cell = trainer.policy.cell
         path = self.out / "policy.onnx"
         export_policy(
@@ -130,7 +189,20 @@ class RunFiles:
             training=record,
             rng=np.random.default_rng(config.seed),
         )
+        self._record(done=True)
         return path
+
+
+def _replace(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that appears whole or not at all; nothing is left of one that can't be."""
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        error.filename = str(path)
+        raise
 
 
 def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
@@ -139,9 +211,8 @@ def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
         f"{record['seconds']} s.\n"
         "# Units and ranges: see GeometricGains in vehicles/quadrotor/parameters.py.\n"
     )
-    partial = path.with_suffix(".partial")
-    partial.write_text(text + yaml.safe_dump(expert.gains().model_dump(), sort_keys=False))
-    os.replace(partial, path)
+    text += yaml.safe_dump(expert.gains().model_dump(), sort_keys=False)
+    _replace(path, text.encode())
     return path
 
 

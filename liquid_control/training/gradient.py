@@ -230,7 +230,15 @@ class GradientTrainer:
         else:
             self._restart_some()
         rmse = float((error / settled).sqrt()) if float(settled) > 0 else math.nan
-        return Progress(self.update, self.updates, float(loss.detach()), rmse, rate)
+        return Progress(
+            self.update,
+            self.updates,
+            float(loss.detach()),
+            rmse,
+            rate,
+            env_steps=settings.environments * settings.window,
+            rollbacks=self.rollback.count,
+        )
 
     @property
     def updates(self) -> int:

@@ -129,16 +129,18 @@ class ImitationTrainer:
         except ConfigError as error:
             raise ConfigError(f"expert {self.config.expert}: {error}") from None
 
-    def _collect(self) -> None:
+    def _collect(self) -> int:
+        """Fly a round; returns its control steps."""
         settings = self.config.dagger
         share = settings.expert_share ** (self.update // settings.updates)
         labeller = _Labeller(self, self._expert, share)
-        squares, longest = [], 0
+        squares, longest, steps = [], 0, 0
         for k in range(settings.flights):
             scenario = self._worlds[k % len(self._worlds)]
             flight = prepare(scenario, labeller, vehicle=self._vehicle, name="student")
             with flight.world(int(self.rng.integers(2**31))) as world:
                 log = flight.fly(world, duration=settings.duration)
+            steps += len(log.time)
             longest = max(longest, len(labeller.rows))
             if len(labeller.rows) >= settings.length:
                 self.flights.append(torch.from_numpy(np.array(labeller.rows)))
@@ -149,6 +151,7 @@ class ImitationTrainer:
                 reason = f"{reason}, the expert failed: {labeller.failure}"
             raise ConfigError(f"no usable flight: {reason}")
         self._error = float(np.sqrt(np.mean(squares)))
+        return steps
 
     def _batch(self) -> Tensor:
         settings = self.config.dagger
@@ -164,8 +167,7 @@ class ImitationTrainer:
     def step(self) -> Progress:
         """One update; at the start of a round the flights come first."""
         settings = self.config.dagger
-        if self.update % settings.updates == 0:
-            self._collect()
+        flown = self._collect() if self.update % settings.updates == 0 else 0
         rate = cosine_rate(settings.learning_rate, self.update, self.updates)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -180,7 +182,8 @@ class ImitationTrainer:
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.gradient_clip)
         self.optimiser.step()
         self.update += 1
-        return Progress(self.update, self.updates, float(loss.detach()), self._error, rate)
+        loss = float(loss.detach())
+        return Progress(self.update, self.updates, loss, self._error, rate, env_steps=flown)
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as tensors and plain values."""

@@ -30,7 +30,9 @@ class Progress:
     updates: int
     loss: float
     error: float  # m, RMSE of the position in flight; NaN where none was measured
-    learning_rate: float
+    learning_rate: float  # 0 where nothing descends a gradient
+    env_steps: int = 0  # control steps that were flown for this update, in all environments
+    rollbacks: int = 0  # times that the run went back to an earlier policy
 
 
 class Trainer(Protocol):

@@ -1,7 +1,8 @@
 """A training run as a command: progress, checkpoints, resume, and the artifact at the end.
 
 ``out/checkpoint.pt`` holds all that the rest of the run depends on, ``out/log.jsonl`` the course
-of loss and error, ``out/policy.onnx`` the result with its training record. Seconds are CPU time
+of loss and error, ``out/policy.onnx`` the result with its training record; event files for
+TensorBoard and ``out/training.png`` show the course while it trains. Seconds are CPU time
 where a CPU trains, so that other work on the machine does not count, and wall time on a GPU.
 """
 
@@ -73,7 +74,7 @@ def train(
     except ValueError as error:
         raise ConfigError(f"{config_file}: {error}") from None
     clock = time.process_time if device.startswith("cpu") else time.monotonic
-    run = RunFiles(config, trainer, out, clock, restart)
+    run = RunFiles(Path(config_file).stem, config, trainer, out, clock, restart)
     if on_start is not None:
         on_start(trainer)
     with _between_updates() as check_interrupt:
@@ -86,7 +87,7 @@ def train(
             except BaseException:
                 run.save()
                 raise
-    run.save()
+    run.save_if_possible(last=True)
     return run.export()
 
 

@@ -62,32 +62,33 @@ class SearchTrainer:
             gains[name] = float(log_gain)
         return gains
 
-    def _error(self, log_gain: dict[str, float]) -> float:
-        """Mean RMSE in m over all flights of the candidate."""
+    def _error(self, log_gain: dict[str, float]) -> tuple[float, int]:
+        """Mean RMSE in m over all flights of the candidate, and their control steps."""
         settings = self.config.search
         controller = GeometricController(self.policy.gains_at(log_gain))
-        errors = []
+        errors, steps = [], 0
         for scenario in self._worlds:
             flight = prepare(scenario, controller, vehicle=self.config.vehicle, name="candidate")
             for seed in range(settings.first_seed, settings.first_seed + settings.flights):
                 flight.loop.reset()
                 with flight.world(seed) as world:
                     log = flight.fly(world, duration=settings.duration)
+                steps += len(log.time)
                 rmse = flight_metrics(log).rmse_m
                 errors.append(CRASHED if log.crashed or rmse is None else min(rmse, CRASHED))
-        return float(np.mean(errors))
+        return float(np.mean(errors)), steps
 
     def step(self) -> Progress:
         """One candidate; the best so far are the gains of `policy`."""
         candidate = self._draw()
-        error = self._error(candidate)
+        error, steps = self._error(candidate)
         if error < self._best:
             self._best = error
             with torch.no_grad():
                 for name, value in candidate.items():
                     self.policy.log_gain[name].fill_(value)
         self.update += 1
-        return Progress(self.update, self.updates, self._best, self._best, 0.0)
+        return Progress(self.update, self.updates, self._best, self._best, 0.0, steps)
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as tensors and plain values."""

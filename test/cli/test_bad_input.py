@@ -65,6 +65,7 @@ from liquid_control.vehicles.catalogue import load_vehicle
             ["evaluate", "storm", "--out", "x", *["--policy", "a=hover_19"] * 2],
             "--policy a=hover_19: a was given before",
         ),
+        (["runs", "nowhere"], "nowhere: expected a folder of runs"),
         (["bench", "sequences", "--data", "nowhere"], "--data "),
         (["bench", "sequences", "--study", "--seeds", "0"], "--seeds 0: expected a whole"),
         (
@@ -125,6 +126,7 @@ def test_a_reader_that_leaves_is_no_error(arguments):
         ("plotly", ["fly"]),
         ("imageio_ffmpeg", ["fly", "--no-ros", "--video"]),
         ("matplotlib", ["evaluate", "storm"]),
+        ("plotly", ["runs", "."]),
         ("matplotlib", ["bench", "networks"]),
         ("matplotlib", ["bench", "sequences", "--study"]),
     ],

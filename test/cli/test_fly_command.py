@@ -75,7 +75,7 @@ def test_what_an_earlier_flight_left_is_not_taken_for_this_one(tmp_path, capsys)
     ):
         main([*fly, "--world", world])
         files = {Path(file).name for file in json.loads(capsys.readouterr().out)["files"]}
-        assert files == {"report.html", *pictures}
+        assert files == {"report.html", "flight.npz", "flight.json", *pictures}
         left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
         assert left == files | set(kept)
 

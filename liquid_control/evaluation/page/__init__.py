@@ -9,6 +9,7 @@ import base64
 import gzip
 import html
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,13 +31,28 @@ _MEDIA = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png"}
 
 
 class Page:
-    """Collects sections and figures; `write` makes the file."""
+    """Collects sections and figures; `write` makes the file.
 
-    def __init__(self, title: str, subtitle: str = "", verdict: bool | None = None):
+    Args:
+        parts: names of further style sheets and scripts of this folder that the page needs.
+        generator: what made the page, for whoever asks before it is written over.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        subtitle: str = "",
+        verdict: bool | None = None,
+        *,
+        parts: Sequence[str] = (),
+        generator: str = "liquid_control",
+    ):
+        self._files, self._generator = ("page", *parts), generator
         self._title, self._subtitle = title, subtitle
         self._badge = "" if verdict is None else badge(verdict)
         self._parts: list[str] = []
         self._data: dict[str, str] = {}
+        self._packed: dict[str, str] = {"plotly": _packed_plotly()}
 
     def add(self, markup: str) -> None:
         """Append markup to the body."""
@@ -58,28 +74,48 @@ class Page:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
         self._data[name] = _script_safe(text)
 
+    def packed(self, name: str, value: Any) -> None:
+        """Put plain data into the page that its script unpacks when it is asked for."""
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        self._packed[name] = _pack(text, 4)
+
+    def _read(self, suffix: str) -> str:
+        paths = (_FOLDER / f"{name}{suffix}" for name in self._files)
+        return "".join(path.read_text(encoding="utf-8") for path in paths)
+
     def write(self, path: str | Path) -> Path:
-        """Write the file; the folder is made."""
+        """Write the file, which appears whole or not at all; the folder is made."""
         data = "\n".join(
             f'<script type="application/json" id="{name}">{text}</script>'
             for name, text in self._data.items()
+        )
+        packed = "\n".join(
+            f'<script type="text/plain" id="{name}">{text}</script>'
+            for name, text in self._packed.items()
         )
         text = (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f'<meta name="generator" content="{escape(self._generator)}">\n'
             f"<title>{escape(self._title)}</title>\n"
-            f"<style>\n{(_FOLDER / 'page.css').read_text(encoding='utf-8')}</style>\n</head>\n"
+            f"<style>\n{self._read('.css')}</style>\n</head>\n"
             f"<body>\n<header><h1>{escape(self._title)}</h1>{self._badge}"
             f"<p>{escape(self._subtitle)}</p></header>\n"
             + "\n".join(self._parts)
-            + f'\n{data}\n<script type="text/plain" id="plotly">{_packed_plotly()}</script>\n'
-            f"<script>\n{(_FOLDER / 'page.js').read_text(encoding='utf-8')}</script>\n"
+            + f"\n{data}\n{packed}\n<script>\n{self._read('.js')}</script>\n"
             "</body>\n</html>\n"
         )
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        partial = path.with_name(f"{path.name}.partial")
+        try:
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            error.filename, error.filename2 = str(path), None
+            raise
         return path
 
 
@@ -88,9 +124,13 @@ def _script_safe(text: str) -> str:
     return text.replace("</", "<\\/")
 
 
+def _pack(text: str, level: int = 9) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), level, mtime=0)).decode()
+
+
 @cache
 def _packed_plotly() -> str:
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
+    return _pack(get_plotlyjs())
 
 
 def escape(text: Any) -> str:

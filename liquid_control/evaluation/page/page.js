@@ -5,13 +5,18 @@
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const json = (id) => JSON.parse(document.getElementById(id).textContent);
 
-/** plotly.js travels compressed: 1.9 MB in the page in place of 4.8 MB. */
-async function unpackPlotly() {
-  const packed = atob(document.getElementById("plotly").textContent.trim());
+/** The text of an element that travels compressed. */
+async function unpack(id) {
+  const packed = atob(document.getElementById(id).textContent.trim());
   const bytes = Uint8Array.from(packed, (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+/** plotly.js: 1.9 MB in the page in place of 4.8 MB. */
+async function unpackPlotly() {
   const script = document.createElement("script");
-  script.textContent = await new Response(stream).text();
+  script.textContent = await unpack("plotly");
   document.head.append(script);
 }
 
@@ -113,4 +118,4 @@ async function main() {
   document.body.dataset.drawn = places.length;
 }
 
-main();
+const drawn = main();

@@ -1,0 +1,1 @@
+"""Runs that were kept in folders, flights and trainings, found again and laid over each other."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from liquid_control.arguments import add_json_argument, add_worker_arguments, complete_names
@@ -30,6 +31,12 @@ def add(commands) -> None:
         metavar="KEY=VALUE",
         help="in place of the file's value, e.g. optimiser.learning_rate=0.01",
     )
+    parser.add_argument(
+        "--grid",
+        metavar="KEY=VALUE,VALUE...",
+        help="train each with each of these values, in OUT/CONFIG/KEY=VALUE/SEED, and say which "
+        "is the best, e.g. optimiser.learning_rate=0.003,0.01,0.03,0.1",
+    )
     parser.add_argument("--device", help="cpu or cuda; default: cuda if torch sees one")
     parser.add_argument(
         "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
@@ -44,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     """Train one run or several; returns the exit status."""
     from liquid_control.training.run import train, train_all
 
+    if options.grid is not None:
+        return _run_grid(options)
     runs = _training_runs(options)
     workers = {"jobs": options.jobs, "ray_address": options.ray}
     if options.json:
@@ -68,22 +77,103 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _training_runs(options: argparse.Namespace) -> list:
-    """The runs, in order; all are checked before the first one starts."""
+def _run_grid(options: argparse.Namespace) -> int:
+    """Train every configuration with every value of the grid, and show the table."""
+    from liquid_control.training.grid import grid_table, train_grid
+
+    key, runs = _grid_runs(options)
+    workers = {"jobs": options.jobs, "ray_address": options.ray}
+    if options.json:
+        tried = train_grid(runs, **workers)
+        rows = [
+            {
+                "config": t.config,
+                "value": t.value,
+                "rmse_m": [error if math.isfinite(error) else None for error in t.errors],
+            }
+            for t in tried
+        ]
+        print(json.dumps({"setting": key, "tried": rows}, allow_nan=False))
+        return DONE
+
+    from liquid_control.cli.display.progress import count_progress
+
+    with count_progress("training", "runs") as on_progress:
+        tried = train_grid(runs, on_progress=on_progress, **workers)
+    table = grid_table(key, tried)
+    (options.out / "grid.md").write_text(table, encoding="utf-8")
+    print(table, end="")
+    return DONE
+
+
+def _grid_runs(options: argparse.Namespace) -> tuple[str, dict]:
+    """The setting, and the runs of each configuration and value, checked."""
+    from liquid_control.config import ConfigError
+    from liquid_control.training.run import TrainingJob
+
+    key, listed = _assignment("--grid", options.grid)
+    texts = str(listed).split(",")
+    try:
+        values = sorted({float(text) for text in texts})
+    except ValueError:
+        values = []
+    if len(values) < 3:
+        raise ConfigError(
+            f"--grid {options.grid}: expected KEY=VALUE,VALUE,VALUE with three numbers or more, "
+            "so that the best may lie inside"
+        )
+    files, folder, changes, settings = _common(options)
+    seeds = [None] if options.seeds is None else range(1, options.seeds + 1)
+    runs = {
+        (file.stem, value): [
+            TrainingJob(
+                file,
+                folder / file.stem / f"{key}={value:g}" / ("" if seed is None else str(seed)),
+                {**changes, key: value, **({} if seed is None else {"seed": seed})},
+                **settings,
+            )
+            for seed in seeds
+        ]
+        for file in files
+        for value in values
+    }
+    _check([job for group in runs.values() for job in group])
+    return key, runs
+
+
+def _common(options: argparse.Namespace) -> tuple[list[Path], Path, dict, dict]:
+    """Files, folder, changes and settings that all runs share."""
     from liquid_control.config import find_file
-    from liquid_control.preflight import check_whole, output_folder
-    from liquid_control.training.run import TrainingJob, check_job
+    from liquid_control.preflight import check_whole
 
     changes = dict(_assignment("--set", text) for text in options.set)
     check_whole("--seeds", options.seeds)
     # absolute: a worker on another machine has a folder of its own
     files = [find_file(config, "config/training").absolute() for config in options.config]
-    folder = options.out.absolute()
     settings = {
         "device": options.device,
         "compiled": False if options.no_compile else None,
         "restart": options.restart,
     }
+    return files, options.out.absolute(), changes, settings
+
+
+def _check(runs: list) -> None:
+    """All of them before the first one starts."""
+    from liquid_control.preflight import output_folder
+    from liquid_control.training.run import check_job
+
+    for run in runs:
+        check_job(run)
+    for run in runs:
+        output_folder(run.out)
+
+
+def _training_runs(options: argparse.Namespace) -> list:
+    """The runs, in order, checked."""
+    from liquid_control.training.run import TrainingJob
+
+    files, folder, changes, settings = _common(options)
     if options.seeds is None:
         folders = [folder / file.stem for file in files] if len(files) > 1 else [folder]
         runs = [
@@ -96,10 +186,7 @@ def _training_runs(options: argparse.Namespace) -> list:
             for seed in range(1, options.seeds + 1)
             for file in files
         ]
-    for run in runs:
-        check_job(run)
-    for run in runs:
-        output_folder(run.out)
+    _check(runs)
     return runs
 
 

@@ -135,7 +135,9 @@ class TrainingConfig(StrictModel):
     seed: Seed
     control_rate: PositiveFloat  # Hz, nominal
     observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units
-    network: dict[str, Any]  # as nn.zoo.build_cell takes it; sensory and motor sizes are filled in
+    # as nn.cells.zoo.build_cell takes it; the sizes are filled in, and the seed of a wiring that
+    # gives none, so that each run of several seeds has a wiring of its own
+    network: dict[str, Any]
     early_stop: EarlyStopConfig | None = None
 
 

@@ -83,12 +83,16 @@ def command_scaling(rules: Rules) -> tuple[Tensor, Tensor]:
     return torch.tensor(neutral), torch.tensor(scale)
 
 
-def _with_sizes(network: dict[str, Any], inputs: int, outputs: int) -> dict[str, Any]:
-    """The configuration of a cell, whose own cell has these sizes where it wraps one."""
+def _completed(network: dict[str, Any], inputs: int, outputs: int, seed: int) -> dict[str, Any]:
+    """The configuration of a cell with its sizes; a wiring without a seed is drawn by the run's.
+
+    Where a cell wraps another, that one has them.
+    """
     if "cell" in network:
-        return {**network, "cell": _with_sizes(network["cell"], inputs, outputs)}
+        return {**network, "cell": _completed(network["cell"], inputs, outputs, seed)}
     if "wiring" in network:
-        return {**network, "wiring": {**network["wiring"], "sensory": inputs, "motor": outputs}}
+        sizes = {"sensory": inputs, "motor": outputs}
+        return {**network, "wiring": {"seed": seed, **network["wiring"], **sizes}}
     return {**network, "input_size": inputs, "output_size": outputs}
 
 
@@ -119,7 +123,7 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
             return Expert(**{key: value for key, value in config.network.items() if key != "kind"})
         except TypeError as error:
             raise _of_the_network(error) from None
-    network = _with_sizes(config.network, layout.size, rules.command.layout.size)
+    network = _completed(config.network, layout.size, rules.command.layout.size, config.seed)
     try:
         cell = build_cell(network, torch.Generator().manual_seed(config.seed))
     except ValueError as error:

@@ -134,26 +134,33 @@ def train_all(
     *,
     jobs: int = 1,
     ray_address: str | None = None,
+    tolerant: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Path]:
+) -> list[Path | None]:
     """Train several runs; returns their results, in order.
 
     ``jobs`` and ``ray_address``: see `worker_pool`; each worker has one thread. On a cluster the
     folders of the runs are ones that all machines see. ``on_progress`` is called with runs done
-    and in total. An interruption leaves every run at its last checkpoint.
+    and in total. An interruption leaves every run at its last checkpoint. ``tolerant``: a run that
+    diverges gives ``None`` in place of ending all with its error.
     """
     one_thread = partial(torch.set_num_threads, 1)
-    results = {}
+    results: dict[Path, Path | None] = {}
     with worker_pool(jobs, ray_address, len(runs), start=one_thread) as run:
         on_progress(0, len(runs))
-        for result in run(_train_job, runs):
-            results[result.parent] = result
+        for out, result in run(partial(_train_job, tolerant), runs):
+            results[out] = result
             on_progress(len(results), len(runs))
     return [results[job.out] for job in runs]
 
 
-def _train_job(job: TrainingJob) -> Path:
-    return train(**vars(job))
+def _train_job(tolerant: bool, job: TrainingJob) -> tuple[Path, Path | None]:
+    try:
+        return job.out, train(**vars(job))
+    except FloatingPointError:
+        if not tolerant:
+            raise
+        return job.out, None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The gradient trainer: it learns, resumes to the same weights, and refuses what doesn't fit."""
 
 import json
+import math
 import signal
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from liquid_control.training.conditions import (
 from liquid_control.training.config import EarlyStopConfig, GradientConfig, load_training
 from liquid_control.training.environments import choose, leaves
 from liquid_control.training.gradient import GradientTrainer
+from liquid_control.training.grid import Tried, grid_table
+from liquid_control.training.policy import make_policy
 from liquid_control.training.run import stops_early, train
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
@@ -283,6 +286,52 @@ def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys
     assert main([*command, "--out", str(tmp_path / "parallel"), "--jobs", "2"]) == 0
     parallel = json.loads(capsys.readouterr().out)["runs"]
     assert [load_artifact(run["policy"]).metadata.golden for run in parallel] == golden
+
+
+def test_each_run_of_several_seeds_has_a_wiring_of_its_own(tmp_path):
+    def wiring(**changes):
+        return make_policy(load_training("comparison/liquid_ncp", changes)).cell.wiring
+
+    assert wiring(seed=1) == wiring(seed=1) != wiring(seed=2)
+    shipped = [make_policy(load_training(CONFIG, {"seed": seed})).cell.wiring for seed in (1, 2)]
+    assert shipped[0] == shipped[1]  # the file gives a seed
+
+
+def test_a_grid_tells_the_best_value_and_whether_it_lies_inside():
+    tried = [
+        Tried("a", 0.01, (0.2, 0.4)),
+        Tried("a", 0.03, (0.1, 0.1)),
+        Tried("a", 0.1, (0.1, math.inf)),
+        Tried("b", 0.01, (0.5,)),
+        Tried("b", 0.03, (0.4,)),
+        Tried("b", 0.1, (0.3,)),
+    ]
+    lines = grid_table("rate", tried).splitlines()
+    assert lines[0] == "| error in cm at rate | 0.01 | 0.03 | 0.1 | the best |"
+    assert lines[2] == "| a | 30.0 | **10.0** | diverged | inside |"
+    assert lines[3] == "| b | 50.0 | 40.0 | **30.0** | at the edge: widen the grid |"
+
+
+@pytest.mark.parametrize(
+    "grid", ["optimiser.learning_rate=0.1", "x", "optimiser.learning_rate=a,b,c", "k=1,1,1"]
+)
+def test_a_grid_needs_three_numbers(tmp_path, capsys, grid):
+    status = main(["train", "hover_liquid", "--grid", grid, "--out", str(tmp_path)])
+    assert status == 2
+    assert f"--grid {grid}: expected KEY=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_grid_trains_every_value_and_survives_one_that_diverges(tmp_path, capsys):
+    config = small(updates=60, environments=4)
+    file = write(config, tmp_path / "a.yaml")  # 4.8 s of flight, of which the last count
+    command = ["train", str(file), "--grid", "optimiser.learning_rate=0.003,0.03,1e30"]
+    assert main([*command, "--no-compile", "--json", "--out", str(tmp_path / "out")]) == 0
+    tried = json.loads(capsys.readouterr().out)["tried"]
+    assert [t["value"] for t in tried] == [0.003, 0.03, 1e30]
+    assert tried[0]["rmse_m"][0] > 0 < tried[1]["rmse_m"][0]
+    assert tried[2]["rmse_m"] == [None]
+    assert (tmp_path / "out/a/optimiser.learning_rate=0.03/policy.onnx").is_file()
 
 
 def test_a_search_finds_better_gains_and_resumes_to_the_same(tmp_path):

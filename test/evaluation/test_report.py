@@ -55,9 +55,7 @@ def test_an_undefined_metric_does_not_pass(make_log):
     assert [check.passed for check in checks] == [True, False, True]
 
 
-SYNAPSE = re.compile(
-    r'class="synapse (\w+)" data-ends="(\w+) (\w+)" style="stroke-width:([\d.]+);opacity:([\d.]+)"'
-)
+SYNAPSE = re.compile(r'class="synapse (\w+)" data-ends="(\w+) (\w+)" style="--width:([\d.]+);')
 
 
 def test_circuit_shows_every_neuron_and_synapse_as_strong_as_it_is(metadata):
@@ -65,7 +63,7 @@ def test_circuit_shows_every_neuron_and_synapse_as_strong_as_it_is(metadata):
     assert drawing.count('class="neuron"') == 15 + 34
     strengths = {(f"s{s}", f"n{t}"): value for s, t, value in wiring.sensory_synapses}
     strengths |= {(f"n{s}", f"n{t}"): value for s, t, value in wiring.synapses}
-    drawn = {(a, b): (kind, float(w)) for kind, a, b, w, _ in SYNAPSE.findall(drawing)}
+    drawn = {(a, b): (kind, float(w)) for kind, a, b, w in SYNAPSE.findall(drawing)}
     assert drawn.keys() == strengths.keys()
     for ends, (kind, width) in drawn.items():
         assert kind == ("excite" if strengths[ends] > 0 else "inhibit")
@@ -85,7 +83,7 @@ def test_what_is_drawn_of_a_shipped_policy_is_what_its_graph_computes(name):
     scales = metadata.training["config"]["observation"]
     scale = np.array([scales[s.name] for s in metadata.observation for _ in range(s.size)])
     inputs, neurons = len(scale), len(metadata.neuron_names)
-    kinds = {(a, b): kind for kind, a, b, _, _ in SYNAPSE.findall(circuit_svg(metadata))}
+    kinds = {(a, b): kind for kind, a, b, _ in SYNAPSE.findall(circuit_svg(metadata))}
     weight = np.zeros((inputs + neurons, neurons))
     for letter, first, synapses in (
         ("s", 0, wiring.sensory_synapses),

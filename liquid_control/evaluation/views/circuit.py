@@ -84,7 +84,7 @@ def _synapse(
         path = f"M{x1:.0f} {y1:.1f}C{middle:.0f} {y1:.1f} {middle:.0f} {y2:.1f} {x2:.0f} {y2:.1f}"
     word = polarity(strength)
     share = 0.25 if strength is None else abs(strength) / most
-    size = f"stroke-width:{0.6 + 3.4 * share:.2f};opacity:{0.2 + 0.7 * share:.2f}"
+    size = f"--width:{0.6 + 3.4 * share:.2f};--opacity:{0.2 + 0.7 * share:.2f}"
     value = "" if strength is None else f", {strength:+.3g}"
     title = escape(f"{names[a]} → {names[b]}: {word}{value}")
     return (

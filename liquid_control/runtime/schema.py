@@ -2,7 +2,8 @@
 
 Schema 4 says how strong each synapse is in the trained weights. Schemas 2 and 3 held the signs that
 the wiring was drawn with, which training may have changed: they are dropped when such a file is
-read, and `artifact.upgrade_artifact` reads the strengths from the graph where it can.
+read, and `artifact.upgrade_artifact` reads the strengths from the graph where it can. The drawn
+signs remain in ``training["cell"]["wiring"]``, which says how the network was built.
 Schema 3 says which kind of command the policy gives, and names each motor neuron after the
 component of the command that it gives: ``thrust``, ``ang_vel.x``. In schema 2 they were
 ``motor0`` ..., which reads as a rotor, and every command was thrust and body rates.

@@ -34,7 +34,7 @@ from liquid_control.runtime.artifact import (
     slot_entries,
     write_artifact,
 )
-from liquid_control.runtime.schema import motors_named
+from liquid_control.runtime.schema import four_digits, motors_named
 from liquid_control.structs import CommandKind, Layout
 
 
@@ -55,6 +55,7 @@ def export_policy(
     Use it for a `Policy` around a cell that you trained yourself; `training.run.train` calls it,
     and `export_module` takes any other module.
 
+    Synapses are written with the strength that they have in the weights, see `Cell.strengths`.
     Motor neurons get the names of the command's components, as sensory neurons have those of the
     observation. rng draws the golden inputs: observations of the size that the policy expects, and
     periods from half to twice the nominal one.
@@ -73,7 +74,7 @@ def export_policy(
         state_names=names,
         neuron_names=neurons,
         neuron_index=[names.index(name) for name in neurons],
-        wiring=None if wiring is None else _wiring_metadata(wiring),
+        wiring=None if wiring is None else _wiring_metadata(cell),
         weights=cell.parameter_count(),
         vehicle=vehicle,
         training={**training, "cell": cell.config()},
@@ -185,13 +186,15 @@ def _in_numpy(module: Callable) -> Callable:
     return step
 
 
-def _wiring_metadata(wiring) -> Wiring:
-    synapses = wiring.config()["synapses"]
-    inputs = wiring.sensory
+def _wiring_metadata(cell) -> Wiring:
+    """Groups and synapses, these as strong as the cell's weights make them now."""
+    inputs = cell.input_size
+    found = cell.wiring.edges(_detached(cell).strengths().numpy())
+    synapses = [(source, target, four_digits(value)) for source, target, value in found]
     return Wiring(
-        layers={name: list(ids) for name, ids in wiring.groups.items()},
+        layers={name: list(ids) for name, ids in cell.wiring.groups.items()},
         sensory_synapses=[s for s in synapses if s[0] < inputs],
-        synapses=[(s - inputs, t, sign) for s, t, sign in synapses if s >= inputs],
+        synapses=[(s - inputs, t, value) for s, t, value in synapses if s >= inputs],
     )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime
 
 from liquid_control.config import ConfigError, missing_packages
+from liquid_control.runtime.circuit_weights import graph_strengths
 from liquid_control.runtime.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from liquid_control.runtime.schema import Golden as Golden
 from liquid_control.runtime.schema import PolicyMetadata, read_metadata
@@ -98,15 +99,22 @@ def upgrade_artifact(path: str | Path) -> Artifact:
     """Rewrite a policy of an older schema in today's; the graph stays as it is.
 
     A file of an older schema loads and flies as well; rewrite it where other programs read what
-    it says. Needs the onnx package. Raises ConfigError as `load_artifact` does.
+    it says, and to see its circuit: how strong the synapses are is read from the graph, see
+    `circuit_weights.graph_strengths`, and stays unknown where that can't be. Needs the onnx
+    package. Raises ConfigError as `load_artifact` does.
     """
-    return write_artifact(path, Path(path).read_bytes(), load_artifact(path).metadata)
+    metadata, graph = load_artifact(path).metadata, Path(path).read_bytes()
+    wiring = metadata.wiring
+    if wiring is not None and wiring.counts()["unknown"]:
+        strengths = graph_strengths(graph, metadata)
+        metadata = metadata.model_copy(update={"wiring": wiring.with_strengths(strengths)})
+    return write_artifact(path, graph, metadata)
 
 
 def load_artifact(path: str | Path) -> Artifact:
     """Read and check a policy: size, digest, graph, schema, finiteness, golden pairs.
 
-    Files of schema 2 are upgraded in memory.
+    Files of older schemas are upgraded in memory, where they say nothing of strengths.
 
     Raises:
         ConfigError: which names the file, the check that failed and what was expected.

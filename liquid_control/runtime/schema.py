@@ -1,5 +1,9 @@
 """What a policy says about itself, in today's schema, and what older files say in it.
 
+Schema 4 says how strong each synapse is in the trained weights. Schemas 2 and 3 held the signs that
+the wiring was drawn with, which training may have changed: they are dropped when such a file is
+read, and `artifact.upgrade_artifact` reads the strengths from the graph where it can. The drawn
+signs remain in ``training["cell"]["wiring"]``, which says how the network was built.
 Schema 3 says which kind of command the policy gives, and names each motor neuron after the
 component of the command that it gives: ``thrust``, ``ang_vel.x``. In schema 2 they were
 ``motor0`` ..., which reads as a rotor, and every command was thrust and body rates.
@@ -12,13 +16,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from liquid_control.config import PositiveFloat, StrictModel
 from liquid_control.structs import COMMAND_KINDS, Layout, Slot
 
-SCHEMA_VERSION = 3
-READABLE = (2, 3)
+SCHEMA_VERSION = 4
+READABLE = (2, 3, 4)
 _MOTOR = re.compile(r"motor(\d+)(\..+)?")
 
 
@@ -31,15 +36,62 @@ class SlotEntry(StrictModel):
     frame: str
 
 
-class Wiring(StrictModel):
-    """Who is connected to whom: `synapses` are (source, target, sign) of neuron indices.
+Synapse = tuple[int, int, float | None]  # source, target, strength
 
+
+class Wiring(StrictModel):
+    """Who is connected to whom, and how strongly: `synapses` are between neurons, by their indices.
+
+    A strength above 0 excites, below 0 inhibits; it is what a unit of the source adds to the value
+    that the target is drawn to, as :mod:`liquid_control.nn.cells.strength` defines it, read from
+    the weights that fly. The unit of an observation is its `observation_scale`, that of a neuron
+    its state. ``None``: the file does not say, see `SCHEMA_VERSION`.
     `layers` maps each layer's name to the indices of its neurons; sensory neurons are the inputs.
     """
 
     layers: dict[str, list[int]]
-    sensory_synapses: list[tuple[int, int, int]]
-    synapses: list[tuple[int, int, int]]
+    sensory_synapses: list[Synapse]  # from inputs
+    synapses: list[Synapse]
+
+    def with_strengths(self, strengths: np.ndarray | None) -> Wiring:
+        """The same synapses with these strengths, or with none that is known.
+
+        strengths: (inputs + neurons, neurons), row = source, column = target; kept to four digits.
+        """
+
+        def renewed(synapses: list[Synapse], first: int) -> list[Synapse]:
+            if strengths is None:
+                return [(source, target, None) for source, target, _ in synapses]
+            values = [strengths[first + source, target] for source, target, _ in synapses]
+            return [(*end[:2], four_digits(value)) for end, value in zip(synapses, values)]
+
+        inputs = 0 if strengths is None else strengths.shape[0] - strengths.shape[1]
+        return self.model_copy(
+            update={
+                "sensory_synapses": renewed(self.sensory_synapses, 0),
+                "synapses": renewed(self.synapses, inputs),
+            }
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Numbers of ``excitatory``, ``inhibitory``, ``silent`` (0) and ``unknown`` synapses."""
+        words = [polarity(s) for *_, s in (*self.sensory_synapses, *self.synapses)]
+        return {word: words.count(word) for word in POLARITIES}
+
+
+POLARITIES = ("excitatory", "inhibitory", "silent", "unknown")
+
+
+def polarity(strength: float | None) -> str:
+    """What a synapse of this strength does, one of `POLARITIES`."""
+    if strength is None:
+        return "unknown"
+    return "excitatory" if strength > 0 else "inhibitory" if strength < 0 else "silent"
+
+
+def four_digits(value: float) -> float:
+    """A strength as it is written down."""
+    return float(f"{float(value):.4g}")
 
 
 class Golden(StrictModel):
@@ -113,12 +165,13 @@ def first_mistake(error: ValidationError) -> str:
 
 
 def _upgraded(metadata: PolicyMetadata) -> PolicyMetadata:
-    """What a file of schema 2 says, as schema 3 says it."""
+    """What a file of an older schema says, as today's says it; names of schema 3 stay."""
     command, cell = metadata.command_layout, metadata.training.get("cell", {})
     return metadata.model_copy(
         update={
             "schema_version": SCHEMA_VERSION,
-            "command_kind": _kind_of(command),
+            "wiring": metadata.wiring and metadata.wiring.with_strengths(None),
+            "command_kind": metadata.command_kind or _kind_of(command),
             "state_names": motors_named(metadata.state_names, command, cell),
             "neuron_names": motors_named(metadata.neuron_names, command, cell),
         }

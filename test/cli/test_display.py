@@ -6,8 +6,11 @@ import pytest
 from rich.console import Console
 
 from liquid_control.cli.display import flight as flight_display
+from liquid_control.cli.display import policy as policy_display
+from liquid_control.config import share_dir
 from liquid_control.evaluation.judge import judge
 from liquid_control.evaluation.metrics import FlightMetrics
+from liquid_control.runtime.artifact import load_artifact
 
 VALUES = {
     **{"world": "demo", "policy": "hover_liquid", "vehicle": "crazyflie", "seed": 3},
@@ -21,6 +24,7 @@ VALUES = {
 def console(monkeypatch):
     console = Console(record=True, width=120, file=open("/dev/null", "w"))  # noqa: SIM115
     monkeypatch.setattr(flight_display, "CONSOLE", console)
+    monkeypatch.setattr(policy_display, "CONSOLE", console)
     yield console
     console.file.close()
 
@@ -39,3 +43,15 @@ def test_every_limit_of_a_flight_is_shown(console):
     ):
         assert value in rows[name]
         assert verdict in rows[name]
+
+
+def test_the_synapses_of_a_policy_are_those_of_its_trained_weights(console):
+    artifact = load_artifact(share_dir() / "config/policies/hover_19.onnx")
+    policy_display.show_policy(artifact.path, artifact.metadata)
+    text, wiring = console.export_text(), artifact.metadata.wiring
+    counts = wiring.counts()
+    assert f"{counts['excitatory']} excitatory, {counts['inhibitory']} inhibitory" in text
+    assert "unknown" not in text
+    source, target, strength = max(wiring.synapses, key=lambda synapse: abs(synapse[2]))
+    names = artifact.metadata.neuron_names
+    assert f"{names[source]} → {names[target]} {strength:+.2f}" in text

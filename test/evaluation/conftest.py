@@ -49,7 +49,7 @@ def metadata() -> PolicyMetadata:
 
     def synapses(sources, targets, density):
         return [
-            (s, t, int(rng.choice([-1, 1])))
+            (s, t, float(rng.choice([-1, 1]) * rng.uniform(0.01, 2.0)))
             for s in sources
             for t in targets
             if rng.random() < density

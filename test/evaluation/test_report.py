@@ -4,12 +4,13 @@ import re
 import numpy as np
 import pytest
 
-from liquid_control.config import ConfigError
+from liquid_control.config import ConfigError, share_dir
 from liquid_control.evaluation.judge import judge
 from liquid_control.evaluation.metrics import flight_metrics
 from liquid_control.evaluation.views.circuit import circuit_svg
 from liquid_control.evaluation.views.film import write_video
 from liquid_control.evaluation.views.report import write_report
+from liquid_control.runtime.artifact import load_artifact
 from liquid_control.vehicles.catalogue import load_vehicle
 
 
@@ -54,12 +55,73 @@ def test_an_undefined_metric_does_not_pass(make_log):
     assert [check.passed for check in checks] == [True, False, True]
 
 
-def test_circuit_shows_every_neuron_and_synapse(metadata):
+SYNAPSE = re.compile(r'class="synapse (\w+)" data-ends="(\w+) (\w+)" style="--width:([\d.]+);')
+
+
+def test_circuit_shows_every_neuron_and_synapse_as_strong_as_it_is(metadata):
     drawing, wiring = circuit_svg(metadata), metadata.wiring
     assert drawing.count('class="neuron"') == 15 + 34
-    signs = [s[2] for s in (*wiring.sensory_synapses, *wiring.synapses)]
-    assert drawing.count('class="synapse excite"') == sum(s > 0 for s in signs)
-    assert drawing.count('class="synapse inhibit"') == sum(s < 0 for s in signs)
+    strengths = {(f"s{s}", f"n{t}"): value for s, t, value in wiring.sensory_synapses}
+    strengths |= {(f"n{s}", f"n{t}"): value for s, t, value in wiring.synapses}
+    drawn = {(a, b): (kind, float(w)) for kind, a, b, w in SYNAPSE.findall(drawing)}
+    assert drawn.keys() == strengths.keys()
+    for ends, (kind, width) in drawn.items():
+        assert kind == ("excite" if strengths[ends] > 0 else "inhibit")
+        share = abs(strengths[ends]) / max(map(abs, strengths.values()))
+        assert width == pytest.approx(0.6 + 3.4 * share, abs=0.006)
+
+
+@pytest.mark.parametrize("name", ["hover_19", "hover_liquid", "hover_state"])
+def test_what_is_drawn_of_a_shipped_policy_is_what_its_graph_computes(name):
+    """The slopes of a long step, in which every neuron reaches its target, by the drawing alone.
+
+    A neuron settles at tanh(w z + b), so its slopes are (1 - h^2) times the strengths of its
+    synapses times the slopes of their sources, which the same step has made fresh.
+    """
+    artifact = load_artifact(share_dir() / f"config/policies/{name}.onnx")
+    metadata, wiring = artifact.metadata, artifact.metadata.wiring
+    scales = metadata.training["config"]["observation"]
+    scale = np.array([scales[s.name] for s in metadata.observation for _ in range(s.size)])
+    inputs, neurons = len(scale), len(metadata.neuron_names)
+    kinds = {(a, b): kind for kind, a, b, _ in SYNAPSE.findall(circuit_svg(metadata))}
+    weight = np.zeros((inputs + neurons, neurons))
+    for letter, first, synapses in (
+        ("s", 0, wiring.sensory_synapses),
+        ("n", inputs, wiring.synapses),
+    ):
+        for source, target, strength in synapses:
+            sign = {"excite": 1, "inhibit": -1}[kinds[f"{letter}{source}", f"n{target}"]]
+            weight[first + source, target] = sign * abs(strength)
+
+    rng = np.random.default_rng(0)
+    start = np.array(metadata.golden.observation[0])
+    z = np.concatenate([start / scale, rng.uniform(-0.5, 0.5, neurons)])
+
+    def settled(z):
+        feed = {
+            "observation": (z[None, :inputs] * scale).astype(np.float32),
+            "dt": np.full((1, 1), 1e4, np.float32),  # s
+            "state": z[None, inputs:].astype(np.float32),
+        }
+        return artifact.session.run(["next_state"], feed)[0][0].astype(float)
+
+    step, here = 1e-2, settled(z)
+    slopes = np.array([settled(z + step * e) - settled(z - step * e) for e in np.eye(len(z))])
+    slopes /= 2 * step  # (F + H, H)
+    expected = np.zeros_like(slopes)
+    for ids in wiring.layers.values():
+        source = np.eye(len(z))
+        source[:, inputs : inputs + ids[0]] = expected[:, : ids[0]]  # groups before are new
+        expected[:, ids] = source @ weight[:, ids] * (1 - here[ids] ** 2)
+    assert np.abs(slopes).max() > 0.3
+    np.testing.assert_allclose(slopes, expected, atol=0.01)
+
+
+def test_a_circuit_of_unknown_strengths_claims_no_sign(metadata):
+    unknown = metadata.model_copy(update={"wiring": metadata.wiring.with_strengths(None)})
+    drawing = circuit_svg(unknown)
+    assert {kind for kind, *_ in SYNAPSE.findall(drawing)} == {"silent"}
+    assert "excitatory" not in drawing
 
 
 def test_flight_without_policy_or_video_is_reported(tmp_path, make_log):

@@ -167,7 +167,7 @@ def test_copies_and_configs_compute_the_same(name, wiring):
     assert len(cell.state_names) == len(set(cell.state_names)) == cell.state_size
 
 
-# (low, high) variance of the output at initialisation, held unit-variance input, settled state
+# (low, high) variance of the output at initialisation after a held input
 BANDS = {"cfc-pure": (0.02, 0.3), "cfc-leaky": (0.1, 5.0), "neural_ode": (0.03, 20.0)}
 # the explicit solvers start from the same parameters as the fused one; a held clock takes no long
 # steps in which to settle
@@ -177,7 +177,11 @@ SETTLING = [case for case in ALL if case[0] not in ("ltc-euler", "ltc-rk4", "tim
 @pytest.mark.parametrize(("sensory", "units"), [(1, 10), (3, 8), (12, 16), (12, 64)])
 @pytest.mark.parametrize(("name", "wiring"), SETTLING)
 def test_output_variance_at_initialisation_is_in_band(name, wiring, sensory, units):
-    """Neither dead nor saturated, for every cell, wiring and size; one input carries less."""
+    """Neither dead nor saturated, for every cell, wiring and size; one input carries less.
+
+    From rest, each sample's inputs drawn once from a standard normal and held for 12 steps of 15
+    periods; of one period for the stiff cells, and 3 of them where a Neural ODE is integrated.
+    """
     # these decay away, or grow, if the steps are long
     stiff = name in ("cfc-pure", "neural_ode", "ode_rnn")
     dt_BT1 = torch.full((32, 12, 1), PERIOD if stiff else 15 * PERIOD)
@@ -193,6 +197,26 @@ def test_output_variance_at_initialisation_is_in_band(name, wiring, sensory, uni
         variances.append(output[:, -1].var(dim=0).mean().item())
     low, high = BANDS.get(name, (0.03, 2.0))
     assert low / (5 if sensory == 1 else 1) < sum(variances) / 6 < high
+
+
+@pytest.mark.parametrize(("sensory", "units"), [(3, 8), (12, 16), (12, 64)])
+@pytest.mark.parametrize(
+    ("name", "wiring"), [case for case in SETTLING if case[0] not in ("neural_ode", "ode_rnn")]
+)
+def test_inputs_that_change_every_step_leave_less_but_reach_the_output(
+    name, wiring, sensory, units
+):
+    """Slow neurons average them away: 50 steps of a period, inputs drawn anew for each."""
+    variances = []
+    for seed in range(6):
+        cell = make_cell(name, wiring, sensory=sensory, units=units, seed=seed)
+        rng = torch.Generator().manual_seed(seed)
+        input_BTF = torch.randn(32, 50, sensory, generator=rng)
+        dt_BT1 = torch.full((32, 50, 1), PERIOD)
+        with torch.no_grad():
+            output, _ = run_sequence(cell, input_BTF, cell.initial_state(32), dt_BT1)
+        variances.append(output[:, -1].var(dim=0).mean().item())
+    assert 0.01 < sum(variances) / 6 < 2.0
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -118,8 +118,8 @@ def test_closed_form_converges_at_order_one(wiring, mode):
     cell = make_cell(mode, wiring=wiring).double()
     inputs = torch.randn(3, 6, generator=make_rng()).double()
     state = torch.rand(3, cell.state_size, generator=make_rng(1)).double()
-    exact = integrate(cell, inputs, state, 0.02, 2048)
-    steps = (8, 16, 32, 64)
+    exact = integrate(cell, inputs, state, 0.02, 8192)
+    steps = (64, 128, 256)  # of 0.3 ms and less: a tenth of the motor neurons' time constant
     errors = torch.stack([(integrate(cell, inputs, state, 0.02, n) - exact).norm() for n in steps])
     orders = torch.log2(errors[:-1] / errors[1:])
     assert orders.mean().item() == pytest.approx(1.0, abs=0.12)
@@ -236,9 +236,31 @@ def test_command_time_constants_start_log_spaced_from_5_ms_to_2_s():
     torch.testing.assert_close(middle[others], torch.full((len(others),), 0.01 / 3))
 
 
-def test_without_command_neurons_all_time_constants_are_spaced():
-    tau_H = initial_tau(WIRINGS["random"](0), (0.5, 200.0))
-    torch.testing.assert_close(tau_H, torch.logspace(-0.30103, 2.30103, 12))
+@pytest.mark.parametrize("kind", WIRINGS)
+def test_motor_neurons_start_as_fast_in_every_wiring(kind):
+    wiring = WIRINGS[kind](0)
+    tau_H = initial_tau(wiring, (0.5, 200.0))
+    motor = wiring.groups["motor"]
+    assert tau_H[motor.start :].tolist() == [pytest.approx(1 / 3)] * wiring.motor
+    spaced = wiring.groups["command"] if wiring.command else range(motor.start)
+    expected = torch.logspace(-0.30103, 2.30103, len(spaced))
+    torch.testing.assert_close(tau_H[spaced.start : spaced.stop], expected)
+
+
+@pytest.mark.parametrize("kind", WIRINGS)
+@pytest.mark.parametrize("mode", [name for name, mode in registry.MODES.items() if mode.tau])
+def test_motor_neurons_have_the_same_time_constants_in_every_wiring(mode, kind):
+    """A network is not slower to answer because its wiring has no command group."""
+    cell, ncp = make_cell(mode, wiring=kind), make_cell(mode)
+    for bound, of_ncp in zip(cell.tau_bounds(), ncp.tau_bounds()):
+        torch.testing.assert_close(bound[-3:], of_ncp[-3:])  # the motor neurons
+    assert cell.tau_bounds()[1].max() > 1.0  # s: somewhere there is memory
+
+
+def test_where_all_neurons_are_motors_all_time_constants_are_spaced():
+    wiring = fully_connected(sensory=3, units=6, motor=6, rng=0)
+    tau_H = initial_tau(wiring, (0.5, 200.0))
+    torch.testing.assert_close(tau_H, torch.logspace(-0.30103, 2.30103, 6))
 
 
 @pytest.mark.parametrize("kind", ["ncp", "fully_connected"])

@@ -155,8 +155,8 @@ def test_metadata_names_neurons_and_synapses(tmp_path):
     assert metadata.command_kind == "rates_thrust"
     count = len(metadata.wiring.synapses) + len(metadata.wiring.sensory_synapses)
     assert count == wiring.synapses
-    for source, target, sign in metadata.wiring.synapses:
-        assert wiring.adjacency[source, target] == sign
+    for source, target, strength in metadata.wiring.synapses:
+        assert wiring.adjacency[source, target] == np.sign(strength)  # of fixed polarity
     assert metadata.observation_layout == OBSERVATION
     assert metadata.training["cell"]["wiring"] == json.loads(json.dumps(wiring.config()))
 

@@ -86,7 +86,7 @@ def test_solver_has_its_order(solver, order):
             return ltc.advance(inputs, start, dt, ltc.weights())
 
     exact = solve("rk4", 512)
-    errors = torch.stack([(solve(solver, n) - exact).norm() for n in (16, 32, 64)])
+    errors = torch.stack([(solve(solver, n) - exact).norm() for n in (32, 64, 128)])
     orders = torch.log2(errors[:-1] / errors[1:])
     assert orders.mean().item() == pytest.approx(order, abs=0.25)
 
@@ -198,3 +198,14 @@ def test_missing_synapses_have_no_parameters_and_no_path():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_ltc(**arguments)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_motor_neurons_start_fast_in_every_wiring(wiring):
+    """A third of a period about halfway between the bounds; somewhere else there is memory."""
+    ltc = make_ltc(wiring=wiring)
+    fastest, slowest = ltc.tau_bounds()
+    motor = ltc.wiring.groups["motor"].start
+    assert slowest[motor:].max() < 0.8 * PERIOD
+    assert fastest[motor:].min() > 0.1 * PERIOD
+    assert slowest.max() > 100 * PERIOD

@@ -26,6 +26,7 @@ def show_policy(path: Path, metadata: PolicyMetadata) -> None:
     for name, value in (
         ("network", metadata.network),
         ("neurons", circuit or str(len(metadata.neuron_names))),
+        ("synapses", _synapses(metadata)),
         ("weights", str(metadata.weights)),
         ("vehicle", metadata.vehicle),
         ("control period", f"{metadata.control_period * 1e3:g} ms"),
@@ -35,6 +36,30 @@ def show_policy(path: Path, metadata: PolicyMetadata) -> None:
     ):
         table.add_row(name, value)
     CONSOLE.print(table)
+
+
+STRONGEST = 5  # synapses that are named
+
+
+def _synapses(metadata: PolicyMetadata) -> str:
+    """How many of each kind, in the weights that fly, and which are the strongest."""
+    wiring = metadata.wiring
+    if wiring is None:
+        return "no wiring"
+    counts = [f"{count} {word}" for word, count in wiring.counts().items() if count]
+    inputs = metadata.observation_layout.component_names
+    named = [
+        (names[source], metadata.neuron_names[target], strength)
+        for names, synapses in (
+            (inputs, wiring.sensory_synapses),
+            (metadata.neuron_names, wiring.synapses),
+        )
+        for source, target, strength in synapses
+        if strength is not None
+    ]
+    named.sort(key=lambda synapse: -abs(synapse[2]))
+    lines = [f"{source} → {target} {value:+.2f}" for source, target, value in named[:STRONGEST]]
+    return "\n".join([", ".join(counts), *lines])
 
 
 def _training(record: dict) -> str:

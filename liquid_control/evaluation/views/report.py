@@ -152,11 +152,13 @@ def _add_neurons(page: Page, log: FlightLog, metadata: PolicyMetadata | None) ->
     stride = max(1, round(log.control_rate / _REPLAY_RATE))
     rows = percent(neuron_activity(log))[::stride].tolist()
     page.data("activity", {"period": stride / log.control_rate, "activity": rows})
-    synapses = len(metadata.wiring.sensory_synapses) + len(metadata.wiring.synapses)
+    counts = metadata.wiring.counts()
     legend = (
-        '<p><span class="key" style="border-color:var(--excite)"></span>excitatory'
+        '<p><span class="key" style="border-color:var(--excite)"></span>'
+        f"{counts['excitatory']} excitatory"
         '<span class="key" style="border-color:var(--inhibit);border-top-style:dashed"></span>'
-        f"inhibitory; {synapses} synapses, {metadata.weights} non-zero weights. "
+        f"{counts['inhibitory']} inhibitory, of {sum(counts.values())} synapses with "
+        f"{metadata.weights} non-zero weights{_strengths_note(counts)}. "
         "Point at a neuron to see its synapses; colours show its activity at the time below, "
         "or where you point in the plots above.</p>"
     )
@@ -166,6 +168,15 @@ def _add_neurons(page: Page, log: FlightLog, metadata: PolicyMetadata | None) ->
         '<output id="time-label" for="time"></output></div>'
     )
     page.add_section("Circuit", legend, circuit_svg(metadata), replay)
+
+
+def _strengths_note(counts: Mapping[str, int]) -> str:
+    if counts["unknown"]:
+        return (
+            f"; of {counts['unknown']} (grey) this file of an older schema does not say how strong "
+            "they are: upgrade_artifact may"
+        )
+    return "; signs and thickness are those of the weights that flew"
 
 
 def _origin(metadata: PolicyMetadata | None, configuration: Mapping[str, Any] | None) -> str:

@@ -47,6 +47,15 @@ class Cell(nn.Module):
         """Number of weights that training can change; those of missing synapses don't count."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    def strengths(self) -> Tensor | None:
+        """(F + neurons, neurons) strength of each synapse now, NaN where there is none.
+
+        Row = source in [inputs | neurons], column = target; None for a cell without a wiring.
+        Use it to read or draw what training made of a wiring, e.g. ``wiring.draw(strengths=...)``;
+        :mod:`liquid_control.nn.cells.strength` says what a strength is.
+        """
+        return None
+
     def weights(self) -> Weights:
         """Effective weights, differentiable with respect to the parameters."""
         raise NotImplementedError
@@ -130,14 +139,22 @@ def fan_in(mask_HF: Tensor) -> Tensor:
     return mask_HF.ne(0).sum(dim=1, keepdim=True).clamp(min=1)
 
 
+MOTOR_TAU = 1.0 / 3.0  # of neurons that are not spaced, in nominal_dt: 3.3 ms at 100 Hz
+
+
 def initial_tau(wiring: Wiring, tau_range: tuple[float, float]) -> Tensor:
     """(H,) time constants in units of nominal_dt.
 
-    Those of the command neurons are log-spaced over ``tau_range``, the other groups start at a
-    third, i.e. almost without lag. Without command neurons all neurons are spaced.
+    Motor neurons start at `MOTOR_TAU` in every wiring, i.e. almost without lag, so that networks
+    that are compared differ in their wiring and not in how fast they answer. Those of the command
+    neurons are log-spaced over ``tau_range``, inter neurons are as fast as motor neurons. Without
+    a command group (fully connected, random) all neurons but the motor neurons are spaced. Where
+    every neuron is a motor neuron they are the only memory there is, and all are spaced.
     """
-    tau_H = torch.full((wiring.units,), 1.0 / 3.0)
-    spaced = wiring.groups["command"] if wiring.command else range(wiring.units)
+    tau_H = torch.full((wiring.units,), MOTOR_TAU)
+    groups = wiring.groups
+    inner = range(groups["motor"].start) or range(wiring.units)
+    spaced = groups["command"] if wiring.command else inner
     low, high = (math.log10(value) for value in tau_range)
     tau_H[spaced.start : spaced.stop] = torch.logspace(low, high, len(spaced))
     return tau_H

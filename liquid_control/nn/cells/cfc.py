@@ -41,6 +41,7 @@ from liquid_control.nn.cells.cell import (
 from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.cells.modes.mode import Constant, Mode
 from liquid_control.nn.cells.modes.registry import MODES, mode_named
+from liquid_control.nn.cells.strength import cfc_strengths
 from liquid_control.nn.checks import above_zero, interval
 from liquid_control.nn.kernels.calls import compiled_for, kept_steps, masks_TB
 
@@ -54,7 +55,8 @@ class CfC(Cell):
     mode: name of a registered mode, or a :class:`liquid_control.nn.cells.modes.mode.Mode`.
     nominal_dt: control period in seconds; rates and gates are learned relative to it.
     tau_range: smallest and largest time constant of the command neurons at initialisation, in
-        nominal_dt (5 ms to 2 s at 100 Hz), see `initial_tau`; for modes that have one.
+        nominal_dt (5 ms to 2 s at 100 Hz), or, without a command group, of all but the motor
+        neurons, which are fast in every wiring, see `initial_tau`; for modes that have one.
     polarity: "fixed" (default) or "initial".
     motor_gain: factor on the motor neurons' weights at initialisation. A policy whose first
         commands are small starts near hover, which CfC's gates need to learn at all.
@@ -175,6 +177,9 @@ class CfC(Cell):
             for index in range(len(self.layers))
         )
         return super().parameter_count() - missing
+
+    def strengths(self) -> Tensor:
+        return cfc_strengths(self)
 
     def weights(self) -> Weights:
         """Weight and bias of each layer, then the constants of each neuron."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from liquid_control.nn.checks import whole
 
-COLORS = {1: "tab:blue", -1: "tab:red"}  # of excitatory and inhibitory synapses
+COLORS = {1: "tab:blue", -1: "tab:red", 0: "tab:gray"}  # excitatory, inhibitory, without effect
 
 
 @dataclass(frozen=True)
@@ -142,23 +142,44 @@ class Wiring:
             f"density {density:.0%})"
         )
 
-    def graph(self):
-        """A ``networkx.DiGraph``; nodes carry ``group``, edges carry ``sign``."""
+    def edges(self, strengths=None) -> list[tuple[int, int, float]]:
+        """(source, target, strength) of each synapse, numbered as in :meth:`config`.
+
+        strengths: (sensory + units, units) of a cell as it is now, NaN where no synapse is, see
+            :meth:`liquid_control.nn.cells.cell.Cell.strengths`. Without them the signs that the
+            wiring drew, which training may have changed where ``polarity`` is "initial".
+        Raises ValueError for another shape.
+        """
+        if strengths is None:
+            return [tuple(synapse) for synapse in self.config()["synapses"]]
+        values = np.asarray(strengths, float)
+        if values.shape != self.full_adjacency.shape:
+            expected = self.full_adjacency.shape
+            raise ValueError(f"strengths have shape {values.shape}, expected {expected}")
+        source, target = np.nonzero(~np.isnan(values))
+        return [(int(s), int(t), float(values[s, t])) for s, t in zip(source, target)]
+
+    def graph(self, strengths=None):
+        """A ``networkx.DiGraph``; nodes carry ``group``, edges ``sign`` and ``strength``.
+
+        strengths: as of :meth:`edges`.
+        """
         import networkx
 
         graph = networkx.DiGraph()
         names = [f"sensory{k}" for k in range(self.sensory)] + list(self.neuron_names)
         for name in names:
             graph.add_node(name, group=name.rstrip("0123456789"))
-        for source, target, sign in self.config()["synapses"]:
-            graph.add_edge(names[source], names[self.sensory + target], sign=sign)
+        for source, target, value in self.edges(strengths):
+            ends = names[source], names[self.sensory + target]
+            graph.add_edge(*ends, sign=int(np.sign(value)), strength=value)
         return graph
 
-    def draw(self, ax=None):
+    def draw(self, ax=None, strengths=None):
         """Picture of the groups in columns; blue excites, red inhibits. Returns the axes.
 
         Synapses to the next column are straight, all others bent; a loop to the right of a neuron
-        is its synapse to itself.
+        is its synapse to itself. strengths: as of :meth:`edges`; the stronger, the thicker.
         """
         import matplotlib.pyplot as plt
         from matplotlib.patches import FancyArrowPatch
@@ -172,18 +193,27 @@ class Wiring:
             height = max(6.0, 0.16 * max(sizes.values()))  # inches: room for the largest group
             _, ax = plt.subplots(figsize=(9.0, height), layout="constrained")
         arrow = dict(arrowstyle="-|>", mutation_scale=7, alpha=0.5, shrinkA=5, shrinkB=5)
-        for source, target, sign in self.config()["synapses"]:
+        edges = self.edges(strengths)
+        most = max((abs(value) for *_, value in edges), default=0.0) or 1.0
+        for source, target, value in edges:
             start, end = places[source], places[self.sensory + target]
             bend = {0: 0.4, 1: 0.0}.get(end[0] - start[0], 0.1)
             style = _loop if start == end else f"arc3,rad={bend}"
             ax.add_patch(
-                FancyArrowPatch(start, end, connectionstyle=style, color=COLORS[sign], **arrow)
+                FancyArrowPatch(
+                    start,
+                    end,
+                    connectionstyle=style,
+                    color=COLORS[np.sign(value)],
+                    linewidth=1.0 if strengths is None else 0.3 + 2.0 * abs(value) / most,
+                    **arrow,
+                )
             )
         ax.scatter(*zip(*places), s=60, color="white", edgecolor="black", zorder=3)
         for x, (name, size) in enumerate(columns):
             ax.text(x, 1.0, f"{name}\n{size}", ha="center", va="bottom")
         for sign, name in ((1, "excitatory"), (-1, "inhibitory")):
-            count = np.count_nonzero(self.full_adjacency == sign)
+            count = sum(np.sign(value) == sign for *_, value in edges)
             ax.plot([], [], color=COLORS[sign], label=f"{count} {name}")
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False)
         ax.set(xlim=(-0.3, len(columns) - 0.6), ylim=(0.0, 1.0))

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initial_tau
 from liquid_control.nn.cells.circuit import Wiring
+from liquid_control.nn.cells.strength import ltc_strengths
 from liquid_control.nn.checks import above_zero, interval, one_of, whole
 from liquid_control.nn.kernels.calls import LONGEST, compiled_for, kept_steps, masks_TB
 from liquid_control.nn.kernels.synapses import NeuronValues, SynapseValues
@@ -185,6 +186,9 @@ class LTC(Cell):
     def _padded_values(self, values: Tensor, block: str) -> Tensor:
         """(N, K) values of the synapses of each neuron; 0 where it has fewer than K."""
         return F.pad(values, (0, 1))[getattr(self, f"{block}_position")]
+
+    def strengths(self) -> Tensor:
+        return ltc_strengths(self)
 
     def weights(self) -> Weights:
         padded = [

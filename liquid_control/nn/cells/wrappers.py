@@ -38,6 +38,9 @@ class Wrapper(Cell):
         own = sum(parameter.numel() for parameter in self.parameters(recurse=False))
         return own + self.cell.parameter_count()
 
+    def strengths(self) -> Tensor | None:
+        return self.cell.strengths()
+
     def weights(self) -> Weights:
         return self.cell.weights()
 

@@ -82,7 +82,7 @@ def masks(like: Tensor, shape: tuple[int, ...], **given: Tensor | None) -> None:
         if mask is None:
             continue
         if not isinstance(mask, Tensor):
-            raise ValueError(f"{name} is {type(mask)}, expected a bool tensor {shape}")
+            raise ValueError(f"{name} is {type(mask)}, expected a bool tensor of shape {shape}")
         if tuple(mask.shape) != shape:
             raise ValueError(f"{name} has shape {tuple(mask.shape)}, expected {shape}")
         if mask.dtype != torch.bool:

@@ -82,7 +82,7 @@ def test_a_policy_names_its_observation():
         for message, value in wrong("observation", right):
             with pytest.raises(ValueError, match=message):
                 call(value, dt, state)
-        with pytest.raises(ValueError, match=r"^dt is 0.01, expected a tensor \(4, "):
+        with pytest.raises(ValueError, match=r"^dt is 0.01, expected a tensor of shape \(4, "):
             call(right, 0.01, state)
 
 
@@ -147,5 +147,7 @@ def test_a_step_is_one_graph_with_its_checks():
 def test_numbers_of_numpy_are_named_as_they_are():
     cell = make_cell("gru", "none")
     x_BTF, state_BH, _ = random_inputs(cell, batch=BATCH, steps=STEPS)
-    with pytest.raises(ValueError, match=r"^dt is np.float64\(0.01\), expected a tensor \(4, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"^dt is np.float64\(0.01\), expected a tensor of shape \(4, 1\)"
+    ):
         cell(x_BTF[:, 0], state_BH, np.float64(PERIOD))

@@ -92,7 +92,7 @@ def test_what_comes_before_the_first_sample_may_be_anything(name, wiring, compil
     clean = gradients(cell, inputs, seen=seen, observed_BT=observed, reset_BT=reset,
                       compiled=compiled)  # fmt: skip
     input_BTF, state_BH, dt_BT1 = (value.clone() for value in inputs)
-    input_BTF[1, :2], state_BH[1], dt_BT1[1, :2] = NAN, 1e38, NAN
+    input_BTF[1, :2], state_BH[1], dt_BT1[1, :2] = NAN, 1e36, NAN
     dirty = gradients(cell, (input_BTF, state_BH, dt_BT1), seen=seen, observed_BT=observed,
                       reset_BT=reset, compiled=compiled)  # fmt: skip
     dirty[0], clean[0] = (values[0][seen] for values in (dirty, clean))

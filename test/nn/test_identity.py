@@ -65,7 +65,7 @@ def test_what_only_shapes_the_start_or_the_solver_may_differ():
     cfc, ltc = make_cell("cfc-closed"), make_cell("ltc-fused")
     rebuilt(cfc, tau_range=[1.0, 9.0], motor_gain=0.5).load_state_dict(cfc.state_dict())
     rebuilt(ltc, solver="rk4", unfolds=3).load_state_dict(ltc.state_dict())
-    renamed = {**cfc.config()["wiring"], "kind": "drawn by hand"}
+    renamed = {**cfc.config()["wiring"], "kind": "random"}
     rebuilt(cfc, wiring=renamed).load_state_dict(cfc.state_dict())
 
 

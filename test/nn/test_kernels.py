@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -208,28 +209,36 @@ def test_scratch_is_used_again_only_after_release(monkeypatch):
 
 
 def test_threads_share_no_scratch(monkeypatch):
-    """Each writes its name into arrays of all sizes and finds it again, whoever gives back when."""
+    """Each writes its name into arrays of all sizes and finds it again, whoever gives back when.
+
+    Threads change at every line of ``Scratch``, where they otherwise do so once in a long while.
+    """
     monkeypatch.setattr(Scratch, "_free", type(Scratch._free)())
-    monkeypatch.setattr(Scratch, "_kept", 2**16)
-    interval, failures = sys.getswitchinterval(), []
-    barrier = threading.Barrier(4)
+    monkeypatch.setattr(Scratch, "_kept", 2**20)
+    of_scratch = Scratch.__init__.__code__.co_filename
+    failures, barrier = [], threading.Barrier(4)
+
+    def change_threads(frame, event, argument):
+        time.sleep(0)
+        return change_threads if frame.f_code.co_filename == of_scratch else None
 
     def work(name):
         rng = np.random.default_rng(name)
         try:
             barrier.wait()
-            held = []
-            for _ in range(3000):
-                array = Scratch((int(rng.integers(1, 2000)),), np.dtype(np.float64))
-                array.array[:] = name
-                held.append(array)
-                if len(held) > 3:
-                    mine = held.pop(int(rng.integers(3)))
-                    assert (mine.array == name).all()
+            for _ in range(20):
+                sizes = [int(2**power) for power in rng.uniform(0, 12, size=10)]
+                held = [Scratch((size,), np.dtype(np.float64)) for size in sizes]
+                for mine in held:
+                    mine.array[:] = name
+                time.sleep(0)
+                assert all((mine.array == name).all() for mine in held)
+                del held, mine
         except BaseException as error:
             failures.append(error)
 
-    sys.setswitchinterval(1e-6)
+    before = threading.gettrace()
+    threading.settrace(change_threads)
     try:
         threads = [threading.Thread(target=work, args=(name,)) for name in range(1, 5)]
         for thread in threads:
@@ -237,7 +246,7 @@ def test_threads_share_no_scratch(monkeypatch):
         for thread in threads:
             thread.join()
     finally:
-        sys.setswitchinterval(interval)
+        threading.settrace(before)
     assert not failures
 
 

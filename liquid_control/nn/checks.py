@@ -59,12 +59,12 @@ def tensors(like: Tensor, **expected: tuple[object, tuple[int | str, ...]]) -> N
             raise ValueError(
                 f"{name} is {shown}, expected a tensor of shape {_shown(shape, sizes)}"
             )
-        if value.dim() == len(shape):
-            for free, size in zip(shape, value.shape):
+        given = tuple(value.shape)
+        if len(given) == len(shape):
+            for free, size in zip(shape, given):
                 if isinstance(free, str):
                     sizes.setdefault(free, size)
-        if tuple(value.shape) != tuple(sizes.get(size, size) for size in shape):
-            given = tuple(value.shape)
+        if given != tuple([sizes.get(size, size) for size in shape]):
             raise ValueError(f"{name} has shape {given}, expected {_shown(shape, sizes)}")
         if value.dtype != like.dtype:
             expected_dtype = f"{like.dtype} as the cell's parameters"

@@ -54,6 +54,24 @@ def loops_of(mode: Mode) -> Loops:
 
 
 @kernel
+def take_weights(flat, parameter_ZS, sign_ZS, free_ZS, w_ZS, factor_ZS):
+    """Fill the last two: effective weights of the parameters, and their slopes."""
+    for z in range(w_ZS.shape[0]):
+        for head in range(w_ZS.shape[1]):
+            p, sign, free = flat[parameter_ZS[z, head]], sign_ZS[z, head], free_ZS[z, head]
+            w_ZS[z, head] = abs(p) * sign + p * free
+            factor_ZS[z, head] = np.sign(p) * sign + free
+
+
+@kernel
+def give_gradients(d_w_ZS, factor_ZS, parameter_ZS, d_flat):
+    """Fill the last: gradients of the parameters; each has one synapse and head."""
+    for z in range(d_w_ZS.shape[0]):
+        for head in range(d_w_ZS.shape[1]):
+            d_flat[parameter_ZS[z, head]] = d_w_ZS[z, head] * factor_ZS[z, head]
+
+
+@kernel
 def add_to_weights(start, source, sources_TVL, first_step, steps, d_u_HNSL, d_w_ZS):
     """Backward of the heads' sums for the weights, over some steps; pairs of heads at a time."""
     for n in range(start.size - 1):

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from liquid_control.nn.cells.cell import Cell
+from liquid_control.nn.cells.precision import autocast_is_on, in_full_precision
 from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.checks import tensors
 
 
 class Policy(nn.Module):
@@ -57,7 +59,15 @@ class Policy(nn.Module):
     def step(
         self, observation_BN: Tensor, dt_B1: Tensor, state_BM: Tensor, weights: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
-        """One control step of dt seconds: (command_BC in SI units, state_BM)."""
+        """One control step of dt seconds: (command_BC in SI units, state_BM).
+
+        State, errors and autocast are as in :meth:`liquid_control.nn.cells.cell.Cell.step`.
+        """
+        offset_N = weights[0]
+        if autocast_is_on(offset_N):
+            given = (observation_BN, dt_B1, state_BM, weights)
+            return in_full_precision(self.step, offset_N, *given)
+        tensors(offset_N, observation=(observation_BN, ("B", self.cell.input_size)))
         input_BN = self._normalised(observation_BN, weights[0], weights[1])
         output_BC, state_BM = self.cell.step(input_BN, state_BM, dt_B1, weights[2:])
         return self._command(output_BC), state_BM
@@ -76,13 +86,18 @@ class Policy(nn.Module):
 
         The same as :meth:`step` in a loop to within rounding, and many times as fast where the
         cell has a compiled kernel: use it where the observations don't depend on the commands, as
-        in imitation. Masks, ``compiled`` and errors are those of
-        :func:`liquid_control.nn.cells.sequence.run_sequence`.
+        in imitation. Masks, the state that they give, ``compiled``, errors and autocast are those
+        of :func:`liquid_control.nn.cells.sequence.run_sequence`.
         """
-        scale_N = 1.0 / self.observation_scale
+        offset_N, scale_N = self.observation_offset, 1.0 / self.observation_scale
+        if autocast_is_on(offset_N):
+            options = dict(observed_BT=observed_BT, reset_BT=reset_BT, compiled=compiled)
+            given = (observation_BTN, dt_BT1, state_BM)
+            return in_full_precision(self.run_sequence, offset_N, *given, **options)
+        tensors(offset_N, observation=(observation_BTN, ("B", "T", self.cell.input_size)))
         output_BTC, state_BM = run_sequence(
             self.cell,
-            self._normalised(observation_BTN, self.observation_offset, scale_N),
+            self._normalised(observation_BTN, offset_N, scale_N),
             state_BM,
             dt_BT1,
             observed_BT=observed_BT,

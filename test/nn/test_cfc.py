@@ -68,7 +68,7 @@ def test_time_constant_stays_in_bounds_for_any_input(seed, scale):
     assert (tau <= slowest[: first.stop] * (1 + 1e-6)).all()
 
 
-def test_zero_dt_is_the_identity_for_the_closed_form_and_safe_for_all():
+def test_a_step_of_no_time_is_the_identity_for_the_closed_form_and_finite_for_all():
     inputs = torch.randn(4, 6, generator=make_rng())
     for mode in MODES:
         cell = make_cell(mode)

@@ -5,6 +5,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -195,7 +198,7 @@ def test_vectors_compute_lane_by_lane():
 
 
 def test_scratch_is_used_again_only_after_release(monkeypatch):
-    monkeypatch.setattr(Scratch, "_free", [])
+    monkeypatch.setattr(Scratch, "_free", {})
     first = Scratch((100, 7), np.dtype(np.float32))
     second = Scratch((100, 7), np.dtype(np.float32))
     assert not np.shares_memory(first.array, second.array)
@@ -203,6 +206,78 @@ def test_scratch_is_used_again_only_after_release(monkeypatch):
     del first
     third = Scratch((100, 7), np.dtype(np.float32))
     assert np.shares_memory(memory, third.array)
+
+
+def test_threads_share_no_scratch(monkeypatch):
+    """Each writes its name into arrays of all sizes and finds it again, whoever gives back when.
+
+    Threads change at every line of ``Scratch``, where they otherwise do so once in a long while.
+    """
+    monkeypatch.setattr(Scratch, "_free", type(Scratch._free)())
+    monkeypatch.setattr(Scratch, "_kept", 2**20)
+    of_scratch = Scratch.__init__.__code__.co_filename
+    failures, barrier = [], threading.Barrier(4)
+
+    def change_threads(frame, event, argument):
+        time.sleep(0)
+        return change_threads if frame.f_code.co_filename == of_scratch else None
+
+    def work(name):
+        rng = np.random.default_rng(name)
+        try:
+            barrier.wait()
+            for _ in range(20):
+                sizes = [int(2**power) for power in rng.uniform(0, 12, size=10)]
+                held = [Scratch((size,), np.dtype(np.float64)) for size in sizes]
+                for mine in held:
+                    mine.array[:] = name
+                time.sleep(0)
+                assert all((mine.array == name).all() for mine in held)
+                del held, mine
+        except BaseException as error:
+            failures.append(error)
+
+    before = threading.gettrace()
+    threading.settrace(change_threads)
+    try:
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        threading.settrace(before)
+    assert not failures
+
+
+@pytest.mark.parametrize("name", ["cfc-closed", "ltc-fused"])
+def test_threads_train_at_once(name):
+    cell = make_cell(name)
+    sets = [random_inputs(cell, batch=8 * k, steps=5 + k, seed=k) for k in range(1, 5)]
+    wanted = [torch.autograd.grad(run_sequence(cell, *s)[0].sum(), cell.parameters()) for s in sets]
+    barrier = threading.Barrier(len(sets))
+
+    def work(inputs):
+        barrier.wait()
+        return [
+            torch.autograd.grad(run_sequence(cell, *inputs)[0].sum(), cell.parameters())
+            for _ in range(30)
+        ]
+
+    with ThreadPoolExecutor(len(sets)) as pool:
+        for found, expected in zip(pool.map(work, sets), wanted):
+            for slopes in found:
+                assert all(map(torch.equal, slopes, expected))
+
+
+def test_scratch_keeps_no_more_than_it_may(monkeypatch):
+    monkeypatch.setattr(Scratch, "_free", {})
+    monkeypatch.setattr(Scratch, "_kept", 2**20)
+    for size in range(1, 60):
+        held = [Scratch((size, 2**10), np.dtype(np.float32)) for _ in range(5)]
+        del held
+        kept = sum(array.nbytes for arrays in Scratch._free.values() for array in arrays)
+        assert 0 < kept <= 2**20
 
 
 def test_two_sequences_in_flight_keep_their_own_values():

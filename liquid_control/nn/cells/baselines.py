@@ -129,7 +129,8 @@ class Baseline(Cell):
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
         if self.kind == "ct_gru":
-            hidden = state.unflatten(-1, (self.units, CT_GRU_TRACES)).sum(dim=-1)
+            traces = state[..., : self.state_size].unflatten(-1, (self.units, CT_GRU_TRACES))
+            hidden = traces.sum(dim=-1)
         else:
             hidden = state[..., : self.units]
         return F.linear(hidden, *weights) if weights else hidden

@@ -4,12 +4,16 @@ Shapes: B batch, T time, F inputs, H state, O outputs. dt is in seconds, one val
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from liquid_control.nn.cells import identity
 from liquid_control.nn.cells.circuit import Layer, Wiring
-from liquid_control.nn.checks import one_of, shapes
+from liquid_control.nn.cells.precision import autocast_is_on, in_full_precision
+from liquid_control.nn.cells.waiting import is_of_stream
+from liquid_control.nn.checks import one_of, tensors
 
 Weights = tuple[Tensor, ...]
 
@@ -33,6 +37,7 @@ class Cell(nn.Module):
     output_size: int
     nominal_dt: float  # s, the control period; rates and gates are learned relative to it
     unit_output = False  # whether the output stays within [-1, 1] whatever the weights
+    meaning: ClassVar[dict[str, object]] = {}  # what the weights stand for, see `identity`
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -67,7 +72,7 @@ class Cell(nn.Module):
         raise NotImplementedError
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
-        """(..., O) output of a state (..., H)."""
+        """(..., O) output of a state (..., H), or (..., H + 1) as a stream has it."""
         raise NotImplementedError
 
     def config(self) -> dict:
@@ -92,19 +97,39 @@ class Cell(nn.Module):
     def step(
         self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
     ) -> tuple[Tensor, Tensor]:
-        """One step of dt seconds with the input held; returns (output_BO, state_BH)."""
+        """One step of dt seconds with the input held; returns (output_BO, state_BH).
+
+        state_BH may be (B, H + 1) as a sequence with missing samples returns it: the seconds in its
+        last column are added to dt. dt of at least 0 s, which is not checked. Under
+        ``torch.autocast`` a cell computes in its own dtype
+        (:mod:`liquid_control.nn.cells.precision`). Raises ValueError that names the argument for a
+        wrong shape, dtype or device.
+        """
+        like = weights[0] if weights else next(self.parameters())
+        if autocast_is_on(like):
+            return in_full_precision(self.step, like, input_BF, state_BH, dt_B1, weights)
+        with_seconds = is_of_stream(state_BH, self.state_size)
+        tensors(
+            like,
+            input=(input_BF, ("B", self.input_size)),
+            state=(state_BH, ("B", self.state_size + with_seconds)),
+            dt=(dt_B1, ("B", 1)),
+        )
+        if with_seconds:
+            dt_B1, state_BH = dt_B1 + state_BH[:, -1:], state_BH[:, :-1]
         state_BH = self.advance(input_BF, state_BH, dt_B1, weights)
         return self.output(state_BH, weights), state_BH
 
     def forward(self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`step` on checked shapes; dt of at least 0 s, which is not checked."""
-        batch = input_BF.shape[0]
-        shapes(
-            input=(input_BF, (batch, self.input_size)),
-            state=(state_BH, (batch, self.state_size)),
-            dt=(dt_B1, (batch, 1)),
-        )
+        """:meth:`step` with the weights as they are."""
         return self.step(input_BF, state_BH, dt_B1, self.weights())
+
+    def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
+        """torch's, for weights of the same meaning; others raise ValueError."""
+        if self.meaning:
+            ours, things = getattr(self, identity.NAME), tuple(self.meaning)
+            identity.check(ours, things, type(self).__name__, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 def gather_sources(layer: Layer, input_BF: Tensor, state_BH: Tensor, fresh: list[Tensor]) -> Tensor:

@@ -39,6 +39,7 @@ from liquid_control.nn.cells.cell import (
     initial_tau,
 )
 from liquid_control.nn.cells.circuit import Wiring
+from liquid_control.nn.cells.identity import NAME, digests, meaning
 from liquid_control.nn.cells.modes.mode import Constant, Mode
 from liquid_control.nn.cells.modes.registry import MODES, mode_named
 from liquid_control.nn.cells.strength import cfc_strengths
@@ -83,6 +84,8 @@ class CfC(Cell):
             raise ValueError(f"mode is {mode.name!r}, but compat {compat!r} is for {allowed}")
         self.wiring, self.mode = wiring, mode
         self.polarity, self.compat = polarity, compat
+        self.meaning = meaning(wiring, mode=mode.name, polarity=polarity, compat=compat)
+        self.register_buffer(NAME, digests(self.meaning))
         self.nominal_dt = above_zero("nominal_dt", nominal_dt)
         self.tau_range = interval("tau_range", tau_range)
         self.motor_gain = above_zero("motor_gain", motor_gain)
@@ -247,7 +250,7 @@ class CfC(Cell):
         )
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
-        return state[..., self.state_size - self.output_size :]
+        return state[..., self.state_size - self.output_size : self.state_size]
 
     def config(self) -> dict:
         return {

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initial_tau
 from liquid_control.nn.cells.circuit import Wiring
+from liquid_control.nn.cells.identity import NAME, digests, meaning
 from liquid_control.nn.cells.strength import ltc_strengths
 from liquid_control.nn.checks import above_zero, interval, one_of, whole
 from liquid_control.nn.kernels.calls import LONGEST, compiled_for, kept_steps, masks_TB
@@ -72,6 +73,8 @@ class LTC(Cell):
         self.tau_range = interval("tau_range", tau_range)
         self.solver, self.unfolds, self.positive = solver, whole("unfolds", unfolds), positive
         self.polarity, self.compat = checked_polarity(polarity, compat), compat
+        self.meaning = meaning(wiring, polarity=self.polarity, positive=positive)
+        self.register_buffer(NAME, digests(self.meaning))
         self.input_size, self.state_size = wiring.sensory, wiring.units
         self.output_size = wiring.motor
         # of the compiled kernel, by block: where a neuron's synapses begin, and their sources
@@ -264,7 +267,8 @@ class LTC(Cell):
         return motor_BTO * self.output_w + self.output_b, state_BN
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
-        return state[..., self.state_size - self.output_size :] * weights[-2] + weights[-1]
+        motor = state[..., self.state_size - self.output_size : self.state_size]
+        return motor * weights[-2] + weights[-1]
 
     def config(self) -> dict:
         names = ("nominal_dt", "solver", "unfolds", "positive", "polarity", "compat")

@@ -60,25 +60,34 @@ class Scratch:
 
     Memory fresh from the system costs a page fault every 4 KiB, which is more than the arithmetic
     on it. It begins at a cache line, so that a vector doesn't straddle two.
+
+    Any thread may take and give back at any time, the garbage collector too while another call is
+    at it. So there is nothing to look through and no lock to wait for: each size (four an octave)
+    has a list of its own, from which one call of ``pop`` takes an array whole.
     """
 
-    _free: ClassVar[list[np.ndarray]] = []
+    _free: ClassVar[dict[int, list[np.ndarray]]] = {}
     _kept = 2**28  # bytes
     _line = 64
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         size = math.prod(shape) * dtype.itemsize
-        room = size + self._line
-        fitting = (k for k, array in enumerate(self._free) if room <= array.nbytes <= 2 * room)
-        k = next(fitting, None)
-        self._bytes = np.empty(room, np.uint8) if k is None else self._free.pop(k)
+        step = max(2 ** (size.bit_length() - 3), self._line)
+        self._size = (size // step + 2) * step
+        try:
+            self._bytes = self._free[self._size].pop()
+        except (KeyError, IndexError):
+            self._bytes = np.empty(self._size, np.uint8)
         first = -self._bytes.ctypes.data % self._line
         self.array = self._bytes[first : first + size].view(dtype).reshape(shape)
 
     def __del__(self) -> None:
-        self._free.append(self._bytes)
-        while sum(array.nbytes for array in self._free) > self._kept:
-            self._free.pop(0)
+        sizes = list(self._free)  # none is ever removed
+        if self._size + sum(size * len(self._free[size]) for size in sizes) > self._kept:
+            for size in sizes:
+                self._free[size].clear()
+        if self._size <= self._kept:
+            self._free.setdefault(self._size, []).append(self._bytes)
 
 
 def blocks_of(batch: int) -> int:
@@ -88,7 +97,7 @@ def blocks_of(batch: int) -> int:
 
 def masks_TB(observed_BT: Tensor | None, reset_BT: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     """(T, whole blocks) bool arrays: samples that are missing, beginnings of a sequence; empty if
-    there are none.
+    there are none. Lanes without a sample repeat the last one, as in the loops.
     """
     missing = None if observed_BT is None else ~observed_BT
     return tuple(_mask_TB(mask) for mask in (missing, reset_BT))
@@ -98,6 +107,7 @@ def _mask_TB(mask_BT: Tensor | None) -> np.ndarray:
     if mask_BT is None:
         return np.empty((0, 0), bool)
     batch, steps = mask_BT.shape
-    mask_TB = np.zeros((steps, blocks_of(batch) * LANES), bool)
+    mask_TB = np.empty((steps, blocks_of(batch) * LANES), bool)
     mask_TB[:, :batch] = mask_BT.numpy().T
+    mask_TB[:, batch:] = mask_TB[:, batch - 1 : batch]
     return mask_TB

@@ -6,6 +6,7 @@ modes, and tested against autograd.
 Shapes: T time, B batch, L lanes, F inputs, H neurons, Z synapses, S heads, C constants, O outputs.
 """
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from liquid_control.nn.cells.modes.mode import Mode
 from liquid_control.nn.kernels.calls import LANES, Scratch, blocks_of, refuse_second_derivatives
-from liquid_control.nn.kernels.cfc_loops import loops_of
+from liquid_control.nn.kernels.cfc_loops import give_gradients, loops_of, take_weights
 from liquid_control.nn.kernels.synapses import Synapses, source_rows
 
 CACHE = 2**19  # bytes of sources that the pass over the weights' gradients reads again and again
@@ -41,10 +42,12 @@ class CfCSequence(torch.autograd.Function):
         given = [value.detach().numpy() for value in (constants_CH, x_BTF, h_BH, dt_BT1[:, :, 0])]
         constants, *moving = given
         dtype, synapses = constants.dtype, call.synapses
-        # one more, without weight, for heads without the synapse
-        flat = np.concatenate([p.detach().numpy().ravel() for p in parameters] + [[0.0]])
-        p_ZS = flat.astype(dtype)[synapses.parameter]
-        w_ZS = (np.abs(p_ZS) * synapses.sign + p_ZS * synapses.free).astype(dtype)
+        stops = list(accumulate(parameter.numel() for parameter in parameters))
+        flat = np.zeros(stops[-1] + 1, dtype)  # the last is of heads without the synapse
+        for parameter, stop in zip(parameters, stops):
+            flat[stop - parameter.numel() : stop] = parameter.detach().numpy().ravel()
+        w_ZS, factor_ZS = np.empty((2, *synapses.parameter.shape), dtype)
+        take_weights(flat, *synapses[2:], w_ZS, factor_ZS)
         blocks, width = blocks_of(batch), source_rows(inputs, units).end
         sources = Scratch((blocks, call.kept, width, LANES), dtype)
         saved = Scratch((blocks, call.kept, units, len(call.mode.kernel.saved), LANES), dtype)
@@ -57,7 +60,8 @@ class CfCSequence(torch.autograd.Function):
         )
         ctx.call, ctx.shared = call, (*network, *masks, sources.array, saved.array)
         ctx.scratch = sources, saved  # lest a later call write into them
-        ctx.p_ZS, ctx.w_ZS, ctx.shapes = p_ZS, w_ZS, [p.shape for p in parameters]
+        ctx.w_ZS, ctx.factor_ZS = w_ZS, factor_ZS
+        ctx.stops, ctx.shapes = stops, [parameter.shape for parameter in parameters]
         ctx.inputs, ctx.wants_input = inputs, x_BTF.requires_grad
         return output, last
 
@@ -81,15 +85,18 @@ class CfCSequence(torch.autograd.Function):
         loops_of(mode).backward(
             *ctx.shared, *gradients, d_sources.array, d_u.array, d_w, d_constants, d_x, d_h, d_dt
         )
-        sizes = [shape.numel() for shape in ctx.shapes]
-        d_flat = np.zeros(sum(sizes) + 1, dtype)
-        d_flat[synapses.parameter] = d_w * (np.sign(ctx.p_ZS) * synapses.sign + synapses.free)
-        d_flat = torch.from_numpy(d_flat[:-1]).split(sizes)
+        d_flat = np.zeros(ctx.stops[-1] + 1, dtype)
+        give_gradients(d_w, ctx.factor_ZS, synapses.parameter, d_flat)
+        starts = (0, *ctx.stops)
+        d_parameters = (
+            torch.from_numpy(d_flat[start:stop].reshape(shape))
+            for start, stop, shape in zip(starts, ctx.stops, ctx.shapes)
+        )
         return (
             None,  # call
             torch.from_numpy(d_constants),
             torch.from_numpy(d_x) if ctx.wants_input else None,
             torch.from_numpy(d_h),
             torch.from_numpy(d_dt)[:, :, None],
-            *(d.view(shape) for d, shape in zip(d_flat, ctx.shapes)),
+            *d_parameters,
         )

@@ -6,6 +6,10 @@ of each has the same row in ``d_sources``. A neuron's heads are weighted sums ov
 synapses; missing ones are not stored and cost nothing. What the mode makes of the heads, and its
 gradient, are inlined (:class:`liquid_control.nn.cells.modes.mode.ModeKernel`).
 
+Nothing that is not there reaches a sum: lanes without a sample repeat the block's last one, with no
+gradient, and where a sample is missing the lane computes a step from rest that nobody reads, lest
+0*NaN enter the gradients of the weights (:mod:`liquid_control.nn.kernels.gaps`).
+
 Shapes: K blocks, T time, B batch, L lanes, F inputs, H neurons, V sources, Z synapses, S heads,
 Q saved values, C constants, O outputs, N steps of a chunk.
 """
@@ -19,7 +23,7 @@ import numpy as np
 from liquid_control.nn.cells.modes.mode import Mode
 from liquid_control.nn.kernels import synapses
 from liquid_control.nn.kernels.compile import inlined, kernel
-from liquid_control.nn.kernels.gaps import goes_on
+from liquid_control.nn.kernels.gaps import goes_on, pass_time
 from liquid_control.nn.kernels.simd import LANES, load, select, store, total, zeros
 from liquid_control.nn.kernels.tuples import (
     add_each,
@@ -47,6 +51,24 @@ class Loops(NamedTuple):
 def loops_of(mode: Mode) -> Loops:
     """The loops of a mode that has a kernel, made at its first use and then kept."""
     return Loops(_forward(mode), _backward(mode))
+
+
+@kernel
+def take_weights(flat, parameter_ZS, sign_ZS, free_ZS, w_ZS, factor_ZS):
+    """Fill the last two: effective weights of the parameters, and their slopes."""
+    for z in range(w_ZS.shape[0]):
+        for head in range(w_ZS.shape[1]):
+            p, sign, free = flat[parameter_ZS[z, head]], sign_ZS[z, head], free_ZS[z, head]
+            w_ZS[z, head] = abs(p) * sign + p * free
+            factor_ZS[z, head] = np.sign(p) * sign + free
+
+
+@kernel
+def give_gradients(d_w_ZS, factor_ZS, parameter_ZS, d_flat):
+    """Fill the last: gradients of the parameters; each has one synapse and head."""
+    for z in range(d_w_ZS.shape[0]):
+        for head in range(d_w_ZS.shape[1]):
+            d_flat[parameter_ZS[z, head]] = d_w_ZS[z, head] * factor_ZS[z, head]
 
 
 @kernel
@@ -78,9 +100,15 @@ def _forward(mode: Mode) -> Callable:
         units, outputs = h_BH.shape[1], output_BTO.shape[2]
         kept = sources_KTVL.shape[1]
         row = source_rows(inputs, units)
+        masked = missing_TB.size > 0
+        waited_L = np.zeros(LANES, x_BTF.dtype)
+        state_HL = np.zeros((units, LANES), x_BTF.dtype)
         for block in range(sources_KTVL.shape[0]):
             lane = block * LANES
             lanes = min(LANES, batch - lane)
+            for b in range(LANES):
+                for n in range(units):
+                    state_HL[n, b] = h_BH[lane + min(b, lanes - 1), n]
             for step in range(steps):
                 rows, last = (
                     sources_KTVL[block, step % kept],
@@ -88,32 +116,24 @@ def _forward(mode: Mode) -> Callable:
                 )
                 saved = saved_KTHQL[block, step % kept]
                 rows[row.one] = 1
-                if lanes < LANES:
-                    rows[row.time : row.old] = 0
-                for b in range(lanes):
-                    rows[row.time, b] = dt_BT[lane + b, step] * rate
-                    if goes_on(missing_TB, reset_TB, step, lane + b):
-                        rows[row.time, b] += last[row.time, b]
+                for b in range(LANES):
+                    sample = lane + min(b, lanes - 1)
+                    rows[row.time, b] = dt_BT[sample, step] * rate
                     for i in range(inputs):
-                        rows[row.input + i, b] = x_BTF[lane + b, step, i]
-                if step == 0:
-                    if lanes < LANES:
-                        rows[row.old : row.fresh] = 0
-                    for b in range(lanes):
-                        for n in range(units):
-                            rows[row.old + n, b] = h_BH[lane + b, n]
-                else:
-                    for n in range(units):
+                        rows[row.input + i, b] = x_BTF[sample, step, i]
+                if masked:
+                    pass_time(missing_TB, reset_TB, step, lane, rows[row.time], waited_L)
+                for n in range(units):
+                    if masked or step == 0:
+                        state = load(state_HL, (n, 0))
+                    else:
                         state = load(last, (row.fresh + n, 0))
-                        if missing_TB.size:
-                            state = select(
-                                missing_TB, (step - 1, lane), load(last, (row.old + n, 0)), state
-                            )
-                        store(state, rows, (row.old + n, 0))
-                if reset_TB.size:
-                    for n in range(units):
-                        state = load(rows, (row.old + n, 0))
-                        store(select(reset_TB, (step, lane), 0.0, state), rows, (row.old + n, 0))
+                    if reset_TB.size:
+                        state = select(reset_TB, (step, lane), 0.0, state)
+                    if masked:
+                        store(state, state_HL, (n, 0))
+                        state = select(missing_TB, (step, lane), 0.0, state)
+                    store(state, rows, (row.old + n, 0))
                 t = load(rows, (row.time, 0))
                 for n in range(units):
                     u = zeros_each(Heads, rows)
@@ -123,14 +143,16 @@ def _forward(mode: Mode) -> Callable:
                     state, values = update(u, load(rows, (row.old + n, 0)), t, c)
                     store(state, rows, (row.fresh + n, 0))
                     store_each(named(Saved, values), saved, (n,))
+                    if masked:
+                        held = load(state_HL, (n, 0))
+                        store(select(missing_TB, (step, lane), held, state), state_HL, (n, 0))
+                after = state_HL if masked else rows[row.fresh :]
                 for b in range(lanes):
-                    held = missing_TB.size > 0 and missing_TB[step, lane + b]
-                    first = row.old if held else row.fresh
                     for o in range(outputs):
-                        output_BTO[lane + b, step, o] = rows[first + units - outputs + o, b]
+                        output_BTO[lane + b, step, o] = after[units - outputs + o, b]
                     if step == steps - 1:
                         for n in range(units):
-                            last_BH[lane + b, n] = rows[first + n, b]
+                            last_BH[lane + b, n] = after[n, b]
 
     return kernel(forward, mode.name)
 

@@ -42,7 +42,7 @@ class LTCSequence(torch.autograd.Function):
         x = Scratch((blocks, call.kept, inputs, LANES), dtype)
         d = Scratch((blocks, call.kept, LANES), dtype)
         substates = Scratch((blocks, call.kept, call.unfolds + 1, units, LANES), dtype)
-        held = Scratch((2, units, LANES), dtype)
+        held = Scratch((3, units, LANES), dtype)
         s = Scratch((max(sensory.shape[1], neural.shape[1]), LANES), dtype)
         output = torch.empty(batch, steps, call.outputs, dtype=x_BTF.dtype)
         last = torch.empty(batch, units, dtype=x_BTF.dtype)

@@ -13,10 +13,12 @@ Shapes: K blocks, T time, U substeps, B batch, L lanes, F inputs, N neurons, Z s
 
 from typing import NamedTuple
 
+import numpy as np
+
 from liquid_control.nn.kernels.calls import LONGEST
 from liquid_control.nn.kernels.compile import inlined, kernel
 from liquid_control.nn.kernels.functions import sigmoid
-from liquid_control.nn.kernels.gaps import goes_on
+from liquid_control.nn.kernels.gaps import goes_on, pass_time
 from liquid_control.nn.kernels.simd import LANES, load, select, splat, store, total
 from liquid_control.nn.kernels.synapses import NeuronValues, SynapseValues
 
@@ -41,7 +43,7 @@ def _rows(kind):
 
 
 SYNAPSE, NEURON, ROOM = _rows(SynapseValues), _rows(NeuronValues), _rows(Room)
-CURRENT, CONDUCTANCE = range(2)  # rows of what the inputs drive
+CURRENT, CONDUCTANCE, STATE = range(3)  # rows of what the inputs drive, and of the state
 
 
 @inlined
@@ -79,38 +81,40 @@ def forward(sensory_start, sensory_source, sensory, neural_start, neural_source,
     """Fill x, d and the states in blocks, output_BTO and last_BN; held_NL, s_ZL are room to work.
 
     substates_KTUNL: [k, t, 0] is the state before step t, [k, t, u] that after u substeps; all
-        steps, or the last few in turn, as x and d.
+        steps, or the last few in turn, as x and d. Of a missing sample: a step from rest.
     rate: substeps' duration is d = rate*dt, at most LONGEST.
     """
     batch, steps, inputs = x_BTF.shape
     units, outputs = v_BN.shape[1], output_BTO.shape[2]
     kept, unfolds = substates_KTUNL.shape[1], substates_KTUNL.shape[2] - 1
+    waited_L = np.zeros(LANES, x_BTF.dtype)
     for block in range(substates_KTUNL.shape[0]):
         lane = block * LANES
         lanes = min(LANES, batch - lane)
-        if lanes < LANES:
-            x_KTFL[block] = 0
-            d_KTL[block] = 1  # some time, lest an empty lane divide by a zero capacitance
-            substates_KTUNL[block, 0, 0] = 0
-        for b in range(lanes):
+        for b in range(LANES):
             for n in range(units):
-                substates_KTUNL[block, 0, 0, n, b] = v_BN[lane + b, n]
+                held_NL[STATE, n, b] = v_BN[lane + min(b, lanes - 1), n]
         for step in range(steps):
-            row, last = step % kept, (step - 1) % kept
+            row = step % kept
             x_FL, before = x_KTFL[block, row], substates_KTUNL[block, row, 0]
-            for b in range(lanes):
-                time = dt_BT[lane + b, step] * rate
-                if goes_on(missing_TB, reset_TB, step, lane + b):
-                    time += d_KTL[block, last, b]
-                d_KTL[block, row, b] = LONGEST if time > LONGEST else time
+            for b in range(LANES):
+                sample = lane + min(b, lanes - 1)
+                d_KTL[block, row, b] = dt_BT[sample, step] * rate
                 for i in range(inputs):
-                    x_FL[i, b] = x_BTF[lane + b, step, i]
+                    x_FL[i, b] = x_BTF[sample, step, i]
+            if missing_TB.size:
+                pass_time(missing_TB, reset_TB, step, lane, d_KTL[block, row], waited_L)
+            for b in range(LANES):
+                if d_KTL[block, row, b] > LONGEST:
+                    d_KTL[block, row, b] = LONGEST
             for n in range(units):
-                if step > 0:
-                    store(load(substates_KTUNL, (block, last, unfolds, n, 0)), before, (n, 0))
+                state = load(held_NL, (STATE, n, 0))
                 if reset_TB.size:
-                    cleared = select(reset_TB, (step, lane), 0.0, load(before, (n, 0)))
-                    store(cleared, before, (n, 0))
+                    state = select(reset_TB, (step, lane), 0.0, state)
+                    store(state, held_NL, (STATE, n, 0))
+                if missing_TB.size:
+                    state = select(missing_TB, (step, lane), 0.0, state)
+                store(state, before, (n, 0))
                 i_L, g_L = _drive(
                     n, sensory_start, sensory_source, sensory, x_FL, s_ZL,
                     splat(neurons[NEURON.gleak_vleak, n]), splat(neurons[NEURON.gleak, n]),
@@ -127,17 +131,18 @@ def forward(sensory_start, sensory_source, sensory, neural_start, neural_source,
                     )  # fmt: skip
                     c = neurons[NEURON.cm, n]
                     store((c * load(old, (n, 0)) + d * i_L) / (c + d * g_L), new, (n, 0))
-            after = substates_KTUNL[block, row, unfolds]
-            if missing_TB.size:
-                for n in range(units):
-                    old_L, new_L = load(before, (n, 0)), load(after, (n, 0))
-                    store(select(missing_TB, (step, lane), old_L, new_L), after, (n, 0))
+            for n in range(units):
+                state = load(substates_KTUNL, (block, row, unfolds, n, 0))
+                if missing_TB.size:
+                    held = load(held_NL, (STATE, n, 0))
+                    state = select(missing_TB, (step, lane), held, state)
+                store(state, held_NL, (STATE, n, 0))
             for b in range(lanes):
                 for o in range(outputs):
-                    output_BTO[lane + b, step, o] = after[units - outputs + o, b]
+                    output_BTO[lane + b, step, o] = held_NL[STATE, units - outputs + o, b]
                 if step == steps - 1:
                     for n in range(units):
-                        last_BN[lane + b, n] = after[n, b]
+                        last_BN[lane + b, n] = held_NL[STATE, n, b]
 
 
 @kernel

@@ -4,8 +4,8 @@
     h <- f1*(1 - s) + f2*s
 
 Source: Hasani et al., "Closed-form continuous-time neural networks", Nature Machine Intelligence
-2022. t shifts the gate: dt = 0 is safe but not the identity. Each neuron reads its own last state,
-as the LTC equation that this approximates does.
+2022. t shifts the gate: |h| stays below 1 for any dt, and dt = 0 is not the identity. Each neuron
+reads its own last state, as the LTC equation that this approximates does.
 """
 
 import numpy as np

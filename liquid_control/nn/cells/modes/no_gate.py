@@ -3,7 +3,7 @@
     f1 = tanh(first), f2 = tanh(second), s = sigmoid(time_a*t + time_b)
     h <- f1 + f2*s
 
-Source: as of ``default``.
+Source: as of ``default``; |h| stays below 2 for any dt, and dt = 0 is not the identity.
 """
 
 import torch

@@ -4,6 +4,11 @@
 
 Source: as of ``default``. The head is subtracted, so synapses have the opposite sign in it; where
 t*|drive| exceeds 1 the equation turns the effect of a synapse over.
+
+While time passes, |h| <= A*(1 + 1/(e*t)) whatever weights, input and state are, because
+x*exp(-t*x) is at most 1/(e*t). At dt = 0 there is no bound: a step is h <- A*(1 - drive), linear in
+the state. One is finite, many grow without end where recurrent weights are large. That is the
+published equation; let dt be above 0.
 """
 
 import math

@@ -146,9 +146,9 @@ class BackboneCfC(Cell):
         output_BTU, state_BU = BackboneSequence.apply(
             call,
             torch.stack(constants) if constants else state_BH.new_empty(0, self.units),
-            input_BTF,
-            state_BH,
-            dt_BT1 / self.nominal_dt,
+            input_BTF.contiguous(),
+            state_BH.contiguous(),
+            (dt_BT1 / self.nominal_dt).contiguous(),
             *self.weight,
             *self.bias,
         )

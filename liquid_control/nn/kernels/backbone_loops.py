@@ -1,12 +1,13 @@
 """The two loops of a closed-form cell with a backbone, compiled for a mode and an activation.
 
-Matrices have a row a neuron and a column a sample: those of one step are LANES times a whole number
-of samples wide, those of a sequence hold its steps side by side. Products are BLAS's; what bends
-and gates is inlined and works on LANES samples at a time. The last row of what a layer reads is 1,
-for its bias.
+A matrix has a row a neuron and a column a sample of the batch, which is filled up to whole vectors
+with its last sample, so that no column computes with numbers that no sample has. Products are
+BLAS's; what bends and gates is inlined and works on LANES samples at a time. One row of what a
+layer reads is 1, for its bias.
 
-Shapes: U neurons, S heads, Q saved values, C constants, L layers of the backbone, K their units,
-R rows of the first layer (K, or S*U without a backbone), W columns of a step, N columns of all.
+Shapes: B batch, T time, F inputs, U neurons, S = F+1+U rows [input | 1 | state], H = U*heads, Q =
+U*saved values, C constants, L layers of the backbone, K their units, J = K+1, R rows of the first
+layer (K, or H without a backbone), W columns, P steps that are kept in turn, V = LANES.
 """
 
 from collections.abc import Callable
@@ -50,54 +51,59 @@ def _straight(x):
 def _forward(mode: Mode, activation: Activation | None) -> Callable:
     Heads, Constants, Saved = mode.Heads, mode.Constants, mode.kernel.Saved
     heads, saves = len(mode.heads), len(mode.kernel.saved)
-    update = inlined(mode.kernel.update)
     bend = inlined(activation.kernel if activation else _straight)
+    update = inlined(mode.kernel.update)
 
-    def forward(recurrent_RU, inner_LKK, heads_HK, constants_CU, t_1N, first_RN, kept,
-                state_UW, bent_LKN, slope_LKN, saved_QN, states_UN):  # fmt: skip
-        """Fill the last four, and leave the last state in ``state``.
-
-        first: what the inputs and biases give to the first layer. bent, slope and saved hold
-        ``kept`` steps in turn. states: the first state, then one a step.
-        """
-        units, width = state_UW.shape
-        layers = bent_LKN.shape[0]
-        rows = recurrent_RU.shape[0]
-        first_UW = np.empty((rows, width), state_UW.dtype)
-        read_KW = np.ones((rows + 1, width), state_UW.dtype)
-        heads_HW = np.empty((units * heads, width), state_UW.dtype)
-        for step in range(t_1N.shape[1] // width):
-            now, room = step * width, (step % kept) * width
-            np.dot(recurrent_RU, state_UW, first_UW)
-            for layer in range(layers):
-                if layer:
-                    np.dot(inner_LKK[layer - 1], read_KW, first_UW)
-                bent_KN, slope_KN = bent_LKN[layer], slope_LKN[layer]
-                for k in range(rows):
-                    for lane in range(0, width, LANES):
-                        x = load(first_UW, (k, lane))
-                        if layer == 0:
-                            x = x + load(first_RN, (k, now + lane))
-                        value, slope = bend(x)
-                        store(value, read_KW, (k, lane))
-                        store(value, bent_KN, (k, room + lane))
-                        store(slope, slope_KN, (k, room + lane))
+    def forward(first_RS, inner_LKJ, heads_HJ, constants_CU, x_BTF, h_BU, t_BT,
+                times_PW, reads_PSW, bent_PLJW, slope_PLKW, saved_PQW, output_BTU, last_BU):  # fmt: skip
+        """Fill the last seven; the last row of ``bent`` is 1 already."""
+        batch, steps, inputs = x_BTF.shape
+        kept, units, width = times_PW.shape[0], h_BU.shape[1], times_PW.shape[1]
+        layers, rows = slope_PLKW.shape[1], first_RS.shape[0]
+        state_UW = np.empty((units, width), x_BTF.dtype)
+        layer_RW = np.empty((rows, width), x_BTF.dtype)
+        heads_HW = np.empty((units * heads, width), x_BTF.dtype)
+        for b in range(width):
+            for n in range(units):
+                state_UW[n, b] = h_BU[min(b, batch - 1), n]
+        for step in range(steps):
+            at = step % kept
+            read_SW = reads_PSW[at]
+            for b in range(width):
+                sample = min(b, batch - 1)
+                times_PW[at, b] = t_BT[sample, step]
+                for i in range(inputs):
+                    read_SW[i, b] = x_BTF[sample, step, i]
+            read_SW[inputs] = 1.0
+            read_SW[inputs + 1 :] = state_UW
             if layers:
-                np.dot(heads_HK, read_KW, heads_HW)
+                np.dot(first_RS, read_SW, layer_RW)
+                for layer in range(layers):
+                    if layer:
+                        np.dot(inner_LKJ[layer - 1], bent_PLJW[at, layer - 1], layer_RW)
+                    for k in range(rows):
+                        for lane in range(0, width, LANES):
+                            value, slope = bend(load(layer_RW, (k, lane)))
+                            store(value, bent_PLJW, (at, layer, k, lane))
+                            store(slope, slope_PLKW, (at, layer, k, lane))
+                np.dot(heads_HJ, bent_PLJW[at, layers - 1], heads_HW)
             else:
-                for k in range(rows):
-                    for lane in range(0, width, LANES):
-                        x = load(first_UW, (k, lane)) + load(first_RN, (k, now + lane))
-                        store(x, heads_HW, (k, lane))
+                np.dot(first_RS, read_SW, heads_HW)
+            saved_QW = saved_PQW[at]
             for n in range(units):
                 c = numbers_each(Constants, constants_CU, n)
                 for lane in range(0, width, LANES):
                     u = load_rows(Heads, heads_HW, n * heads, lane)
-                    t = load(t_1N, (0, now + lane))
-                    new, values = update(u, load(state_UW, (n, lane)), t, c)
+                    old, t = load(state_UW, (n, lane)), load(times_PW, (at, lane))
+                    new, values = update(u, old, t, c)
                     store(new, state_UW, (n, lane))
-                    store(new, states_UN, (n, now + width + lane))
-                    store_rows(named(Saved, values), saved_QN, n * saves, room + lane)
+                    store_rows(named(Saved, values), saved_QW, n * saves, lane)
+            for b in range(batch):
+                for n in range(units):
+                    output_BTU[b, step, n] = state_UW[n, b]
+        for b in range(batch):
+            for n in range(units):
+                last_BU[b, n] = state_UW[n, b]
 
     return kernel(forward, f"{mode.name}-{activation.name if activation else ''}")
 
@@ -107,57 +113,75 @@ def _backward(mode: Mode, activation: Activation | None) -> Callable:
     heads, saves = len(mode.heads), len(mode.kernel.saved)
     gradient = inlined(mode.kernel.gradient)
 
-    def backward(recurrent_UR, inner_LKK, heads_KH, constants_CU, t_1N, states_UN, slope_LKN,
-                 saved_QN, grad_UN, d_state_UW, d_layers_LKN, d_heads_HN, d_t_1N,
-                 d_constants_UCL):  # fmt: skip
-        """Fill the last four, which begin as zeros, and leave the first state's in ``d_state``.
+    def backward(first_RS, inner_LKJ, heads_HJ, constants_CU, times_TW, reads_TSW, bent_TLJW,
+                 slope_TLKW, saved_TQW, grad_BTU, grad_BU, d_first_RS, d_inner_LKJ, d_heads_HJ,
+                 d_constants_UCV, d_x_BTF, d_h_BU, d_t_BT):  # fmt: skip
+        """Fill the last seven, of which the first four begin as zeros.
 
-        The matrices are those of the forward pass, transposed. grad: gradient of the states of all
-        steps; d_state: at first that of the last state.
+        grad_BTU: gradient of the output; grad_BU: of the last state. An empty d_x is left out.
         """
-        units, width = d_state_UW.shape
-        layers = slope_LKN.shape[0]
-        rows = slope_LKN.shape[1]
-        d_heads_HW = np.empty((units * heads, width), d_state_UW.dtype)
-        d_read_KW = np.empty((rows, width), d_state_UW.dtype)
-        d_layer_KW = np.empty((rows, width), d_state_UW.dtype)
-        d_old_UW = np.empty((units, width), d_state_UW.dtype)
-        for step in range(t_1N.shape[1] // width - 1, -1, -1):
-            now = step * width
+        batch, steps, units = grad_BTU.shape
+        width, inputs = times_TW.shape[1], reads_TSW.shape[1] - units - 1
+        layers, rows = slope_TLKW.shape[1], first_RS.shape[0]
+        d_state_UW = np.zeros((units, width), times_TW.dtype)
+        d_times_1W = np.empty((1, width), times_TW.dtype)
+        d_heads_HW = np.empty((units * heads, width), times_TW.dtype)
+        d_bent_JW = np.empty((heads_HJ.shape[1], width), times_TW.dtype)
+        d_layer_RW = np.empty((rows, width), times_TW.dtype)
+        d_read_SW = np.empty((inputs + 1 + units, width), times_TW.dtype)
+        more_HJ, more_RS = np.empty_like(d_heads_HJ), np.empty_like(d_first_RS)
+        more_KJ = np.empty(inner_LKJ.shape[1:], times_TW.dtype)
+        for b in range(batch):
+            for n in range(units):
+                d_state_UW[n, b] = grad_BU[b, n]
+        for step in range(steps - 1, -1, -1):
+            read_SW, saved_QW = reads_TSW[step], saved_TQW[step]
+            d_times_1W[:] = 0
+            for b in range(batch):
+                for n in range(units):
+                    d_state_UW[n, b] += grad_BTU[b, step, n]
             for n in range(units):
                 c = numbers_each(Constants, constants_CU, n)
                 for lane in range(0, width, LANES):
-                    d = load(d_state_UW, (n, lane)) + load(grad_UN, (n, now + lane))
                     d_u, d_h, d_t, d_c = gradient(
-                        d,
-                        load_rows(Saved, saved_QN, n * saves, now + lane),
-                        load(states_UN, (n, now + lane)),
-                        load(t_1N, (0, now + lane)),
+                        load(d_state_UW, (n, lane)),
+                        load_rows(Saved, saved_QW, n * saves, lane),
+                        load(read_SW, (inputs + 1 + n, lane)),
+                        load(times_TW, (step, lane)),
                         c,
                     )
-                    d_u = named(Heads, d_u)
-                    store_rows(d_u, d_heads_HW, n * heads, lane)
-                    store_rows(d_u, d_heads_HN, n * heads, now + lane)
+                    store_rows(named(Heads, d_u), d_heads_HW, n * heads, lane)
                     store(zeros(d_state_UW), d_state_UW, (n, lane))
                     add_to(d_h, d_state_UW, (n, lane))
-                    add_to(d_t, d_t_1N, (0, now + lane))
-                    add_each(named(Constants, d_c), d_constants_UCL, (n,))
+                    add_to(d_t, d_times_1W, (0, lane))
+                    add_each(named(Constants, d_c), d_constants_UCV, (n,))
             if layers:
-                np.dot(heads_KH, d_heads_HW, d_read_KW)
+                np.dot(d_heads_HW, bent_TLJW[step, layers - 1].T, more_HJ)
+                d_heads_HJ += more_HJ
+                np.dot(heads_HJ.T, d_heads_HW, d_bent_JW)
                 for layer in range(layers - 1, -1, -1):
-                    slope_KN, d_KN = slope_LKN[layer], d_layers_LKN[layer]
                     for k in range(rows):
                         for lane in range(0, width, LANES):
-                            d = load(d_read_KW, (k, lane)) * load(slope_KN, (k, now + lane))
-                            store(d, d_layer_KW, (k, lane))
-                            store(d, d_KN, (k, now + lane))
+                            slope = load(slope_TLKW, (step, layer, k, lane))
+                            store(load(d_bent_JW, (k, lane)) * slope, d_layer_RW, (k, lane))
                     if layer:
-                        np.dot(inner_LKK[layer - 1], d_layer_KW, d_read_KW)
-                np.dot(recurrent_UR, d_layer_KW, d_old_UW)
+                        np.dot(d_layer_RW, bent_TLJW[step, layer - 1].T, more_KJ)
+                        d_inner_LKJ[layer - 1] += more_KJ
+                        np.dot(inner_LKJ[layer - 1].T, d_layer_RW, d_bent_JW)
+                np.dot(d_layer_RW, read_SW.T, more_RS)
+                np.dot(first_RS.T, d_layer_RW, d_read_SW)
             else:
-                np.dot(recurrent_UR, d_heads_HW, d_old_UW)
+                np.dot(d_heads_HW, read_SW.T, more_RS)
+                np.dot(first_RS.T, d_heads_HW, d_read_SW)
+            d_first_RS += more_RS
+            d_state_UW += d_read_SW[inputs + 1 :]
+            for b in range(batch):
+                d_t_BT[b, step] = d_times_1W[0, b]
+                if d_x_BTF.size:
+                    for i in range(inputs):
+                        d_x_BTF[b, step, i] = d_read_SW[i, b]
+        for b in range(batch):
             for n in range(units):
-                for lane in range(0, width, LANES):
-                    add_to(load(d_old_UW, (n, lane)), d_state_UW, (n, lane))
+                d_h_BU[b, n] = d_state_UW[n, b]
 
-    return kernel(backward, mode.name)
+    return kernel(backward, f"{mode.name}-{activation.name if activation else ''}")

@@ -14,6 +14,13 @@ def above_zero(name: str, value: float) -> float:
     return float(value)
 
 
+def at_least_zero(name: str, value: float) -> float:
+    """``value`` if it is a finite number of at least 0."""
+    if not (isinstance(value, Real) and 0 <= value < math.inf):
+        raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
+    return float(value)
+
+
 def share(name: str, value: float) -> float:
     """``value`` if it is a number from 0 to below 1."""
     if not (isinstance(value, Real) and 0 <= value < 1):

@@ -63,9 +63,7 @@ def _silu(x):
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation(
-            "lecun_tanh", lambda x: LECUN_GAIN * torch.tanh(LECUN_SLOPE * x), _lecun
-        ),
+        Activation("lecun_tanh", lambda x: LECUN_GAIN * torch.tanh(LECUN_SLOPE * x), _lecun),
         Activation("tanh", torch.tanh, _tanh),
         Activation("relu", torch.relu, _relu),
         Activation("silu", F.silu, _silu),

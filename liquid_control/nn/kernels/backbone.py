@@ -64,7 +64,9 @@ class BackboneSequence(torch.autograd.Function):
         *matrices, constants = ctx.shared[:4]
         d_matrices = [np.zeros_like(matrix) for matrix in matrices]
         d_constants = np.zeros((units, len(constants), LANES), constants.dtype)
-        d_x = np.empty((batch, steps, ctx.inputs) if ctx.wants_input else (0, 0, 0), constants.dtype)
+        d_x = np.empty(
+            (batch, steps, ctx.inputs) if ctx.wants_input else (0, 0, 0), constants.dtype
+        )
         d_h, d_t = (np.empty((batch, size), constants.dtype) for size in (units, steps))
         gradients = grad_BTU.contiguous().numpy(), grad_BU.contiguous().numpy()
         loops_of(ctx.call.mode, ctx.call.activation).backward(

@@ -54,8 +54,8 @@ def _forward(mode: Mode, activation: Activation | None) -> Callable:
     bend = inlined(activation.kernel if activation else _straight)
     update = inlined(mode.kernel.update)
 
-    def forward(first_RS, inner_LKJ, heads_HJ, constants_CU, x_BTF, h_BU, t_BT,
-                times_PW, reads_PSW, bent_PLJW, slope_PLKW, saved_PQW, output_BTU, last_BU):  # fmt: skip
+    def forward(first_RS, inner_LKJ, heads_HJ, constants_CU, x_BTF, h_BU, t_BT, times_PW,
+                reads_PSW, bent_PLJW, slope_PLKW, saved_PQW, output_BTU, last_BU):  # fmt: skip
         """Fill the last seven; the last row of ``bent`` is 1 already."""
         batch, steps, inputs = x_BTF.shape
         kept, units, width = times_PW.shape[0], h_BU.shape[1], times_PW.shape[1]

@@ -6,8 +6,8 @@ splits a vector into as many registers as the processor needs for it (AVX-512: t
 
 ``load`` and ``store`` move a vector from and to ``array[index]``, index being a tuple that ends
 with the first lane; ``+ - * /`` take vectors and numbers; ``exp``, ``sigmoid``, ``tanh``, ``size``
-(absolute value), ``sign``, ``positive_part``, ``total`` (sum of the lanes) and ``select`` do what they say. NaN goes
-through all of them and infinities saturate.
+(absolute value), ``sign``, ``positive_part``, ``total`` (sum of the lanes) and ``select`` do what
+they say. NaN goes through all of them and infinities saturate.
 """
 
 import operator

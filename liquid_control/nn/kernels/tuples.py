@@ -188,9 +188,7 @@ def _rows(context, builder, index_types, index, count: int) -> list[list]:
     first, lane = (
         context.cast(builder, item, kind, types.intp) for item, kind in zip(index, index_types)
     )
-    return [
-        [builder.add(first, context.get_constant(types.intp, k)), lane] for k in range(count)
-    ]
+    return [[builder.add(first, context.get_constant(types.intp, k)), lane] for k in range(count)]
 
 
 @intrinsic

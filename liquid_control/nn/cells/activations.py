@@ -4,9 +4,11 @@ An activation is one object: its torch function, and for the compiled loops its 
 plain arithmetic, of the kind that :class:`liquid_control.nn.cells.modes.mode.ModeKernel` describes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,12 +23,13 @@ LECUN_GAIN, LECUN_SLOPE = 1.7159, 0.666
 class Activation:
     """A function of one number.
 
-    of: the torch function. kernel: x -> (value, slope) in plain arithmetic; without one, sequences
-    run in torch.
+    of: the torch function. nodes: (graph, x) -> name of its value in an ONNX graph. kernel: x ->
+    (value, slope) in plain arithmetic; without one, sequences run in torch.
     """
 
     name: str
     of: Callable[[Tensor], Tensor]
+    nodes: Callable
     kernel: Callable | None = None
 
     def __deepcopy__(self, memo: dict) -> "Activation":
@@ -60,13 +63,38 @@ def _silu(x):
     return x * gate, gate * (1.0 + x * (1.0 - gate))
 
 
+def _number(graph, value: float) -> str:
+    return graph.constant(np.float32(value))
+
+
+def _lecun_nodes(graph, x):
+    bent = graph.op("Tanh", graph.op("Mul", x, _number(graph, LECUN_SLOPE)))
+    return graph.op("Mul", bent, _number(graph, LECUN_GAIN))
+
+
+def _gelu_nodes(graph, x):
+    erf = graph.op("Erf", graph.op("Mul", x, _number(graph, math.sqrt(0.5))))
+    half = graph.op("Mul", x, _number(graph, 0.5))
+    return graph.op("Add", half, graph.op("Mul", half, erf))
+
+
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("lecun_tanh", lambda x: LECUN_GAIN * torch.tanh(LECUN_SLOPE * x), _lecun),
-        Activation("tanh", torch.tanh, _tanh),
-        Activation("relu", torch.relu, _relu),
-        Activation("silu", F.silu, _silu),
-        Activation("gelu", F.gelu),
+        Activation(
+            "lecun_tanh",
+            lambda x: LECUN_GAIN * torch.tanh(LECUN_SLOPE * x),
+            _lecun_nodes,
+            _lecun,
+        ),
+        Activation("tanh", torch.tanh, lambda graph, x: graph.op("Tanh", x), _tanh),
+        Activation("relu", torch.relu, lambda graph, x: graph.op("Relu", x), _relu),
+        Activation(
+            "silu",
+            F.silu,
+            lambda graph, x: graph.op("Mul", x, graph.op("Sigmoid", x)),
+            _silu,
+        ),
+        Activation("gelu", F.gelu, _gelu_nodes),
     )
 }

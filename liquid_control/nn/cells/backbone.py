@@ -78,9 +78,9 @@ class BackboneCfC(Cell):
             values = constant.initial(torch.ones(self.units))
             setattr(self, constant.parameter, nn.Parameter(values))
         if self.has_readout:
-            bound = 1.0 / math.sqrt(self.units)
-            self.weight_output = nn.Parameter(_uniform((output_size, self.units), bound, rng))
-            self.bias_output = nn.Parameter(_uniform((output_size,), bound, rng))
+            weight = torch.randn(self.output_size, self.units, generator=rng)
+            self.weight_output = nn.Parameter(weight / math.sqrt(self.units))
+            self.bias_output = nn.Parameter(torch.zeros(self.output_size))
 
     def _add_layer(self, parts: list[int], sources: int, rng: torch.Generator) -> None:
         """A layer whose outputs are drawn part by part."""

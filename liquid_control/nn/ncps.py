@@ -70,13 +70,16 @@ class _Network(nn.Module):
         self.register_load_state_dict_pre_hook(_take_ncps_names)
 
     def forward(
-        self, input: Tensor, hx: State | None = None, timespans: Tensor | None = None
+        self,
+        input: Tensor,
+        hx: State | None = None,
+        timespans: Tensor | float | None = None,
     ) -> tuple[Tensor, State]:
         """(output (B, T, O), or (B, O) without ``return_sequences``; hx after the last step).
 
         input: (B, T, F). hx: (B, H), with mixed memory a pair of them; zeros if None.
         timespans: time that each step advances, 1 if None: (B, T), (B, T, 1), or one for all
-        samples, (T,) or (1, T); at least 0.
+        samples, (T,) or (1, T), or one number; at least 0.
 
         Raises ValueError for a wrong shape or type, naming it.
         """

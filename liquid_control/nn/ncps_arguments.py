@@ -77,12 +77,15 @@ def like_ncps(cell: Cell, rng: torch.Generator) -> MixedMemory:
 
 
 def timespans_of(
-    timespans: Tensor | None, input_BTF: Tensor, batched: bool, batch_first: bool
+    timespans: Tensor | float | None, input_BTF: Tensor, batched: bool, batch_first: bool
 ) -> Tensor:
     """(B, T, 1) of what ncps's ``forward`` was given; ValueError for another shape."""
     batch, steps, _ = input_BTF.shape
     if timespans is None:
-        return input_BTF.new_ones(batch, steps, 1)
+        timespans = 1.0
+    timespans = torch.as_tensor(timespans)
+    if timespans.dim() == 0:
+        return timespans.to(input_BTF).expand(batch, steps, 1)
     given = tuple(timespans.shape)
     dt = timespans.to(input_BTF)
     if dt.dim() == 3 or (dt.dim() == 2 and not batched):

@@ -14,6 +14,7 @@ theirs_torch = pytest.importorskip("ncps.torch")
 wirings = pytest.importorskip("ncps.wirings")
 
 INPUTS = 7
+MODES = ("default", "no_gate", "pure")
 WIRINGS = {
     "ncp": lambda: wirings.AutoNCP(24, 3, seed=1),
     "fully_connected": lambda: wirings.FullyConnected(9, 3),
@@ -62,7 +63,7 @@ def one_by_one(theirs, input_BTF, timespans_BT, states=None):
 
 
 NETWORKS = [
-    *(("CfC", wiring, {"mode": mode}) for wiring in WIRINGS for mode in ("default", "no_gate", "pure")),
+    *(("CfC", wiring, {"mode": mode}) for wiring in WIRINGS for mode in MODES),
     *(("CfC", "units", {"activation": name}) for name in ACTIVATIONS),
     *(("CfC", "units", {"backbone_layers": n, "backbone_units": 11}) for n in (0, 2, 3)),
     ("CfC", "units", {"backbone_layers": 3, "backbone_dropout": 0.4}),
@@ -209,6 +210,36 @@ def test_no_time_and_float64():
     for kind in ("CfC", "LTC"):
         output, hx = getattr(ours_torch, kind)(INPUTS, 9).double()(inputs(dtype=torch.float64)[0])
         assert output.dtype == hx.dtype == torch.float64
+
+
+@pytest.mark.parametrize("kind", ["CfC", "LTC"])
+@torch.no_grad()
+def test_one_number_is_the_time_of_all_steps(kind):
+    _, ours = pair(kind)
+    x, _ = inputs()
+    assert_equal(ours(x, timespans=0.5), ours(x, timespans=torch.full((4, 12), 0.5)), atol=0)
+    assert_equal(ours(x, timespans=torch.tensor(2)), ours(x, timespans=2.0), atol=0)
+
+
+@pytest.mark.parametrize("kind", ["CfC", "LTC"])
+@torch.no_grad()
+def test_bfloat16_and_functional_calls(kind):
+    """ncps's CfC can't, its LTC gives float32; and its LTC takes no weights from a call."""
+    ours = getattr(ours_torch, kind)(INPUTS, WIRINGS["ncp"]())
+    x = inputs()[0]
+    output, hx = copy.deepcopy(ours).bfloat16()(x.bfloat16())
+    assert output.dtype == hx.dtype == torch.bfloat16
+    assert (output - ours(x)[0]).abs().max() < 0.05
+    zero = {name: torch.zeros_like(value) for name, value in ours.named_parameters()}
+    assert not torch.equal(torch.func.functional_call(ours, zero, (x,))[0], ours(x)[0])
+
+
+@pytest.mark.parametrize("wiring", ["ncp", "units"])
+def test_every_weight_of_pure_trains(wiring):
+    network = ours_torch.CfC(INPUTS, WIRINGS[wiring](), mode="pure")
+    network(inputs()[0])[0].sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad.abs().max() > 0, name
 
 
 def test_weights_are_constrained_where_softplus_does_not():

@@ -22,6 +22,7 @@ NEEDS = {  # of the packages that the code of a page imports
     "your_learner.md": ("gymnasium",),
     "your_network.md": ("torch", "onnx"),
     "networks.md": ("torch", "onnx", "ncps"),
+    "from_ncps.md": ("torch", "ncps"),
     "read_the_results.md": ("matplotlib", "plotly", "PIL", "imageio_ffmpeg"),
 }
 SHORTEST = 4  # words of a docstring

@@ -6,6 +6,8 @@ import inspect
 import pytest
 import torch
 
+from test_export import assert_same_over_steps, export, policy_around
+
 from liquid_control.nn import ncps as ours_torch
 from liquid_control.nn.cells.activations import ACTIVATIONS
 from liquid_control.nn.cells.wiring import auto_ncp
@@ -247,6 +249,16 @@ def test_weights_are_constrained_where_softplus_does_not():
     network.cell.cell.gleak.data.fill_(-1.0)
     network.apply_weight_constraints()
     assert (network.cell.cell.gleak == 0).all()
+
+
+@pytest.mark.parametrize("units", [lambda: 4, lambda: wirings.AutoNCP(12, 4)])
+def test_the_cell_flies(units, tmp_path):
+    """A network that was trained with ncps becomes a policy."""
+    network = ours_torch.CfC(INPUTS, units())
+    network.load_state_dict(theirs_torch.CfC(INPUTS, units()).state_dict())
+    policy = policy_around(network.cell)
+    artifact = export(policy, tmp_path / "policy.onnx")
+    assert_same_over_steps(policy, artifact.session, steps=50)
 
 
 def test_torch_seeds_the_weights():

@@ -23,6 +23,7 @@ NEEDS = {  # of the packages that the code of a page imports
     "your_network.md": ("torch", "onnx"),
     "networks.md": ("torch", "onnx", "ncps"),
     "runs.md": ("torch", "onnx", "matplotlib", "plotly"),
+    "from_ncps.md": ("torch", "ncps"),
     "read_the_results.md": ("matplotlib", "plotly", "PIL", "imageio_ffmpeg"),
 }
 SHORTEST = 4  # words of a docstring

@@ -6,6 +6,7 @@ imports what it measures in ``run`` only. A new benchmark is a folder and a row 
 """
 
 BENCHMARKS = {
+    "ncps": "liquid_control.bench.ncps.command",
     "networks": "liquid_control.bench.networks.command",
     "sequences": "liquid_control.bench.sequences.command",
     "sim": "liquid_control.bench.simulation.command",

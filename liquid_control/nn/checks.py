@@ -15,6 +15,20 @@ def above_zero(name: str, value: float) -> float:
     return float(value)
 
 
+def at_least_zero(name: str, value: float) -> float:
+    """``value`` if it is a finite number of at least 0."""
+    if not (isinstance(value, Real) and 0 <= value < math.inf):
+        raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
+    return float(value)
+
+
+def share(name: str, value: float) -> float:
+    """``value`` if it is a number from 0 to below 1."""
+    if not (isinstance(value, Real) and 0 <= value < 1):
+        raise ValueError(f"{name} is {value!r}, expected a number from 0 to below 1")
+    return float(value)
+
+
 def whole(name: str, value: int, least: int = 1, most: int | None = None) -> int:
     """``value`` if it is a whole number in the range."""
     if not (isinstance(value, Integral) and least <= value and (most is None or value <= most)):

@@ -19,8 +19,9 @@ import torch
 from torch import nn
 
 from liquid_control.config import ConfigError
+from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.cfc import CfC
-from liquid_control.nn.onnx_graph import cfc_graph
+from liquid_control.nn.onnx_graph import backbone_graph, cfc_graph
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.adopt import adopt_graph, golden_steps
 from liquid_control.runtime.artifact import (
@@ -36,6 +37,8 @@ from liquid_control.runtime.artifact import (
 )
 from liquid_control.runtime.schema import four_digits, motors_named
 from liquid_control.structs import CommandKind, Layout
+
+_GRAPHS = {CfC: cfc_graph, BackboneCfC: backbone_graph}  # written node by node
 
 
 def export_policy(
@@ -157,8 +160,9 @@ def export_module(
 def policy_graph(policy: Policy) -> bytes:
     """The serialized ONNX graph of one step, without metadata."""
     policy = _detached(policy)
-    if isinstance(policy.cell, CfC) and policy.cell.mode.nodes is not None:
-        graph = cfc_graph(policy)
+    by_hand = _GRAPHS.get(type(policy.cell))
+    if by_hand is not None and policy.cell.mode.nodes is not None:
+        graph = by_hand(policy)
     else:
         example = torch.zeros(2, policy.cell.input_size), torch.ones(2, 1), policy.initial_state(2)
         graph = _traced_graph(_FrozenStep(policy), example, INPUTS, OUTPUTS)

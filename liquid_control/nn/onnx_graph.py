@@ -1,4 +1,4 @@
-"""The ONNX nodes of one step, written one by one, and a wired closed-form policy made of them.
+"""The ONNX nodes of one step, written one by one, and closed-form policies made of them.
 
 Masks, signs and the observation's offset and scale are folded into the weights, so that a step of
 an NCP is three small matrix products and some thirty elementwise nodes.
@@ -52,17 +52,10 @@ class Graph:
 
 def cfc_graph(policy: Policy) -> onnx.ModelProto:
     """The graph of a policy around a `CfC` whose mode has ``nodes``."""
-    cell = policy.cell
-    graph = Graph()
+    cell, graph = policy.cell, Graph()
     with torch.no_grad():
-        input_offset, input_scale, *weights = (value.numpy() for value in policy.weights())
-    observation = "observation"
-    if policy.observation_limit is not None:
-        limit = [graph.constant(np.float32(s * policy.observation_limit)) for s in (-1, 1)]
-        centered = graph.op("Sub", observation, graph.constant(input_offset))
-        scaled = graph.op("Mul", centered, graph.constant(input_scale))
-        observation = graph.op("Clip", scaled, *limit)
-        input_offset, input_scale = np.zeros_like(input_offset), np.ones_like(input_scale)
+        weights = [value.numpy() for value in cell.weights()]
+    observation, offset, scale = _observed(graph, policy)
     groups = [layer.stop - layer.start for layer in cell.layers]
     old = graph.split("state", groups)
     fresh: list[str] = []
@@ -74,10 +67,9 @@ def cfc_graph(policy: Policy) -> onnx.ModelProto:
             if layer.source_start <= start < layer.source_stop:
                 parts.append(name)
         source = parts[0] if len(parts) == 1 else graph.op("Concat", *parts, axis=1)
-        weight, bias = weights[2 * index].copy(), weights[2 * index + 1]
+        weight, bias = weights[2 * index], weights[2 * index + 1]
         if reads_input:
-            weight[:, : cell.input_size] *= input_scale
-            bias = bias - weight[:, : cell.input_size] @ input_offset
+            weight, bias = _normalising(weight, bias, offset, scale)
         neurons = slice(layer.start, layer.stop)
         c = cell.mode.Constants(*(value[neurons] for value in weights[2 * len(cell.layers) :]))
         output = "next_state" if len(cell.layers) == 1 else None
@@ -90,10 +82,55 @@ def cfc_graph(policy: Policy) -> onnx.ModelProto:
         motor = graph.split("next_state", [cell.state_size - cell.output_size, cell.output_size])[
             -1
         ]
+    return _commanding(graph, policy, motor)
+
+
+def backbone_graph(policy: Policy) -> onnx.ModelProto:
+    """The graph of a policy around a `BackboneCfC` whose mode has ``nodes``."""
+    cell, graph = policy.cell, Graph()
+    with torch.no_grad():
+        weights = [value.numpy() for value in cell.weights()]
+    observation, offset, scale = _observed(graph, policy)
+    source = graph.op("Concat", observation, "state", axis=1)
+    last = 2 * cell.backbone_layers
+    weights[:2] = _normalising(weights[0], weights[1], offset, scale)
+    for layer in range(0, last, 2):
+        source = cell.activation.nodes(graph, graph.linear(source, *weights[layer : layer + 2]))
+    c = cell.mode.Constants(*weights[last + 2 : last + 2 + len(cell.constants)])
+    period = np.float32(cell.nominal_dt)
+    output = cell.mode.nodes(
+        graph, source, *weights[last : last + 2], "state", period, "next_state", c
+    )
+    if cell.has_readout:
+        output = graph.linear(output, *weights[-2:])
+    return _commanding(graph, policy, output)
+
+
+def _observed(graph: Graph, policy: Policy) -> tuple[str, np.ndarray, np.ndarray]:
+    """The observation, and the offset and scale that the layer which reads it has to apply."""
+    offset, scale = policy.observation_offset.numpy(), 1.0 / policy.observation_scale.numpy()
+    if policy.observation_limit is None:
+        return "observation", offset, scale
+    limit = [graph.constant(np.float32(s * policy.observation_limit)) for s in (-1, 1)]
+    centered = graph.op("Sub", "observation", graph.constant(offset))
+    scaled = graph.op("Mul", centered, graph.constant(scale))
+    return graph.op("Clip", scaled, *limit), np.zeros_like(offset), np.ones_like(scale)
+
+
+def _normalising(weight, bias, offset, scale) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a layer whose first sources are not yet (source - offset)*scale."""
+    weight = weight.copy()
+    weight[:, : len(scale)] *= scale
+    return weight, bias - weight[:, : len(scale)] @ offset
+
+
+def _commanding(graph: Graph, policy: Policy, output: str) -> onnx.ModelProto:
+    """The whole graph, with the command made of a cell's output."""
+    cell = policy.cell
     if not cell.unit_output:
-        motor = graph.op("Tanh", motor)
+        output = graph.op("Tanh", output)
     scale, offset = policy.command_scale.numpy(), policy.command_offset.numpy()
-    graph.linear(motor, np.diag(scale), offset, output="command")
+    graph.linear(output, np.diag(scale), offset, output="command")
     return _model(graph, cell.input_size, cell.state_size, cell.output_size)
 
 

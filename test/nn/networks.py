@@ -25,6 +25,7 @@ WIRING_NAMES = ("ncp", "fully_connected", "random")
 CELL_NAMES = (
     *(f"cfc-{mode}" for mode in MODES),
     *(f"ltc-{solver}" for solver in SOLVERS),
+    "cfc_backbone",
     *BASELINES,
     "mixed-closed",
     "mixed-default",

@@ -5,12 +5,18 @@ import re
 import pytest
 import torch
 
+from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.ltc import LTC
 from liquid_control.nn.cells.sequence import run_sequence
 from liquid_control.nn.cells.wrappers import MixedMemory
 from liquid_control.nn.cells.zoo import build_cell
-from liquid_control.nn.compat import load_ncps, ncps_state_dict, wiring_from_ncps
+from liquid_control.nn.compat import (
+    load_ncps,
+    ncps_settings,
+    ncps_state_dict,
+    wiring_from_ncps,
+)
 
 ncps_torch = pytest.importorskip("ncps.torch")
 wirings = pytest.importorskip("ncps.wirings")
@@ -84,7 +90,7 @@ CASES = [
 def test_their_weights_give_their_states(kind, mode, constrained, wiring):
     theirs = their_cell(kind, wiring, mode, constrained)
     ours = our_cell(kind, theirs, mode, constrained)
-    load_ncps(ours, theirs.state_dict())
+    load_ncps(ours, theirs)
     assert_same(kind, wiring, ours, theirs)
 
 
@@ -115,7 +121,7 @@ def test_sequences_and_their_gradients_are_the_same(kind):
     torch.manual_seed(0)
     theirs = network(INPUTS, THEIR_WIRINGS["ncp"]())
     ours = our_cell(kind, theirs.rnn_cell)
-    load_ncps(ours, theirs.state_dict())
+    load_ncps(ours, theirs)
     input_BTF = torch.randn(5, 12, INPUTS, generator=torch.Generator().manual_seed(1))
     given = [input_BTF.clone().requires_grad_() for _ in range(2)]
     their_output, _ = theirs(given[0])
@@ -156,7 +162,7 @@ def test_mixed_memory_is_theirs_either_way(kind, mode, constrained, wiring):
     theirs.load_state_dict(ncps_state_dict(ours))
     assert_same_network(kind, wiring, ours, theirs)
     again = our_mixed(kind, theirs, mode, constrained)
-    load_ncps(again, theirs.state_dict())
+    load_ncps(again, theirs)
     assert_same_network(kind, wiring, again, theirs)
     for name, value in ours.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=1e-6)
@@ -166,7 +172,7 @@ def test_mixed_memory_is_theirs_either_way(kind, mode, constrained, wiring):
 def test_their_cfc_of_one_layer_outputs_all_neurons(wiring):
     theirs = their_network("cfc", wiring)
     ours = our_cell("cfc", theirs.rnn_cell)
-    load_ncps(ours, theirs.state_dict())
+    load_ncps(ours, theirs)
     input_BTF = torch.randn(2, 9, INPUTS, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         their_output, _ = theirs(input_BTF)
@@ -179,7 +185,7 @@ def test_their_cfc_of_one_layer_outputs_all_neurons(wiring):
 def test_the_weights_keep_the_dtype_of_our_cell(kind):
     theirs = their_network(kind, "ncp", mixed=True)
     ours = our_mixed(kind, theirs).double()
-    load_ncps(ours, theirs.state_dict())
+    load_ncps(ours, theirs)
     for weights in (ncps_state_dict(ours), ncps_state_dict(ours.cell)):
         assert {value.dtype for value in weights.values()} == {torch.float64}
 
@@ -228,7 +234,7 @@ def test_weights_of_another_network_are_refused(kind, difference, message, other
     cell = our_cell(kind, their_cell(kind, "ncp"))
     before = ncps_state_dict(cell)
     with pytest.raises(ValueError, match=re.escape(message)):
-        load_ncps(cell, other_networks(kind, difference))
+        load_ncps(cell, other_networks(kind, difference), **ncps_settings(cell))
     for name, value in ncps_state_dict(cell).items():
         assert torch.equal(value, before[name])
 
@@ -237,12 +243,174 @@ def test_weights_of_another_network_are_refused(kind, difference, message, other
 def test_a_mixed_memory_needs_its_lstm(kind):
     theirs = their_network(kind, "ncp")
     with pytest.raises(ValueError, match=r"lstm.recurrent_map.weight is missing"):
-        load_ncps(our_mixed(kind, theirs), theirs.state_dict())
+        load_ncps(our_mixed(kind, theirs), theirs)
 
 
-def test_a_wiring_without_inputs_is_refused():
+def test_wirings_that_no_cell_has_are_refused():
     with pytest.raises(ValueError, match="not built"):
         wiring_from_ncps(wirings.AutoNCP(24, 3, seed=1))
+    bare = wirings.Wiring(9)
+    bare.build(INPUTS)
+    with pytest.raises(ValueError, match="output_dim None, expected the number of its motor"):
+        wiring_from_ncps(bare)
+
+    class TwoLayers(wirings.FullyConnected):
+        num_layers = 2
+
+    two = TwoLayers(9, 3)
+    two.build(INPUTS)
+    with pytest.raises(ValueError, match="num_layers 2, expected 3"):
+        wiring_from_ncps(two)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "message"),
+    [
+        ({"ode_unfolds": 4}, {}, "ode_unfolds is 4, expected 6"),
+        ({}, {"unfolds": 4}, "ode_unfolds is 6, expected 4"),
+        ({"epsilon": 0.1}, {}, "epsilon is 0.1, expected 1e-08"),
+        ({"implicit_param_constraints": False}, {},
+         "implicit_param_constraints is False, expected True"),
+        ({"input_mapping": "linear"}, {}, "input_b is missing"),
+        ({"output_mapping": None}, {}, "output_w is missing"),
+        ({"output_mapping": None}, {"output_mapping": "linear"}, "output_w is missing"),
+        ({}, {"input_mapping": "none"}, "input_w is unexpected"),
+        ({"mode": "no_gate"}, {}, "mode is 'no_gate', expected 'default'"),
+        ({"mode": "pure"}, {"mode": "no_gate"}, "layer_0.ff2.weight is missing"),
+        ({"mixed_memory": True}, {}, "lstm.input_map.weight is unexpected"),
+    ],
+)  # fmt: skip
+def test_a_network_that_computes_something_else_is_refused(theirs, ours, message):
+    """Each setting that a state_dict does not tell, with its value and what was expected."""
+    kind = "cfc" if {"mode", "mixed_memory"} & theirs.keys() else "ltc"
+    network = {"cfc": ncps_torch.CfC, "ltc": ncps_torch.LTC}[kind]
+    theirs = network(INPUTS, THEIR_WIRINGS["ncp"](), **theirs)
+    config = {"kind": kind, "nominal_dt": 1.0, "compat": "ncps", **ours}
+    config["wiring"] = wiring_from_ncps(theirs.rnn_cell._wiring).config()
+    if kind == "cfc":
+        config.setdefault("mode", "default")
+    cell = build_cell(config, torch.Generator().manual_seed(0))
+    before = ncps_state_dict(cell)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_ncps(cell, theirs)
+    for name, value in ncps_state_dict(cell).items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        ({"activation": "relu"}, "activation is 'relu', expected 'lecun_tanh'"),
+        ({"mode": "no_gate"}, "mode is 'no_gate', expected 'default'"),
+        ({"backbone_layers": 2}, "backbone.2.weight is unexpected"),
+        ({"backbone_units": 9}, r"backbone.0.weight has shape (9, 15), expected (128, 15)"),
+        ({"proj_size": 2}, "fc.weight is unexpected"),
+        ({"mixed_memory": True}, "lstm.input_map.weight is unexpected"),
+    ],
+)
+def test_another_backbone_is_refused(theirs, message):
+    cell = BackboneCfC(input_size=INPUTS, units=8, nominal_dt=1.0, rng=torch.Generator())
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_ncps(cell, ncps_torch.CfC(INPUTS, 8, **theirs))
+
+
+def test_a_bent_module_of_their_own_is_refused():
+    cell = BackboneCfC(input_size=INPUTS, units=8, nominal_dt=1.0, rng=torch.Generator())
+    theirs = ncps_torch.CfC(INPUTS, 8)
+    theirs.rnn_cell.backbone[1] = torch.nn.ELU()
+    with pytest.raises(ValueError, match="activation is 'ELU', expected 'lecun_tanh'"):
+        load_ncps(cell, theirs)
+
+
+@pytest.mark.parametrize("kind", ["cfc", "ltc"])
+def test_a_state_dict_has_to_be_told_what_it_is_of(kind):
+    theirs = their_network(kind, "ncp")
+    ours = our_cell(kind, theirs.rnn_cell)
+    untold = {"cfc": "mode", "ltc": "ode_unfolds, epsilon, implicit_param_constraints"}[kind]
+    with pytest.raises(ValueError, match=f"does not tell {untold}: give the network itself"):
+        load_ncps(ours, theirs.state_dict())
+    load_ncps(ours, theirs.state_dict(), **ncps_settings(ours))
+    other = {"cfc": {"mode": "no_gate"}, "ltc": {"ode_unfolds": 3}}[kind]
+    ((name, value),) = other.items()
+    with pytest.raises(ValueError, match=f"{name} is {value!r}, expected"):
+        load_ncps(ours, theirs.state_dict(), **{**ncps_settings(ours), **other})
+    with pytest.raises(ValueError, match=r"settings \['solver'\] of another network"):
+        load_ncps(ours, theirs.state_dict(), **ncps_settings(ours), solver="rk4")
+    with pytest.raises(ValueError, match="are read from it"):
+        load_ncps(ours, theirs, **other)
+    with pytest.raises(ValueError, match="theirs is a Linear, expected a CfC or LTC of ncps"):
+        load_ncps(ours, torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ode_unfolds": 2},
+        {"epsilon": 0.5},
+        {"input_mapping": "linear", "output_mapping": None},
+        {"input_mapping": None, "output_mapping": "linear"},
+    ],
+)
+def test_what_an_ltc_is_set_to_is_computed(settings):
+    """Each is honoured: the same states as theirs, which differ from those by default."""
+    theirs = ncps_torch.LTC(INPUTS, THEIR_WIRINGS["ncp"](), **settings)
+    ours = {"unfolds" if k == "ode_unfolds" else k: v or "none" for k, v in settings.items()}
+    config = {"kind": "ltc", "nominal_dt": 1.0, "compat": "ncps", **ours}
+    config["wiring"] = wiring_from_ncps(theirs.rnn_cell._wiring).config()
+    cell = build_cell(config, torch.Generator().manual_seed(0))
+    for parameter in theirs.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.rand_like(parameter)
+    load_ncps(cell, theirs)
+    assert_same("ltc", "ncp", cell, theirs.rnn_cell)
+    again = ncps_torch.LTC(INPUTS, theirs._wiring, **ncps_settings(cell))
+    assert {k: ncps_settings(cell)[k] for k in settings} == {
+        k: v or "none" for k, v in settings.items()
+    }
+    assert set(again.rnn_cell.state_dict()) == set(ncps_state_dict(cell))
+    rebuilt = build_cell(cell.config(), torch.Generator())
+    assert rebuilt.config() == cell.config()
+    assert rebuilt.parameter_count() == cell.parameter_count()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("settings", [{"epsilon": 0.5}, {"input_mapping": "none"}])
+def test_the_bounds_of_an_ltc_hold_with_what_it_is_set_to(settings):
+    theirs = their_cell("ltc", "ncp")
+    wiring = wiring_from_ncps(theirs._wiring)
+    rng = torch.Generator().manual_seed(0)
+    cell = LTC(wiring, nominal_dt=1.0, compat="ncps", rng=rng, **settings)
+    low, high = cell.state_bounds()
+    state = low + (high - low) * torch.rand(8, 24, generator=rng)
+    for _ in range(50):
+        inputs = 1e3 * torch.randn(8, INPUTS, generator=rng)
+        _, state = cell(inputs, state, 3.0 * torch.rand(8, 1, generator=rng))
+        assert (state >= low - 1e-5).all()
+        assert (state <= high + 1e-5).all()
+    shortest, longest = cell.tau_bounds()
+    assert (shortest <= longest).all()
+
+
+@pytest.mark.parametrize("readout", ["own", "around", "around memory"])
+def test_a_projection_is_a_readout_either_way(readout):
+    mixed = readout == "around memory"
+    theirs = ncps_torch.CfC(INPUTS, 8, proj_size=2, mixed_memory=mixed, backbone_units=9)
+    config = {"kind": "cfc_backbone", "input_size": INPUTS, "units": 8, "nominal_dt": 1.0}
+    config["backbone_units"] = 9
+    if readout == "own":
+        config["output_size"] = 2
+    elif mixed:
+        config = {"kind": "mixed_memory", "cell": config}
+    if readout != "own":
+        config = {"kind": "readout", "cell": config, "output_size": 2}
+    first, cell = (build_cell(config, torch.Generator().manual_seed(k)) for k in (1, 2))
+    theirs.load_state_dict(ncps_state_dict(first))
+    load_ncps(cell, theirs)
+    input_BTF = torch.randn(3, 9, INPUTS, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected, _ = theirs(input_BTF)
+        output, _ = run_sequence(cell, input_BTF, cell.initial_state(3), torch.ones(3, 9, 1))
+    torch.testing.assert_close(output, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("cell_class", [CfC, LTC])

@@ -29,11 +29,13 @@ from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initia
 from liquid_control.nn.cells.circuit import Wiring
 from liquid_control.nn.cells.identity import NAME, digests, meaning
 from liquid_control.nn.cells.strength import ltc_strengths
-from liquid_control.nn.checks import above_zero, interval, one_of, whole
+from liquid_control.nn.checks import above_zero, at_least_zero, interval, one_of, whole
 from liquid_control.nn.kernels.calls import LONGEST, compiled_for, kept_steps, masks_TB
 from liquid_control.nn.kernels.synapses import NeuronValues, SynapseValues
 
 SOLVERS = ("fused", "euler", "rk4")
+MAPPINGS = {"affine": ("w", "b"), "linear": ("w",), "none": ()}  # and what each trains
+NCPS_EPSILON = 1e-8  # ncps.torch.LTC's default
 LEAST_CAPACITANCE = 1e-6  # without one a substep of no time is 0/0
 
 
@@ -48,6 +50,10 @@ class LTC(Cell):
         reversal potentials freely; the solver is the same, with timespan dt / nominal_dt.
         :mod:`liquid_control.nn.compat` carries weights either way. By default the ranges scale with
         the fan-in, so that the output has variance whatever the size.
+    epsilon: conductance to potential 0 in every neuron, which is what ncps's epsilon amounts to;
+        None is 0, and with compat its 1e-8.
+    input_mapping, output_mapping: "affine" (default), "linear" (no offset) or "none" of inputs and
+        outputs.
     """
 
     def __init__(
@@ -62,6 +68,9 @@ class LTC(Cell):
         polarity: str | None = None,
         tau_range: tuple[float, float] = (0.5, 200.0),
         compat: str | None = None,
+        epsilon: float | None = None,
+        input_mapping: str = "affine",
+        output_mapping: str = "affine",
     ) -> None:
         super().__init__()
         one_of("solver", solver, SOLVERS)
@@ -94,14 +103,24 @@ class LTC(Cell):
                 self.register_parameter(f"{block}_{name}", nn.Parameter(torch.empty(len(sign))))
         for name in ("gleak", "vleak", "cm"):
             self.register_parameter(name, nn.Parameter(torch.empty(wiring.units)))
-        self.input_w = nn.Parameter(torch.ones(wiring.sensory))
-        self.input_b = nn.Parameter(torch.zeros(wiring.sensory))
-        self.output_w = nn.Parameter(torch.ones(wiring.motor))
-        self.output_b = nn.Parameter(torch.zeros(wiring.motor))
+        usual = NCPS_EPSILON if compat else 0.0
+        self.epsilon = at_least_zero("epsilon", usual if epsilon is None else epsilon)
+        self.input_mapping = self._add_map("input", input_mapping, wiring.sensory)
+        self.output_mapping = self._add_map("output", output_mapping, wiring.motor)
         self._initialise(rng)
 
     def _blocks(self) -> tuple[tuple[str, np.ndarray], ...]:
         return ("sensory", self.wiring.sensory_adjacency), ("neural", self.wiring.adjacency)
+
+    def _add_map(self, name: str, mapping: str, size: int) -> str:
+        """What a mapping does not train is a constant, which no file holds."""
+        one_of(f"{name}_mapping", mapping, MAPPINGS)
+        for part, values in (("w", torch.ones(size)), ("b", torch.zeros(size))):
+            if part in MAPPINGS[mapping]:
+                self.register_parameter(f"{name}_{part}", nn.Parameter(values))
+            else:
+                self.register_buffer(f"{name}_{part}", values, persistent=False)
+        return mapping
 
     def _initialise(self, rng: torch.Generator) -> None:
         def fill(name: str, low, high, scale: Tensor | float = 1.0) -> None:
@@ -169,7 +188,7 @@ class LTC(Cell):
 
     def tau_bounds(self) -> tuple[Tensor, Tensor]:
         """(N,) smallest and largest time constant in seconds that any input can cause."""
-        cm, gleak = self._positive("cm"), self._positive("gleak")
+        cm, gleak = self._positive("cm"), self._positive("gleak") + self.epsilon
         total = gleak
         for block in ("sensory", "neural"):
             w = self._padded_values(self.synapses(block).w, block)
@@ -179,6 +198,8 @@ class LTC(Cell):
     def state_bounds(self) -> tuple[Tensor, Tensor]:
         """(N,) lowest and highest of each neuron's leak and reversal potentials."""
         potentials = [self.vleak[:, None]]
+        if self.epsilon:
+            potentials.append(torch.zeros_like(potentials[0]))
         for block in ("sensory", "neural"):
             erev = self.reversal(block)
             exists = getattr(self, f"{block}_position") < len(erev)
@@ -204,7 +225,7 @@ class LTC(Cell):
 
     def _neuron_values(self) -> NeuronValues:
         gleak = self._positive("gleak")
-        return NeuronValues(gleak, gleak * self.vleak, self._positive("cm"))
+        return NeuronValues(gleak + self.epsilon, gleak * self.vleak, self._positive("cm"))
 
     def advance(
         self, input_BF: Tensor, state_BH: Tensor, dt_B1: Tensor, weights: Weights
@@ -271,7 +292,8 @@ class LTC(Cell):
         return motor * weights[-2] + weights[-1]
 
     def config(self) -> dict:
-        names = ("nominal_dt", "solver", "unfolds", "positive", "polarity", "compat")
+        names = ("nominal_dt", "solver", "unfolds", "positive", "polarity", "compat", "epsilon")
+        names += ("input_mapping", "output_mapping")
         return {
             "kind": "ltc",
             "wiring": self.wiring.config(),

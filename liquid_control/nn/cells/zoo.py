@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.baselines import BASELINES, Baseline
 from liquid_control.nn.cells.cell import Cell
 from liquid_control.nn.cells.cfc import CfC
@@ -12,12 +13,13 @@ from liquid_control.nn.cells.wiring import wiring_from_config
 from liquid_control.nn.cells.wrappers import MixedMemory, NominalTime, Readout
 
 WIRED: dict[str, type[Cell]] = {"cfc": CfC, "ltc": LTC}
+UNWIRED: dict[str, type[Cell]] = {"cfc_backbone": BackboneCfC}
 WRAPPERS: dict[str, type[Cell]] = {
     "mixed_memory": MixedMemory,
     "readout": Readout,
     "nominal_time": NominalTime,
 }
-KINDS = (*WIRED, *BASELINES, *WRAPPERS)
+KINDS = (*WIRED, *UNWIRED, *BASELINES, *WRAPPERS)
 
 
 def build_cell(config: dict, rng: torch.Generator) -> Cell:
@@ -31,6 +33,8 @@ def build_cell(config: dict, rng: torch.Generator) -> Cell:
     try:
         if kind in WIRED:
             return WIRED[kind](wiring_from_config(values.pop("wiring")), rng=rng, **values)
+        if kind in UNWIRED:
+            return UNWIRED[kind](rng=rng, **values)
         if kind in BASELINES:
             return Baseline(kind, rng=rng, **values)
         if kind in WRAPPERS:

@@ -31,3 +31,8 @@ def size(x):
 def sign(x):
     """1, 0 or -1."""
     return np.sign(x)
+
+
+def positive_part(x):
+    """x where it is above 0, else 0."""
+    return np.maximum(x, 0.0)

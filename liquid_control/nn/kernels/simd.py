@@ -6,8 +6,8 @@ splits a vector into as many registers as the processor needs for it (AVX-512: t
 
 ``load`` and ``store`` move a vector from and to ``array[index]``, index being a tuple that ends
 with the first lane; ``+ - * /`` take vectors and numbers; ``exp``, ``sigmoid``, ``tanh``, ``size``
-(absolute value), ``sign``, ``total`` (sum of the lanes) and ``select`` do what they say. NaN goes
-through all of them and infinities saturate.
+(absolute value), ``sign``, ``positive_part``, ``total`` (sum of the lanes) and ``select`` do what
+they say. NaN goes through all of them and infinities saturate.
 """
 
 import operator
@@ -18,7 +18,7 @@ from numba.extending import intrinsic, models, overload, register_model
 
 from liquid_control.nn.kernels.calls import LANES
 from liquid_control.nn.kernels.compile import inlined
-from liquid_control.nn.kernels.functions import exp, sigmoid, sign, size, tanh
+from liquid_control.nn.kernels.functions import exp, positive_part, sigmoid, sign, size, tanh
 
 # nnan and ninf are left out, so that NaN and infinity keep their meaning
 FLAGS = ("reassoc", "contract", "arcp", "nsz")
@@ -295,5 +295,6 @@ for _function, _of_vector in (
     (tanh, _tanh),
     (size, lambda x: lambda x: _size(x)),
     (sign, lambda x: lambda x: _sign(x)),
+    (positive_part, lambda x: lambda x: larger(x, 0.0)),
 ):
     _define_function(_function, _of_vector)

@@ -154,6 +154,44 @@ def add_to(typing_context, value, array, index):
 
 
 @intrinsic
+def load_rows(typing_context, kind, array, row, lane):
+    """The vectors at array[row + k, lane]."""
+    result = _tuple_of(Vector(array.dtype), kind)
+
+    def build(context, builder, signature, arguments):
+        values = [
+            build_load(context, builder, array, arguments[1], items)
+            for items in _rows(context, builder, (row, lane), arguments[2:], len(result))
+        ]
+        return context.make_tuple(builder, result, values)
+
+    return result(kind, array, row, lane), build
+
+
+@intrinsic
+def store_rows(typing_context, values, array, row, lane):
+    """Put the vectors to array[row + k, lane]."""
+
+    def build(context, builder, signature, arguments):
+        given = {k: pair for k, *pair in _elements(builder, arguments[0], values)}
+        rows = _rows(context, builder, (row, lane), arguments[2:], len(values))
+        for k, items in enumerate(rows):
+            value, kind = given.get(k) or (context.get_constant(array.dtype, 0), array.dtype)
+            build_store(context, builder, value, kind, array, arguments[1], items)
+        return context.get_dummy_value()
+
+    return types.none(values, array, row, lane), build
+
+
+def _rows(context, builder, index_types, index, count: int) -> list[list]:
+    """Indices (row + k, lane)."""
+    first, lane = (
+        context.cast(builder, item, kind, types.intp) for item, kind in zip(index, index_types)
+    )
+    return [[builder.add(first, context.get_constant(types.intp, k)), lane] for k in range(count)]
+
+
+@intrinsic
 def add_weighted(typing_context, sums, weights, row, value):
     """sums + weights[row, k]*value, by each name."""
 

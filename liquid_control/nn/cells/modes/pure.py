@@ -61,6 +61,6 @@ PURE = Mode(
     inverted=True,
     rest=1.0,
     kernel=ModeKernel(("drive", "decay"), kernel_update, kernel_gradient),
-    # their w_tau starts at 0, where its absolute value has no slope
-    ncps=Ncps(("ff1",), _constants(0.0, torch.abs, lambda amplitude: amplitude)),
+    # not from 0, where the absolute value has no slope: it would never train
+    ncps=Ncps(("ff1",), _constants(RATE, torch.abs, lambda amplitude: amplitude)),
 )

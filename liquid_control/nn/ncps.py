@@ -1,0 +1,268 @@
+"""The networks of ``ncps.torch`` by its names and signatures, computed by the cells here.
+
+A program that uses the ncps package changes one import::
+
+    from liquid_control.nn.ncps import CfC, LTC  # was: from ncps.torch import CfC, LTC
+
+Arguments, shapes, results and files of weights are those of ncps 1.0.1 (Lechner and Hasani, Apache
+2.0), which needs not be installed. ``docs/from_ncps.md`` tells what differs. Use the cells
+themselves (:mod:`liquid_control.nn.cells`) for what ncps has not: missing samples, resets, modes.
+
+Shapes: B batch, T time, F inputs, H neurons, O outputs. Without a batch the B is left out; with
+``batch_first=False`` time comes before it.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from liquid_control.nn import compat
+from liquid_control.nn.cells import cfc, ltc
+from liquid_control.nn.cells.activations import ACTIVATIONS
+from liquid_control.nn.cells.backbone import BackboneCfC
+from liquid_control.nn.cells.cell import Cell
+from liquid_control.nn.cells.sequence import run_sequence
+from liquid_control.nn.checks import one_of
+from liquid_control.nn.compat_entries import order_of
+from liquid_control.nn.ncps_arguments import (
+    generator,
+    is_wiring,
+    like_ncps,
+    make_wiring,
+    state_of,
+    timespans_of,
+)
+
+__all__ = ["LTC", "CfC"]
+State = Tensor | tuple[Tensor, Tensor]
+
+
+class _Network(nn.Module):
+    """What CfC and LTC share: a cell over sequences, with ncps's order of neurons.
+
+    ``cell`` is the cell, in a ``MixedMemory`` where there is one: give it to
+    :func:`liquid_control.nn.export.export_policy` in a ``Policy``, or to ``run_sequence``.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        theirs: bool,
+        proj_size: int | None,
+        return_sequences: bool,
+        batch_first: bool,
+        mixed_memory: bool,
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.batch_first, self.return_sequences = batch_first, return_sequences
+        self.use_mixed, self.proj_size = mixed_memory, proj_size
+        self.input_size, self.state_size = cell.input_size, cell.state_size
+        self.output_size = cell.output_size
+        order = torch.as_tensor(order_of(cell)) if theirs else torch.arange(cell.state_size)
+        self._in_order = bool((order == torch.arange(len(order))).all())
+        self.register_buffer("_order", order, persistent=False)
+        self.register_buffer("_back", order.argsort(), persistent=False)
+        self.cell = like_ncps(cell, rng) if mixed_memory else cell
+        self.fc = nn.Identity() if proj_size is None else nn.Linear(cell.output_size, proj_size)
+        self.register_load_state_dict_pre_hook(_take_ncps_names)
+
+    def forward(
+        self,
+        input: Tensor,
+        hx: State | None = None,
+        timespans: Tensor | float | None = None,
+    ) -> tuple[Tensor, State]:
+        """(output (B, T, O), or (B, O) without ``return_sequences``; hx after the last step).
+
+        input: (B, T, F). hx: (B, H), with mixed memory a pair of them; zeros if None.
+        timespans: time that each step advances, 1 if None: (B, T), (B, T, 1), or one for all
+        samples, (T,) or (1, T), or one number; at least 0.
+
+        Raises ValueError for a wrong shape or type, naming it.
+        """
+        if input.dim() not in (2, 3):
+            raise ValueError(f"input has shape {tuple(input.shape)}, expected 2 or 3 dimensions")
+        batched = input.dim() == 3
+        input_BTF = input if batched else input[None]
+        if batched and not self.batch_first:
+            input_BTF = input_BTF.transpose(0, 1)
+        dt_BT1 = timespans_of(timespans, input_BTF, batched, self.batch_first)
+        if hx is None:
+            state = self.cell.initial_state(len(input_BTF))
+        else:
+            state = self._ordered(state_of(hx, batched, self.use_mixed), self._order)
+        output, state = run_sequence(self.cell, input_BTF, state, dt_BT1)
+        state = self._ordered(state, self._back)
+        output = self.fc(output if self.return_sequences else output[:, -1])
+        if not batched:
+            output, state = output[0], state[0]
+        elif self.return_sequences and not self.batch_first:
+            output = output.transpose(0, 1)
+        return output, state.chunk(2, dim=-1) if self.use_mixed else state
+
+    def _ordered(self, state: Tensor, order: Tensor) -> Tensor:
+        """Neurons, and memories behind them, put into another order."""
+        if self._in_order:
+            return state
+        return torch.cat([part[:, order] for part in state.split(len(order), dim=1)], dim=1)
+
+    def ncps_state_dict(self) -> dict[str, Tensor]:
+        """The weights for ncps's network of the same arguments; it takes them by load_state_dict.
+
+        The other way needs no function: ``load_state_dict`` takes a ``state_dict`` of either.
+        """
+        values = compat.ncps_state_dict(self.cell)
+        if not self.use_mixed and not isinstance(self.cell, BackboneCfC):
+            values = {f"rnn_cell.{name}": value for name, value in values.items()}
+        of_fc = {f"fc.{name}": value.clone() for name, value in self.fc.state_dict().items()}
+        return {**values, **of_fc}
+
+
+class CfC(_Network):
+    """``ncps.torch.CfC``: the paper's closed-form cell, or a wired one.
+
+    units: number of neurons, behind a backbone; or a wiring, of ncps or of this package.
+    proj_size: outputs of a linear layer behind the neurons; None for none.
+    mode: "default", "no_gate" or "pure". activation: of the backbone, one of
+        :data:`liquid_control.nn.cells.activations.ACTIVATIONS`.
+    backbone_units, backbone_layers, backbone_dropout: 128, 1 and 0 if None; not with a wiring.
+
+    Use it where ``ncps.torch.CfC`` was used. Weights are drawn in ncps's ranges, from torch's own
+    generator (``torch.manual_seed``).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        units: Any,
+        proj_size: int | None = None,
+        return_sequences: bool = True,
+        batch_first: bool = True,
+        mixed_memory: bool = False,
+        mode: str = "default",
+        activation: str = "lecun_tanh",
+        backbone_units: int | None = None,
+        backbone_layers: int | None = None,
+        backbone_dropout: float | None = None,
+    ) -> None:
+        one_of("mode", mode, ("default", "no_gate", "pure"))
+        one_of("activation", activation, ACTIVATIONS)
+        rng = generator()
+        backbone = {
+            "backbone_units": backbone_units,
+            "backbone_layers": backbone_layers,
+            "backbone_dropout": backbone_dropout,
+        }
+        given = {name: value for name, value in backbone.items() if value is not None}
+        if is_wiring(units):
+            if given:
+                raise ValueError(f"{given} with a wiring, expected None: it has no backbone")
+            wiring = make_wiring(units, input_size, all_neurons=True)
+            cell: Cell = cfc.CfC(wiring, mode=mode, nominal_dt=1.0, compat="ncps", rng=rng)
+        else:
+            cell = BackboneCfC(
+                input_size=input_size,
+                units=units,
+                mode=mode,
+                activation=activation,
+                nominal_dt=1.0,
+                rng=rng,
+                **given,
+            )
+        super().__init__(
+            cell,
+            theirs=hasattr(units, "get_neurons_of_layer"),
+            proj_size=proj_size,
+            return_sequences=return_sequences,
+            batch_first=batch_first,
+            mixed_memory=mixed_memory,
+            rng=rng,
+        )
+        self.wiring_or_units = units
+
+
+class LTC(_Network):
+    """``ncps.torch.LTC``: the liquid time-constant cell, wired or fully connected.
+
+    units: number of neurons, all connected; or a wiring, of ncps or of this package.
+    input_mapping, output_mapping: "affine", "linear"; None or "none" for none.
+    ode_unfolds: substeps of a step. epsilon: added to the conductance that is divided by.
+    implicit_param_constraints: softplus keeps conductances positive; otherwise call
+        :meth:`apply_weight_constraints` after each optimizer step.
+
+    Use it where ``ncps.torch.LTC`` was used. Weights are drawn in ncps's ranges, from torch's own
+    generator (``torch.manual_seed``).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        units: Any,
+        return_sequences: bool = True,
+        batch_first: bool = True,
+        mixed_memory: bool = False,
+        input_mapping: str | None = "affine",
+        output_mapping: str | None = "affine",
+        ode_unfolds: int = 6,
+        epsilon: float = 1e-8,
+        implicit_param_constraints: bool = True,
+    ) -> None:
+        rng = generator()
+        wiring = make_wiring(units, input_size)
+        cell = ltc.LTC(
+            wiring,
+            nominal_dt=1.0,
+            rng=rng,
+            unfolds=ode_unfolds,
+            positive="softplus" if implicit_param_constraints else "identity",
+            compat="ncps",
+            epsilon=epsilon,
+            input_mapping="none" if input_mapping is None else input_mapping,
+            output_mapping="none" if output_mapping is None else output_mapping,
+        )
+        super().__init__(
+            cell,
+            theirs=hasattr(units, "get_neurons_of_layer"),
+            proj_size=None,
+            return_sequences=return_sequences,
+            batch_first=batch_first,
+            mixed_memory=mixed_memory,
+            rng=rng,
+        )
+        self.wiring_or_units = units
+
+    @property
+    def _ltc(self) -> ltc.LTC:
+        return self.cell.cell if self.use_mixed else self.cell
+
+    @property
+    def synapse_count(self) -> int:
+        """Number of synapses between neurons."""
+        return int(abs(self._ltc.wiring.adjacency).sum())
+
+    @property
+    def sensory_synapse_count(self) -> int:
+        """Number of synapses from inputs to neurons."""
+        return int(abs(self._ltc.wiring.sensory_adjacency).sum())
+
+    def apply_weight_constraints(self) -> None:
+        """Make conductances and capacitances positive in place, unless softplus does it."""
+        if self._ltc.positive == "identity":
+            self._ltc.clip_parameters()
+
+
+def _take_ncps_names(network, state_dict, prefix, metadata, strict, missing, unexpected, errors):
+    """Before ``load_state_dict``: weights under ncps's names are put under ours."""
+    names = [n for n in state_dict if n.startswith((f"{prefix}rnn_cell.", f"{prefix}lstm."))]
+    if not names:
+        return
+    theirs = {name.removeprefix(prefix): state_dict.pop(name) for name in names}
+    try:
+        values = compat.converted(network.cell, theirs)
+    except ValueError as error:
+        errors.append(str(error))
+        values = network.cell.state_dict()
+    state_dict.update({f"{prefix}cell.{name}": value for name, value in values.items()})

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initial_tau
 from liquid_control.nn.cells.circuit import Wiring
+from liquid_control.nn.cells.currents import currents, padded
 from liquid_control.nn.cells.identity import NAME, digests, meaning
 from liquid_control.nn.cells.strength import ltc_strengths
 from liquid_control.nn.checks import above_zero, at_least_zero, interval, one_of, whole
@@ -96,9 +97,9 @@ class LTC(Cell):
             self._indices[block] = start, source
             sign = torch.tensor(matrix[source, target], dtype=torch.float32)
             self.register_buffer(f"{block}_sign", sign, persistent=False)
-            position, padded = _padded(target, source, wiring.units)
+            position, sources = padded(target, source, wiring.units)
             self.register_buffer(f"{block}_position", position, persistent=False)
-            self.register_buffer(f"{block}_source", padded, persistent=False)
+            self.register_buffer(f"{block}_source", sources, persistent=False)
             for name in ("w", "sigma", "mu", "erev"):
                 self.register_parameter(f"{block}_{name}", nn.Parameter(torch.empty(len(sign))))
         for name in ("gleak", "vleak", "cm"):
@@ -234,11 +235,11 @@ class LTC(Cell):
         gleak, gleak_vleak, cm, input_w, input_b = weights[8:13]
         d_B1 = (dt_B1 / (self.nominal_dt * self.unfolds)).clamp(max=LONGEST)
         input_BF = input_BF * input_w + input_b
-        current, conductance = _currents(input_BF, self.sensory_source, *sensory)
+        current, conductance = currents(input_BF, self.sensory_source, *sensory)
         current, conductance = current + gleak_vleak, conductance + gleak
 
         def drive(v_BN: Tensor) -> tuple[Tensor, Tensor]:
-            i_BN, g_BN = _currents(v_BN, self.neural_source, *neural)
+            i_BN, g_BN = currents(v_BN, self.neural_source, *neural)
             return current + i_BN, conductance + g_BN
 
         def slope(v_BN: Tensor) -> Tensor:
@@ -300,21 +301,3 @@ class LTC(Cell):
             "tau_range": list(self.tau_range),
             **{name: getattr(self, name) for name in names},
         }
-
-
-def _padded(target: np.ndarray, source: np.ndarray, units: int) -> tuple[Tensor, Tensor]:
-    """(N, K) position of each neuron's synapses and their sources; padding points past the end."""
-    rows = [np.flatnonzero(target == neuron) for neuron in range(units)]
-    width = max((len(row) for row in rows), default=0)
-    position = np.full((units, width), len(target))
-    for neuron, row in enumerate(rows):
-        position[neuron, : len(row)] = row
-    return torch.tensor(position), torch.tensor(np.append(source, 0)[position])
-
-
-def _currents(y, source_NK, w_NK, we_NK, sigma_NK, sigma_mu_NK) -> tuple[Tensor, Tensor]:
-    """(B, N) synaptic current sum(w s E) and conductance sum(w s)."""
-    batch = y.shape[0]
-    y_BNK = y.gather(1, source_NK.reshape(1, -1).expand(batch, -1)).view(batch, *source_NK.shape)
-    s_BNK = torch.sigmoid(y_BNK * sigma_NK - sigma_mu_NK)
-    return (s_BNK * we_NK).sum(dim=2), (s_BNK * w_NK).sum(dim=2)

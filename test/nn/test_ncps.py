@@ -5,7 +5,6 @@ import inspect
 
 import pytest
 import torch
-
 from test_export import assert_same_over_steps, export, policy_around
 
 from liquid_control.nn import ncps as ours_torch

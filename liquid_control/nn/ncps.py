@@ -67,7 +67,6 @@ class _Network(nn.Module):
         self.register_buffer("_back", order.argsort(), persistent=False)
         self.cell = like_ncps(cell, rng) if mixed_memory else cell
         self.fc = nn.Identity() if proj_size is None else nn.Linear(cell.output_size, proj_size)
-        self.register_load_state_dict_pre_hook(_take_ncps_names)
 
     def forward(
         self,
@@ -108,6 +107,19 @@ class _Network(nn.Module):
         if self._in_order:
             return state
         return torch.cat([part[:, order] for part in state.split(len(order), dim=1)], dim=1)
+
+    def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
+        """Weights under ncps's names are put under ours first."""
+        names = [n for n in state_dict if n.startswith((f"{prefix}rnn_cell.", f"{prefix}lstm."))]
+        if names:
+            theirs = {name.removeprefix(prefix): state_dict.pop(name) for name in names}
+            try:
+                values = compat.converted(self.cell, theirs)
+            except ValueError as error:
+                arguments[-1].append(str(error))  # all that do not fit are told at once
+                values = self.cell.state_dict()
+            state_dict.update({f"{prefix}cell.{name}": value for name, value in values.items()})
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def ncps_state_dict(self) -> dict[str, Tensor]:
         """The weights for ncps's network of the same arguments; it takes them by load_state_dict.
@@ -252,17 +264,3 @@ class LTC(_Network):
         """Make conductances and capacitances positive in place, unless softplus does it."""
         if self._ltc.positive == "identity":
             self._ltc.clip_parameters()
-
-
-def _take_ncps_names(network, state_dict, prefix, metadata, strict, missing, unexpected, errors):
-    """Before ``load_state_dict``: weights under ncps's names are put under ours."""
-    names = [n for n in state_dict if n.startswith((f"{prefix}rnn_cell.", f"{prefix}lstm."))]
-    if not names:
-        return
-    theirs = {name.removeprefix(prefix): state_dict.pop(name) for name in names}
-    try:
-        values = compat.converted(network.cell, theirs)
-    except ValueError as error:
-        errors.append(str(error))
-        values = network.cell.state_dict()
-    state_dict.update({f"{prefix}cell.{name}": value for name, value in values.items()})

@@ -9,6 +9,7 @@ import torch
 from networks import random_inputs
 from test_export import assert_same_over_steps, export, policy_around
 
+from liquid_control.nn.cells import backbone
 from liquid_control.nn.cells.activations import ACTIVATIONS
 from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.sequence import run_sequence
@@ -48,6 +49,14 @@ def test_the_kernel_is_the_steps_with_gradients(arguments, batch):
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-11)
     with torch.no_grad():  # where one step is kept in place of all
         assert torch.equal(run_sequence(cell, *inputs)[0], ours[0])
+
+
+def test_without_scipy_sequences_run_in_torch(monkeypatch):
+    monkeypatch.setattr(backbone, "_has_products", lambda: False)
+    cell = make()
+    inputs = random_inputs(cell, batch=2, steps=3)
+    assert cell.compiled_sequence(*inputs, None, None) is None
+    assert run_sequence(cell, *inputs)[0].shape == (2, 3, 2)
 
 
 @pytest.mark.parametrize("mode", ["default", "pure"])

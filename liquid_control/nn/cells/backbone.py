@@ -14,7 +14,9 @@ Use it where a task needs capacity more than a circuit that can be read: every n
 all others through the backbone, and its weights have no synapses or signs.
 """
 
+import importlib.util
 import math
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -135,6 +137,7 @@ class BackboneCfC(Cell):
             or observed_BT is not None
             or reset_BT is not None
             or not input_BTF.shape[0]
+            or not _has_products()
             or not compiled_for(*tensors)
         ):
             return None
@@ -165,6 +168,12 @@ class BackboneCfC(Cell):
             "activation": self.activation.name,
             "output_size": self.output_size if self.has_readout else None,
         }
+
+
+@cache
+def _has_products() -> bool:
+    """Whether numba can multiply matrices, for which it calls the BLAS of scipy."""
+    return importlib.util.find_spec("scipy") is not None
 
 
 def _uniform(shape: tuple[int, ...], bound: float, rng: torch.Generator) -> Tensor:

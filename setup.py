@@ -131,6 +131,7 @@ setup(
         ],
         "ray": ["ray>=2.9"],
         "gym": ["gymnasium>=1.1"],
+        "peers": ["foundation-policy>=1.0.2"],
         "docs": DOCS,
         "test": [
             *DOCS,

@@ -34,6 +34,10 @@ class ConfigError(ValueError):
         self.details = tuple(details)
 
 
+class MissingPackages(ConfigError):
+    """What is asked for needs packages that are not installed; the message says which."""
+
+
 class StrictModel(BaseModel):
     """Base of every configuration: frozen, unknown keys refused, no NaN or infinity."""
 
@@ -277,4 +281,4 @@ NonNegativeTriple = tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
 def missing_packages(extra: str, packages: Iterable[str]) -> ConfigError:
     """The error for an optional part whose packages are not installed."""
     package = f"'liquid_control[{extra}]'" if extra else "liquid_control"
-    return ConfigError(f"this needs {', '.join(packages)}: pip install {package}")
+    return MissingPackages(f"this needs {', '.join(packages)}: pip install {package}")

@@ -24,6 +24,9 @@ class Truth(NamedTuple):
     quat: tuple[float, float, float, float]  # xyzw, body to world
     vel_world: tuple[float, float, float]  # m/s
     ang_vel_body: tuple[float, float, float]  # rad/s
+    # of the newest physics step
+    specific_force_body: tuple[float, float, float]  # m/s², at the centre of mass
+    wind_world: tuple[float, float, float]  # m/s, at the vehicle
 
 
 class Sensor(Protocol):

@@ -123,6 +123,16 @@ def make_loop(
     return ControlLoop(controller, rules, parameters, simulated=simulated)
 
 
+def check_topic(loop: ControlLoop) -> None:
+    """`ConfigError` for a loop whose commands no topic carries, so that it can't fly over ROS."""
+    command = loop.rules.command
+    if not command.twist:
+        raise ConfigError(
+            f"the policy commands {command.name}, which no topic carries: it flies in a simulated "
+            "world without ROS (liquid-control fly --no-ros)"
+        )
+
+
 def set_parameters(
     name: str, loop: ControlLoop, vehicle: VehicleConfig, parameters: ControllerParameters
 ) -> None:

@@ -55,7 +55,7 @@ class ImageSample:
 class TruthSample:
     """What no sensor of a vehicle can tell: the true motion, and the wind at the vehicle.
 
-    Only a simulated world has it; of one vehicle tuples of floats, of a batch arrays ``(n, *batch)``.
+    Only a simulated world has it. Tuples of floats of one vehicle, arrays ``(n, *batch)`` of a batch.
     """
 
     stamp: int  # ns

@@ -30,7 +30,7 @@ class Situation(NamedTuple):
     setpoint_acc_world: Array  # (3, *batch) m/s²
     setpoint_yaw: Array  # (*batch) rad
     previous_command: Array  # (c, *batch), of the vehicle's command kind
-    # the newest reading of each further sensor that a slot says it reads; of a batch the truth alone
+    # the newest reading of each further sensor that a slot says it reads; in a batch, the truth
     readings: Mapping[str, Reading] = MappingProxyType({})
 
 
@@ -241,7 +241,7 @@ class Observer:
 
 def observer_of(vehicle: str, command: CommandKind) -> Observer:
     """All that a kind of vehicle with this kind of command can observe: the table, then the last
-    command, a slot ``previous_*`` for each of its own; on request, what only simulation can tell."""
+    command, a slot ``previous_*`` for each of its own; on request, what only simulation tells."""
     rows = [row for row in _TABLE if row.vehicles is None or vehicle in row.vehicles]
     offered = (row for row in rows if not row.simulated)
     previous = (_previous(command, slot) for slot in command.layout.slots)

@@ -15,9 +15,11 @@ memory steps at 100 Hz, at which it was trained. A faster loop computes an actio
 memory of the newest of those, with the mean of the actions since then as the last one.
 
 What it knows that policies of this project don't: the true motion, from a sensor that only a
-simulated world has, and its rotors, past the rate loop. What it does not know: wind, specific force,
-the acceleration of the setpoint, dt. It was trained without air, on vehicles of 0.02 to 5 kg with
-thrust to weight of 1.5 to 5 and motor lags of 0.03 s and more.
+simulated world has, and its rotors, past the rate loop. What it does not know: wind, specific
+force, the acceleration of the setpoint, dt. It was trained without air, on vehicles of 0.02 to 5 kg
+with thrust to weight of 1.5 to 5 and motor lags of 0.03 to 0.1 s (0.3 s falling); where motors are
+as fast as its own period, or the thrust is larger, its attitude chatters in a loop of 100 Hz, and
+it then stands centimetres aside.
 """
 
 from __future__ import annotations

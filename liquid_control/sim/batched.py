@@ -90,7 +90,9 @@ def measure(
 def _truth(vehicle: QuadrotorState, specific_force: Array, wind_world: Array) -> dict[str, Reading]:
     """What the world's sensor of the truth would tell."""
     pos, quat, vel, ang_vel, _ = vehicle
-    return {TRUTH: Reading(TruthSample(0, pos, quat, vel, ang_vel, specific_force, wind_world), 0.0)}
+    return {
+        TRUTH: Reading(TruthSample(0, pos, quat, vel, ang_vel, specific_force, wind_world), 0.0)
+    }
 
 
 class Flown(NamedTuple):

@@ -103,6 +103,4 @@ def prepare(
         name, metadata = name or kind.__name__, None
         controller = adopt_controller(policy, kind.__name__, vehicle, chosen)
     loop = make_loop(controller, vehicle, chosen, simulated=True)
-    return Flight(
-        told_the_truth(scenario, loop.sensors), vehicle, name, chosen, loop, metadata
-    )
+    return Flight(told_the_truth(scenario, loop.sensors), vehicle, name, chosen, loop, metadata)

@@ -113,9 +113,9 @@ def test_a_plus_is_met_by_an_eighth_of_a_turn(vehicle):
 
 def test_other_rotors_are_refused(vehicle):
     side_by_side = vehicle.model_copy(update={"rotor_directions": (1, 1, -1, -1)})
-    with pytest.raises(ConfigError, match="crazyflie has rotor_positions .* rotor_directions"):
+    with pytest.raises(ConfigError, match=r"crazyflie has rotor_positions .* rotor_directions"):
         rotor_order(side_by_side)
-    (x, y, z), *rest = vehicle.rotor_positions
+    (x, _, z), *rest = vehicle.rotor_positions
     with pytest.raises(ConfigError, match="RAPTOR flies rotors in a square"):
         rotor_order(vehicle.model_copy(update={"rotor_positions": ((x, 0.0, z), *rest)}))
 
@@ -232,4 +232,5 @@ class TestFlights:
 
     def test_noise_of_the_sensors_does_not_reach_it(self):
         noisy = {"odometry": {"extends": "mocap", "position_noise": 0.1, "dropout": 0.5}}
-        np.testing.assert_array_equal(self.error(), self.error(**noisy))
+        # but by rounding, where the setpoint is brought within reach of what is measured
+        np.testing.assert_allclose(self.error(), self.error(**noisy), atol=1e-4)

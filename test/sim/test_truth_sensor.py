@@ -99,7 +99,7 @@ def test_a_late_or_blind_odometry_does_not_reach_it():
 def test_another_sensor_of_its_name_is_refused():
     scenario = read_world("hover_calm", {}, source="test")
     scenario = scenario.model_copy(update={"sensors": {TRUTH: TruthConfig()}})
-    with pytest.raises(ConfigError, match="hover_calm: sensors.truth: the policy observes"):
+    with pytest.raises(ConfigError, match=r"hover_calm: sensors\.truth: the policy observes"):
         prepare(scenario, Told)
     prepare(scenario, Plain)
 

@@ -16,7 +16,7 @@ from liquid_control.training.policy import make_policy
 from liquid_control.training.run import train
 
 QUICK = {
-    "optimiser.updates": 6,
+    "optimiser.updates": 3,
     "optimiser.environments": 16,
     "optimiser.window": 8,
     "network.wiring.units": 16,
@@ -29,7 +29,7 @@ def trainer(**changes):
 
 def losses(**changes):
     run = trainer(**changes)
-    return [run.step().loss for _ in range(4)]
+    return [run.step().loss for _ in range(2)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +63,7 @@ def test_what_it_is_told_is_the_motion_and_the_wind_of_its_environments():
 
 
 def test_its_policy_flies_in_a_world_and_never_a_vehicle(tmp_path, vehicle):
-    path = train("comparison/oracle", tmp_path / "run", changes=QUICK)
+    path = train("comparison/oracle", tmp_path / "run", changes=QUICK, compiled=False)
     parameters = make_parameters(vehicle)
     policy, _ = make_controller(str(path), vehicle, parameters)
     with pytest.raises(ConfigError, match="only a simulated world can tell"):

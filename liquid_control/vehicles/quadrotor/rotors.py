@@ -4,8 +4,9 @@ The second kind of command of a quadrotor: for controllers that steer the rotors
 RAPTOR (`liquid_control.peers.raptor`). In simulation; no autopilot in rate mode takes it, so no
 topic carries it.
 
-A speed counts in units of the one at which the four rotors carry the nominal weight, s_i = Ω_i / Ω_h
-with Ω_h² = m g / (4 k_f), so that 1 hovers whatever the vehicle, and thrust / mass is g Σ s_i² / 4.
+A speed counts in units of the one at which the four rotors carry the nominal weight,
+s_i = Ω_i / Ω_h with Ω_h² = m g / (4 k_f), so that 1 hovers whatever the vehicle, and thrust / mass
+is g Σ s_i² / 4.
 """
 
 from __future__ import annotations

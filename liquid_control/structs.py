@@ -55,7 +55,8 @@ class ImageSample:
 class TruthSample:
     """What no sensor of a vehicle can tell: the true motion, and the wind at the vehicle.
 
-    Only a simulated world has it. Tuples of floats of one vehicle, arrays ``(n, *batch)`` of a batch.
+    Only a simulated world has it. Tuples of floats of one vehicle, of a batch arrays
+    ``(n, *batch)``.
     """
 
     stamp: int  # ns

@@ -73,8 +73,9 @@ class ControlLoop:
         seen = rules.observer.select(names)
         if seen.simulated and not simulated:
             raise ConfigError(
-                f"the policy observes {', '.join(seen.simulated)}, which only a simulated world "
-                "can tell: it flies in one without ROS (liquid-control fly --no-ros), never a vehicle"
+                f"the policy observes {', '.join(seen.simulated)}, which only a simulated "
+                "world can tell: it flies in one without ROS (liquid-control fly --no-ros), never "
+                "a vehicle"
             )
         # what the vehicle flies on, and what the policy's slots read besides
         self.sensors = tuple(dict.fromkeys((*rules.sensors, *seen.sensors)))

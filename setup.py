@@ -135,6 +135,7 @@ setup(
         "docs": DOCS,
         "test": [
             *DOCS,
+            "foundation-policy>=1.0.2",
             "gymnasium>=1.1",
             "jsonschema>=4",
             "ncps>=1.0",

@@ -152,3 +152,31 @@ def test_its_metrics_are_those_of_its_command():
     metrics = flight_metrics(log, after=1.0)
     assert metrics["rotor_speed_rms"] == pytest.approx(2.0)
     assert "thrust_rms_mps2" not in metrics
+
+
+CHEATS = """
+class Rotors:
+    command_kind = "rotors"
+    def step(self, observation, dt):
+        return [1.0] * 4
+
+class Told:
+    observation = ("true_wind",)
+    def step(self, observation, dt):
+        return [9.8, 0.0, 0.0, 0.0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [("Rotors", "commands rotors, which no topic carries"), ("Told", "observes true_wind, which")],
+)
+def test_what_flies_in_simulation_alone_is_refused_over_ros(tmp_path, policy, reason):
+    """Before any process of a flight over ROS begins."""
+    from liquid_control.session.flight import fly
+
+    file = tmp_path / "cheats.py"
+    file.write_text(CHEATS)
+    with pytest.raises(ConfigError, match=reason):
+        fly("hover_calm", f"{file}:{policy}", ros=True)
+    prepare("hover_calm", f"{file}:{policy}")

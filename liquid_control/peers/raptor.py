@@ -103,7 +103,7 @@ class Raptor:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all."""
+        """Forget motion and actions, as before a flight."""
         self._policy.reset()
         self._action = np.zeros(4)  # the newest
         self._last = np.zeros(4)  # what it is told of those before
@@ -145,6 +145,6 @@ class Raptor:
 
     @property
     def neurons(self) -> np.ndarray:
-        """Its memory."""
+        """Its memory, the state of its GRU ``(16,)``."""
         states = [layer.state for layer in self._memories if layer.state is not None]
         return np.concatenate(states, axis=None) if states else np.zeros(16)

@@ -180,3 +180,26 @@ def test_what_flies_in_simulation_alone_is_refused_over_ros(tmp_path, policy, re
     with pytest.raises(ConfigError, match=reason):
         fly("hover_calm", f"{file}:{policy}", ros=True)
     prepare("hover_calm", f"{file}:{policy}")
+
+
+def test_a_suite_flies_it_beside_others(tmp_path):
+    """Each row keeps the metrics of the command that flew."""
+    from liquid_control.evaluation.suite.config import load_suite
+    from liquid_control.evaluation.suite.flights import run_suite
+    from liquid_control.evaluation.suite.summary import Summary
+
+    file = tmp_path / "cheats.py"
+    file.write_text(CHEATS)
+    suite = load_suite(
+        "storm",
+        policies={"rotors": [f"{file}:Rotors"]},
+        only=["rotors", "geometric"],
+        conditions=["calm"],
+        flights=1,
+    )
+    rows = {row["policy"]: row for row in run_suite(suite, tmp_path / "out")}
+    assert rows["rotors"]["rotor_speed_rms"] == pytest.approx(2.0)
+    assert "rate_rms_radps" in rows["geometric"]
+    assert not set(rows["rotors"]) & {"rate_rms_radps", "thrust_rms_mps2"}
+    results = Summary(suite, list(rows.values()), "").to_dict()
+    assert results["metrics"]["rmse_m"]["calm"]["geometric"]["mean"] < 0.02

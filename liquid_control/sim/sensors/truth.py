@@ -23,12 +23,12 @@ class TruthConfig(StrictModel):
     kind: Literal["truth"] = "truth"
 
     def build(self, rng: np.random.Generator, control_rate: float) -> TruthSensor:
-        """Draws nothing."""
+        """The sensor of one flight; it draws nothing."""
         return TruthSensor()
 
 
 class TruthSensor:
-    """See `sim.sensors.Sensor`."""
+    """Passes on what the world tells its sensors, see `sim.sensors.Sensor`."""
 
     def measure(self, stamp_ns: int, truth: Truth) -> TruthSample:
         """What is true now."""

@@ -227,6 +227,20 @@ class TestFlights:
         assert set(log.mode) == {"policy"}
         assert error[-200:].max() < 0.03
 
+    @pytest.mark.parametrize(("lag", "least", "most"), [(0.035, 0.1, 0.2), (0.05, 0.0, 0.02)])
+    def test_at_a_hundred_hertz_fast_motors_set_it_aside(self, lag, least, most):
+        """Its attitude chatters where motors are as fast as any that it was trained with."""
+        vehicle = load_vehicle("crazyflie")
+        changes = {"time_constant_up": lag, "time_constant_down": lag}
+        vehicle = vehicle.model_copy(update={"motor": vehicle.motor.model_copy(update=changes)})
+        flight = prepare(
+            read_world("hover_calm", {"duration": 6.0}, source="test"), "raptor", vehicle=vehicle
+        )
+        with flight.world(4) as world:
+            log = flight.fly(world)
+        error = np.linalg.norm(log.truth.pos_world - log.setpoint_pos_world, axis=1)[-200:]
+        assert least < error.mean() < most
+
     def test_it_flies_in_wind(self):
         assert np.sqrt((self.error("hover_gusts", **FAST) ** 2).mean()) < 0.25
 

@@ -132,9 +132,11 @@ setup(
         ],
         "ray": ["ray>=2.9"],
         "gym": ["gymnasium>=1.1"],
+        "peers": ["foundation-policy>=1.0.2"],
         "docs": DOCS,
         "test": [
             *DOCS,
+            "foundation-policy>=1.0.2",
             "gymnasium>=1.1",
             "jsonschema>=4",
             "ncps>=1.0",

@@ -20,6 +20,7 @@ EXTRAS = {
     **dict.fromkeys(("matplotlib", "plotly", "PIL", "imageio_ffmpeg"), "report"),
     "ray": "ray",
     "gymnasium": "gym",
+    "foundation_policy": "peers",
     **dict.fromkeys(("ncps", "rotorpy"), "test"),
 }
 

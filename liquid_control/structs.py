@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,26 @@ class ImageSample:
 
     stamp: int  # ns
     rgb: np.ndarray  # (height, width, 3) uint8
+
+
+@dataclass(slots=True)
+class TruthSample:
+    """What no sensor of a vehicle can tell: the true motion, and the wind at the vehicle.
+
+    Only a simulated world has it. Tuples of floats of one vehicle, of a batch arrays
+    ``(n, *batch)``.
+    """
+
+    stamp: int  # ns
+    pos_world: Any  # (3) m
+    quat_world_body: Any  # (4) xyzw, unit
+    vel_world: Any  # (3) m/s
+    ang_vel_body: Any  # (3) rad/s
+    specific_force_body: Any  # (3) m/s², at the centre of mass, mean of the newest physics step
+    wind_world: Any  # (3) m/s
+
+
+TRUTH = "truth"  # name of the sensor that gives it
 
 
 class Sample(Protocol):

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "training": FLYING | {"sim", "evaluation", "nn", "training"},
     "evaluation": FLYING | {"sim", "evaluation"},
     "nodes": FLYING | {"nodes"},
+    "peers": LOOP | {"peers"},
 }
 EXCEPTIONS = {("nodes/simulator.py", "sim"), ("nodes/world_messages.py", "sim")}
 HEAVY = ("torch", "pybullet", "rclpy")
@@ -37,6 +38,7 @@ MAY_LOAD = {
     "evaluation": ("pybullet",),
     "nodes": ("rclpy", "pybullet"),
     "session": ("pybullet",),
+    "peers": (),
     "cli": (),
 }
 

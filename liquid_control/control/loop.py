@@ -50,19 +50,35 @@ class ControlLoop:
         policy: the controller to step; its observation slots are found by name.
         rules: of the vehicle.
         parameters: gates and envelope; replaced, with the rules, by `set_parameters`.
+        simulated: whether what flies is a simulated vehicle, whose world tells what no real one
+            can know.
     """
 
-    def __init__(self, policy: Controller, rules: Rules, parameters: ControllerParameters):
+    def __init__(
+        self,
+        policy: Controller,
+        rules: Rules,
+        parameters: ControllerParameters,
+        *,
+        simulated: bool = False,
+    ):
         self.policy = policy
-        self._pick = slot_indices(policy.observation_layout, rules.observer.layout)
+        names = policy.observation_layout.names
+        self._pick = slot_indices(policy.observation_layout, rules.observer.offering(names).layout)
         if policy.command_layout != rules.command.layout:
             raise ConfigError(
                 f"the policy commands {policy.command_layout.names}, "
                 f"this loop sends {rules.command.layout.names}"
             )
-        seen = rules.observer.select(policy.observation_layout.names).sensors
+        seen = rules.observer.select(names)
+        if seen.simulated and not simulated:
+            raise ConfigError(
+                f"the policy observes {', '.join(seen.simulated)}, which only a simulated "
+                "world can tell: it flies in one without ROS (liquid-control fly --no-ros), never "
+                "a vehicle"
+            )
         # what the vehicle flies on, and what the policy's slots read besides
-        self.sensors = tuple(dict.fromkeys((*rules.sensors, *seen)))
+        self.sensors = tuple(dict.fromkeys((*rules.sensors, *seen.sensors)))
         self._further = tuple(s for s in self.sensors if s not in ("imu", "odometry"))
         self._gate = InputGate(parameters.input_gate, self.sensors)
         self._supervisor = Supervisor(rules, parameters.envelope, self.sensors)
@@ -75,6 +91,7 @@ class ControlLoop:
         The rules are of the same vehicle and have the backup of those before.
         """
         self.parameters, self.rules = parameters, rules
+        self.observer = rules.observer.offering(self.policy.observation_layout.names)
         self._gate.parameters = parameters.input_gate
         self._supervisor.rules, self._supervisor.envelope = rules, parameters.envelope
 
@@ -186,7 +203,7 @@ class ControlLoop:
 
     def _observe(self, situation: Situation) -> np.ndarray | None:
         try:
-            return self.rules.observer(situation)
+            return self.observer(situation)
         except ANYTHING as error:
             self._supervisor.report_fault(f"no observation: {words(error)}")
             return None

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from liquid_control.frames import Array, namespace, rotate_components, stack
-from liquid_control.structs import GRAVITY, CommandKind, Layout, Reading, Slot
+from liquid_control.structs import GRAVITY, TRUTH, CommandKind, Layout, Reading, Slot
 
 
 class Situation(NamedTuple):
@@ -30,7 +30,7 @@ class Situation(NamedTuple):
     setpoint_acc_world: Array  # (3, *batch) m/s²
     setpoint_yaw: Array  # (*batch) rad
     previous_command: Array  # (c, *batch), of the vehicle's command kind
-    # of one vehicle: the newest reading of each further sensor that a slot says it reads
+    # the newest reading of each further sensor that a slot says it reads; in a batch, the truth
     readings: Mapping[str, Reading] = MappingProxyType({})
 
 
@@ -69,6 +69,34 @@ _PREVIOUS = "previous_"  # begins the names of the last command's slots
 Function = Callable[[Situation], Iterable[Array]]
 
 
+def _truly(s: Situation) -> Situation:
+    """The situation with the true motion in place of what is measured; as it is where none is told
+    (at rest). The setpoint stays the one that was brought within reach of the measured position."""
+    reading = s.readings.get(TRUTH)
+    if reading is None:
+        return s
+    truth = reading.sample
+    s = s._replace(
+        pos_world=truth.pos_world,
+        quat_world_body=truth.quat_world_body,
+        ang_vel_body=truth.ang_vel_body,
+        specific_force_body=truth.specific_force_body,
+    )
+    return s._replace(vel_body=_to_body(s, *truth.vel_world))
+
+
+def _of_truth(function: Function) -> Function:
+    return lambda s: function(_truly(s))
+
+
+def _true_wind(s: Situation):
+    reading = s.readings.get(TRUTH)
+    if reading is None:
+        still = s.setpoint_yaw * 0
+        return still, still, still
+    return _to_body(_truly(s), *reading.sample.wind_world)
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of the table: a slot, what gives its components, and the vehicles it serves."""
@@ -77,6 +105,7 @@ class Row:
     function: Function
     vehicles: frozenset[str] | None = None  # kinds of vehicle; None: all
     sensors: tuple[str, ...] = ()  # that the function reads and the vehicle might do without
+    simulated: bool = False  # only a simulated world can tell it; for those who ask by name
 
 
 _TABLE = [
@@ -92,6 +121,18 @@ _TABLE = [
         sensors=("imu",),  # also of a vehicle that can do without
     ),
 ]
+_TABLE += [  # what an oracle may be told
+    Row(
+        Slot(f"true_{row.slot.name}", row.slot.size, row.slot.unit, row.slot.frame),
+        _of_truth(row.function),
+        sensors=(TRUTH,),
+        simulated=True,
+    )
+    for row in tuple(_TABLE)
+]
+_TABLE.append(
+    Row(Slot("true_wind", 3, "m/s", "body"), _true_wind, sensors=(TRUTH,), simulated=True)
+)
 
 
 def register_slot(
@@ -99,6 +140,7 @@ def register_slot(
     function: Function,
     vehicles: Iterable[str] | None = None,
     sensors: Iterable[str] = (),
+    simulated: bool = False,
 ) -> Row:
     """Add a row to the table, for the named kinds of vehicle or for all.
 
@@ -111,6 +153,8 @@ def register_slot(
         sensors: further sensors whose newest reading the function takes from
             ``situation.readings``; a policy with this slot flies once they have come. Where there
             is none (at rest, in a batch) the function gives some value all the same.
+        simulated: only a simulated world can tell it. It is offered to a policy that asks for it by
+            name, to no other, and a loop that is not told that it flies in simulation refuses it.
 
     Raises:
         ValueError: if there is a slot of that name, or the name is one of the last command's.
@@ -120,7 +164,7 @@ def register_slot(
     if any(row.slot.name == slot.name for row in _TABLE):
         raise ValueError(f"there is an observation slot {slot.name!r} already")
     kinds = None if vehicles is None else frozenset(vehicles)
-    row = Row(slot, function, kinds, tuple(sensors))
+    row = Row(slot, function, kinds, tuple(sensors), simulated)
     _TABLE.append(row)
     return row
 
@@ -137,13 +181,19 @@ def _previous(command: CommandKind, slot: Slot) -> Row:
 
 
 class Observer:
-    """Computes the slots of one layout; the same for one vehicle and for a batch."""
+    """Computes the slots of one layout; the same for one vehicle and for a batch.
 
-    def __init__(self, rows: Iterable[Row]):
-        self.rows = tuple(rows)
+    Args:
+        rows: what it computes.
+        on_request: what it can besides, for those who `select` it.
+    """
+
+    def __init__(self, rows: Iterable[Row], on_request: Iterable[Row] = ()):
+        self.rows, self.on_request = tuple(rows), tuple(on_request)
         self.layout = Layout(tuple(row.slot for row in self.rows))
         self._functions = tuple(row.function for row in self.rows)
         self.sensors = tuple(dict.fromkeys(name for row in self.rows for name in row.sensors))
+        self.simulated = tuple(row.slot.name for row in self.rows if row.simulated)
 
     def check(self, command: CommandKind) -> None:
         """Compute every slot of a vehicle at rest.
@@ -151,7 +201,7 @@ class Observer:
         Raises:
             ValueError: for one that does not give as many numbers as it says; it names the slot.
         """
-        for row in self.rows:
+        for row in (*self.rows, *self.on_request):
             try:
                 size = len([float(value) for value in row.function(at_rest(command))])
             except Exception as error:  # whatever a function of somebody's raises
@@ -182,24 +232,35 @@ class Observer:
         return "an observation slot gives now more, now fewer numbers"
 
     def select(self, names: Iterable[str]) -> Observer:
-        """The observer of the named slots, in the given order.
+        """The observer of the named slots, in the given order; also of those on request.
 
         Raises:
             ValueError: for an unknown name.
         """
-        rows = {row.slot.name: row for row in self.rows}
+        rows = {row.slot.name: row for row in (*self.rows, *self.on_request)}
         names = tuple(names)
         unknown = [name for name in names if name not in rows]
         if unknown:
             raise ValueError(f"unknown observation slots {unknown}, expected some of {list(rows)}")
         return Observer(rows[name] for name in names)
 
+    def offering(self, names: Iterable[str]) -> Observer:
+        """This observer; behind its slots, those of the named ones that it has on request alone."""
+        names = set(names)
+        asked = tuple(row for row in self.on_request if row.slot.name in names)
+        if not asked:
+            return self
+        rest = (row for row in self.on_request if row not in asked)
+        return Observer((*self.rows, *asked), rest)
+
 
 def observer_of(vehicle: str, command: CommandKind) -> Observer:
     """All that a kind of vehicle with this kind of command can observe: the table, then the last
-    command, a slot ``previous_*`` for each of its own."""
+    command, a slot ``previous_*`` for each of its own; on request, what only simulation tells."""
     rows = [row for row in _TABLE if row.vehicles is None or vehicle in row.vehicles]
-    return Observer((*rows, *(_previous(command, slot) for slot in command.layout.slots)))
+    offered = (row for row in rows if not row.simulated)
+    previous = (_previous(command, slot) for slot in command.layout.slots)
+    return Observer((*offered, *previous), (row for row in rows if row.simulated))
 
 
 def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> tuple[Array, Array, Array]:

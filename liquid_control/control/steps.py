@@ -20,7 +20,7 @@ class LoopStep(NamedTuple):
     reason: str  # why the mode is not POLICY; "" if it is
     faults: tuple[str, ...]  # measurements and setpoints that were refused
     clocks: tuple[str, ...]  # sensors whose clock was found to have moved, and is followed
-    observation: np.ndarray | None  # of the rules' observer; None before all sensors have come
+    observation: np.ndarray | None  # of the loop's observer; None before all sensors have come
     policy_time: float  # s that the policy took; NaN where it did not run
 
 
@@ -35,6 +35,6 @@ class Sensed(NamedTuple):
     dt: float  # s
     estimate: Estimate | None  # None before all sensors have come
     situation: Situation | None
-    observation: np.ndarray | None  # of the rules' observer
+    observation: np.ndarray | None  # of the loop's observer
     faults: tuple[str, ...]
     clocks: tuple[str, ...]

@@ -36,7 +36,7 @@ from liquid_control.nodes.process import Finish, Worker, run
 from liquid_control.nodes.ros_clock import RosSleeper
 from liquid_control.nodes.rows import labelled_row
 from liquid_control.parameters import ControllerParameters
-from liquid_control.runtime.catalogue import make_controller, make_loop, set_parameters
+from liquid_control.runtime.catalogue import check_topic, make_controller, make_loop, set_parameters
 from liquid_control.structs import SensorFrame
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
@@ -100,6 +100,7 @@ class ControllerNode(LifecycleNode):
         try:
             policy, metadata = make_controller(parameters.policy, self._vehicle, parameters)
             self._loop = make_loop(policy, self._vehicle, parameters)
+            check_topic(self._loop)
         except ConfigError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE

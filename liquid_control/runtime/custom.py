@@ -5,8 +5,10 @@
 
 What it must have is ``step(observation, dt)``, which gives the command in SI units. It sees the
 whole observation of the vehicle, unless it says by ``observation = ("pos_error", "up", ...)`` which
-slots, and may have ``reset()``, ``warm_up()`` and ``neurons``. Its constructor may ask for
-``vehicle`` (the description) and ``rules`` (limits, observation, command) by these names.
+slots, and may have ``reset()``, ``warm_up()`` and ``neurons``. It gives what the vehicle takes
+first, unless it names another kind of command that the vehicle takes, ``command_kind = "rotors"``.
+Its constructor may ask for ``vehicle`` (the description) and ``rules`` (limits, observation,
+command) by these names.
 """
 
 from __future__ import annotations
@@ -20,24 +22,20 @@ from liquid_control.config import ConfigError
 from liquid_control.control.controller import Controller
 from liquid_control.control.rules import Rules
 from liquid_control.control.strangers import ANYTHING, words
-from liquid_control.importing import import_object
 from liquid_control.structs import Layout
 from liquid_control.vehicles.kind import VehicleConfig
 
 
-def load_custom(name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
-    """The controller that a name stands for, made for this vehicle.
+def adopt(made: Any, name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
+    """A controller of somebody's own, or the class of one, with what it may leave out.
 
     Use `runtime.catalogue.make_controller`, which also knows policies and built-in controllers.
 
-    Raises:
-        ConfigError: for a name that can't be imported, and as `adopt`.
-    """
-    return adopt(import_object(name), name, vehicle, rules)
-
-
-def adopt(made: Any, name: str, vehicle: VehicleConfig, rules: Rules) -> Controller:
-    """A controller of somebody's own, or the class of one, with what it may leave out.
+    Args:
+        made: what the name stands for.
+        name: in errors.
+        vehicle: that it flies.
+        rules: of the kind of command that it gives.
 
     Raises:
         ConfigError: for a constructor that fails, and for what does not step; the message says
@@ -48,6 +46,8 @@ def adopt(made: Any, name: str, vehicle: VehicleConfig, rules: Rules) -> Control
         try:
             wanted = inspect.signature(made).parameters
             made = made(**{key: value for key, value in offers.items() if key in wanted})
+        except ConfigError as error:
+            raise type(error)(f"{name}: {error}") from None
         except ANYTHING as error:
             raise ConfigError(
                 f"{name}: {type(error).__name__}: {words(error)}; a constructor may ask for "
@@ -85,6 +85,7 @@ class CustomController:
             raise ConfigError(f"{name}: observation: {error}") from None
         self.observation_layout = observer.layout
         self.command_layout = rules.command.layout
+        self.command_kind = rules.command.name
         self._neurons: int | None = None  # how many, once they were shown
         self._reset = getattr(inner, "reset", None)
         self._warm_up = getattr(inner, "warm_up", None)

@@ -16,6 +16,7 @@ from liquid_control.evaluation.runs.flights import keep_flight
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
+from liquid_control.runtime.catalogue import check_topic, make_loop
 from liquid_control.session.ros import OnProgress, fly_ros
 from liquid_control.sim.flight import Flight, prepare
 from liquid_control.sim.quantities import MAX_DURATION
@@ -93,6 +94,8 @@ def fly(
     duration = _duration(duration, scenario)
     if ros and not isinstance(policy, str):
         raise ConfigError(f"a flight over ROS needs a policy by name, got {policy!r}")
+    if ros:  # over it flies what could fly a vehicle, and no world tells it the truth
+        check_topic(make_loop(flight.loop.policy, flight.vehicle, flight.parameters))
     if video and out is None:
         raise ConfigError("--video needs --out DIR")
     if out is not None:

@@ -77,6 +77,7 @@ class BatchWorld:
         self.state: QuadrotorState = hover_state(self._params, zero, quat)
         self._force = np.zeros((3, size))  # specific force, m/s²
         self._ang_acc = np.zeros((3, size))  # rad/s²
+        self._wind_now = np.zeros((3, size))  # m/s, of the newest control period
 
     def _setpoints(self) -> np.ndarray:
         """Position, velocity and acceleration of the task at each tick, (ticks, 3, 3)."""
@@ -101,6 +102,7 @@ class BatchWorld:
         _put(self.state, which, state)
         self._yaw[which], self.tick[which] = yaw, 0
         self._force[:, which], self._ang_acc[:, which] = force_at_rest(quat), 0.0
+        self._wind_now[:, which] = 0.0
         self._wind.restart(which, rng)
         self._sensors.restart(which, rng)
 
@@ -115,7 +117,13 @@ class BatchWorld:
         """What the vehicles know now; draws the errors of their sensors."""
         errors = self._sensors.errors(self.state, self._force, self._ang_acc, rng)
         return measure(
-            self.state, self._force, errors, self.reference(), previous_command, max_pos_error
+            self.state,
+            self._force,
+            errors,
+            self.reference(),
+            previous_command,
+            max_pos_error,
+            self._wind_now,
         )
 
     def step(self, command: np.ndarray, rng: np.random.Generator) -> None:
@@ -134,6 +142,7 @@ class BatchWorld:
             self.scenario.substeps,
         )
         self.state, self._force = flown.vehicle, flown.specific_force
+        self._wind_now = wind.copy()
         turned = flown.vehicle.ang_vel_body - flown.before.ang_vel_body
         self._ang_acc = turned / self._physics_dt
         self.tick += 1

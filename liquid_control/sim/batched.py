@@ -23,6 +23,7 @@ from liquid_control.frames import (
     quat_multiply,
     rotate_inverse,
 )
+from liquid_control.structs import TRUTH, Reading, TruthSample
 from liquid_control.vehicles.quadrotor import dynamics
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
@@ -57,17 +58,20 @@ def measure(
     reference: Reference,
     previous_command: Array,
     max_pos_error: float,
+    wind_world: Array | None = None,
 ) -> Situation:
     """What the vehicle knows, as the input gate of the flying loop would have it.
 
     ``specific_force`` ``(3, *batch)`` in m/s² is the true one of the newest physics step, where the
     IMU is; ``previous_command`` ``(4, *batch)`` was sent last; a setpoint further away than
-    ``max_pos_error`` m is brought that close.
+    ``max_pos_error`` m is brought that close. With ``wind_world`` ``(3, *batch)`` in m/s, that of
+    now, it is also told the truth, which the flying loop takes from `sim.sensors.truth`.
     """
     quat = vehicle.quat_world_body
     if errors.attitude is not None:
         quat = quat_multiply(quat, quat_from_rotation_vector(errors.attitude))
     measured = vehicle.pos_world + errors.pos
+    readings = {} if wind_world is None else _truth(vehicle, specific_force, wind_world)
     return Situation(
         pos_world=measured,
         quat_world_body=quat,
@@ -79,7 +83,16 @@ def measure(
         setpoint_acc_world=reference.acc,
         setpoint_yaw=reference.yaw,
         previous_command=previous_command,
+        readings=readings,
     )
+
+
+def _truth(vehicle: QuadrotorState, specific_force: Array, wind_world: Array) -> dict[str, Reading]:
+    """What the world's sensor of the truth would tell."""
+    pos, quat, vel, ang_vel, _ = vehicle
+    return {
+        TRUTH: Reading(TruthSample(0, pos, quat, vel, ang_vel, specific_force, wind_world), 0.0)
+    }
 
 
 class Flown(NamedTuple):

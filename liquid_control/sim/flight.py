@@ -15,14 +15,14 @@ from liquid_control.importing import import_object, is_import_name
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.runtime.catalogue import (
+    adopt_controller,
     make_controller,
     make_loop,
     make_parameters,
-    make_rules,
 )
-from liquid_control.runtime.custom import adopt
 from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import WorldConfig, load_world
+from liquid_control.sim.sensors.truth import told_the_truth
 from liquid_control.sim.world import World
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
@@ -102,5 +102,6 @@ def prepare(
     else:
         kind = policy if isinstance(policy, type) else type(policy)
         name, metadata = name or kind.__name__, None
-        controller = adopt(policy, kind.__name__, vehicle, make_rules(vehicle, chosen))
-    return Flight(scenario, vehicle, name, chosen, make_loop(controller, vehicle, chosen), metadata)
+        controller = adopt_controller(policy, kind.__name__, vehicle, chosen)
+    loop = make_loop(controller, vehicle, chosen, simulated=True)
+    return Flight(told_the_truth(scenario, loop.sensors), vehicle, name, chosen, loop, metadata)

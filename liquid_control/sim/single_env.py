@@ -103,7 +103,7 @@ class QuadHoverEnv(gymnasium.Env):
         self._played = _Played(*self._layouts)
         self._flight = self._prepare(self._played)
         self._at_rest = observer(at_rest(rules.command)).astype(np.float32)
-        names = rules.observer.layout.component_names
+        names = rules.observer.offering(observer.layout.names).layout.component_names
         self._pick = [names.index(name) for name in observer.layout.component_names]
         self.action_map = ActionMap(rules)
         self.vehicle, self.control_period = vehicle, 1 / scenario.control_rate

@@ -16,6 +16,7 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.control.strangers import ANYTHING, words
+from liquid_control.frames import rotate_components
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault
 from liquid_control.sim.plants.plant import Plant, Start, check_plant
@@ -28,7 +29,15 @@ from liquid_control.sim.start import draw_start
 from liquid_control.sim.streams import Streams
 from liquid_control.sim.task import Task
 from liquid_control.sim.wind.field import Wind
-from liquid_control.structs import Command, ImageSample, ImuSample, Sample, SensorFrame, Setpoint
+from liquid_control.structs import (
+    GRAVITY,
+    Command,
+    ImageSample,
+    ImuSample,
+    Sample,
+    SensorFrame,
+    Setpoint,
+)
 from liquid_control.vehicles.catalogue import kind_of
 from liquid_control.vehicles.kind import VehicleConfig
 
@@ -215,7 +224,7 @@ class World:
             odometry = self._odometry_faults.deliver(time, odometry)
         if not self._others:
             return SensorFrame.at(now, imu, odometry, self.image)
-        truth = Truth(*truth)
+        truth = Truth(*truth, self._specific_force(), self.plant.wind)
         others = {name: self._measured(name, now, truth) for name in self._others}
         return SensorFrame.at(now, imu, odometry, self.image, **others)
 
@@ -228,6 +237,15 @@ class World:
         except ANYTHING as error:
             raise ConfigError(f"sensor {name}: {type(error).__name__}: {words(error)}") from error
         return sample
+
+    def _specific_force(self) -> tuple[float, float, float]:
+        """At the centre of mass, mean of the newest physics step, as `strapdown` has it; m/s²."""
+        (x, y, z, w), (ux, uy, uz), _ = self.plant.before
+        vx, vy, vz = self.plant.twist[0]
+        dt = self._dt
+        return rotate_components(
+            -x, -y, -z, w, (vx - ux) / dt, (vy - uy) / dt, (vz - uz) / dt + GRAVITY
+        )
 
     def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
         reason = self._violation(vel_before)

@@ -21,6 +21,7 @@ from torch._functorch import config as functorch_config
 
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.batched import fly_period, measure
+from liquid_control.structs import TRUTH
 from liquid_control.training.conditions import (
     Conditions,
     Draw,
@@ -75,6 +76,7 @@ class GradientTrainer:
         rules = rules_of(config)
         self._observer = rules.observer.select(config.observation)
         self.layout = self._observer.layout
+        self._told = TRUTH in self._observer.sensors  # an oracle
         self.policy = make_policy(config).to(self.device)
         self._command_offset, self._command_scale = (
             part[:, None].to(self.device) for part in command_scaling(rules)
@@ -143,6 +145,7 @@ class GradientTrainer:
             now.reference(conditions),
             flight.commands[0],
             MAX_POS_ERROR,
+            now.wind if self._told else None,
         )
         observation = self._observer(situation)
         command, policy_state = self.policy.step(

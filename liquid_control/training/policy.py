@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -71,9 +71,10 @@ def cosine_rate(peak: float, update: int, updates: int, warmup: int = 0) -> floa
 
 
 def rules_of(config: TrainingConfig) -> Rules:
-    """The rules of the vehicle that is trained for."""
+    """The rules of the vehicle that is trained for; they offer all that the run observes."""
     vehicle = load_vehicle(config.vehicle)
-    return make_rules(vehicle, make_parameters(vehicle))
+    rules = make_rules(vehicle, make_parameters(vehicle))
+    return replace(rules, observer=rules.observer.offering(config.observation))
 
 
 def command_scaling(rules: Rules) -> tuple[Tensor, Tensor]:

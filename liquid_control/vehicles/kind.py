@@ -38,6 +38,8 @@ class VehicleKind:
             one, which keeps what it remembers and takes the new parameters.
         controllers: built-in ones by name, made of the parameters; each has a
             ``set_parameters`` besides what a `Controller` has.
+        further: rules by the name of each kind of command that it takes besides. No topic carries
+            these: what gives one flies in simulation, or in a loop of your own.
         check: raises `ConfigError` for a description that its model takes but that can't fly.
         gains: a controller from a YAML file with its gains; ``None`` where there is none such.
         plant: makes its body, a `sim.plants.plant.Plant`, for a world and a description; or its
@@ -52,6 +54,7 @@ class VehicleKind:
     plant: Callable[[Any, Any], Any] | str
     controllers: Mapping[str, Callable[[Any], Controller]] = field(default_factory=dict)
     gains: Callable[[Path], Controller] | None = None
+    further: Mapping[str, Callable[[Any, Any, Backup | None], Rules]] = field(default_factory=dict)
     check: Callable[[Any], Any] = lambda vehicle: None
 
     def __post_init__(self):

@@ -8,7 +8,7 @@ from liquid_control import frames
 from liquid_control.sim import compiled
 from liquid_control.sim.sensors import imu
 from liquid_control.sim.wind import formulas
-from liquid_control.vehicles.quadrotor import physics
+from liquid_control.vehicles.quadrotor import physics, step
 
 
 def module(source: str, **names):
@@ -35,7 +35,7 @@ def test_callees_are_found_in_the_code_through_functions_and_modules():
     made = module(CALLEES, limit=physics.maximum, frames=frames, FACTOR=2.0)
     found = compiled.called_by(made.outer)
     assert set(found) == {made.inner, physics.maximum, frames.rotate_components}
-    assert physics.rotor_force in compiled.called_by(physics.vehicle_wrench)
+    assert physics.rotor_force in compiled.called_by(step.vehicle_wrench)
     assert compiled.called_by(imu.strapdown) == [frames.rotate_components, imu.at_lever_arm]
     assert formulas.turbulence_step in compiled.called_by(formulas.turbulence_series)
 

@@ -8,7 +8,7 @@ from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.scenario import read_world
 from liquid_control.structs import GRAVITY, RATES_THRUST
-from liquid_control.vehicles.quadrotor import physics
+from liquid_control.vehicles.quadrotor import step
 from liquid_control.vehicles.quadrotor.autopilot import rotor_speed_command
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState, advance
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
@@ -47,7 +47,7 @@ def test_world_agrees_with_the_batched_dynamics(make_world, vehicle, rng):
 
 def test_packing_keeps_every_parameter(vehicle):
     params, loop = QuadrotorParams.from_vehicle(vehicle), RateLoopParams.from_vehicle(vehicle)
-    assert physics.unpack(physics.pack(params, loop)) == (params, loop)
+    assert step.unpack(step.pack(params, loop)) == (params, loop)
 
 
 def test_compiled_kernel_is_the_plain_one(vehicle, rng):
@@ -65,10 +65,10 @@ def test_compiled_kernel_is_the_plain_one(vehicle, rng):
             0.95,
             0.9,
             0.002,
-            physics.pack(params, loop),
+            step.pack(params, loop),
         )
-        fast = compile_kernel(physics.vehicle_wrench)(*numbers)
-        plain = physics.vehicle_wrench(*numbers)
+        fast = compile_kernel(step.vehicle_wrench)(*numbers)
+        plain = step.vehicle_wrench(*numbers)
         for a, b in zip(fast, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 

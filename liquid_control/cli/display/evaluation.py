@@ -43,5 +43,7 @@ def show_evaluation(summary, files: list[Path]) -> None:
         )
     if limits:
         CONSOLE.print(f"  {sum(limit.met for limit in limits)} of {len(limits)} limits met")
+    for policy, reason in summary.suite.absent.items():
+        CONSOLE.print(f"  [yellow]not flown[/] {escape(policy)}: {escape(reason)}", highlight=False)
     for path in files:
         CONSOLE.print(f"  {path}", highlight=False)

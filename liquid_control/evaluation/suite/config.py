@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
 
-from liquid_control.config import ConfigError, find_file, merge
+from liquid_control.config import ConfigError, MissingPackages, find_file, merge
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import SHARES, compared, kept
 from liquid_control.evaluation.provenance import package_version
@@ -25,7 +25,7 @@ from liquid_control.importing import absolute_name, import_object, is_import_nam
 from liquid_control.parameters import flown_values
 from liquid_control.preflight import check_whole
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
-from liquid_control.runtime.catalogue import is_builtin, make_parameters
+from liquid_control.runtime.catalogue import PEERS, is_builtin, make_parameters
 from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
@@ -73,12 +73,14 @@ class Suite:
     Attributes:
         cells: all, in the order of the file.
         chosen: those to fly now; of the others only what was flown before is looked at.
+        absent: policies that can't fly here, as a package of theirs is not installed, and why.
     """
 
     config: SuiteConfig
     flights: int
     cells: tuple[Cell, ...]
     chosen: tuple[Cell, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seeds(self) -> range:
@@ -101,7 +103,8 @@ def load_suite(
     Worlds, policies and vehicles that it names may stand beside it.
 
     Every policy that is to fly is loaded once, so that a broken one is known before the first
-    flight. Of those that are not, one without a file is left out.
+    flight. Of those that are not, one without a file is left out. One that needs a package which is
+    not installed is left out too, unless it is named in ``only``.
 
     Args:
         quick: its short form.
@@ -144,11 +147,24 @@ def load_suite(
         for setting, kept_metrics, identity in flown
     )
     chosen = tuple(c for c in cells if c.policy in flying and c.condition in wanted)
+    absent = {} if only else _absent(chosen)
+    chosen = tuple(cell for cell in chosen if cell.policy not in absent)
     # a policy must fit every vehicle that it is to fly
     for cell in {(c.artifact, c.setting.scenario.vehicle): c for c in chosen}.values():
         _check_artifact(cell)
     size = flights or (config.quick.flights if quick else config.flights)
-    return Suite(config, size, cells, chosen)
+    return Suite(config, size, cells, chosen, absent)
+
+
+def _absent(cells: Iterable[Cell]) -> dict[str, str]:
+    """The peers whose package is not installed, with the reason."""
+    absent: dict[str, str] = {}
+    for cell in {c.artifact: c for c in cells if c.artifact in PEERS.values()}.values():
+        try:
+            _check_artifact(cell)
+        except MissingPackages as error:
+            absent[cell.policy] = str(error)
+    return absent
 
 
 def _check_names(
@@ -186,6 +202,7 @@ def _artifacts(policy: str, names: Iterable[str], suite: Path, *, needed: bool) 
 def _find_artifacts(policy: str, names: Iterable[str], suite: Path) -> list[str]:
     found: list[str] = []
     for name in names:
+        name = PEERS.get(name, name)
         if is_builtin(name):
             found.append(name)
         elif is_import_name(name):

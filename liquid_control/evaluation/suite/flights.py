@@ -19,11 +19,12 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.columns import position_error
-from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.metrics import flight_metrics, kept
 from liquid_control.evaluation.suite.config import Cell, Suite
 from liquid_control.flight_log import FlightLog
 from liquid_control.preflight import output_folder
 from liquid_control.sim.flight import Flight, prepare
+from liquid_control.vehicles.catalogue import kind_of
 from liquid_control.workers import worker_pool
 
 ROWS_FILE = "flights.jsonl"
@@ -75,7 +76,10 @@ def block_rows(block: Block) -> list[dict[str, Any]]:
 
 def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
     metrics = flight_metrics(log, after=cell.setting.after)
-    missing = [name for name in cell.metrics if name not in metrics]
+    # what a policy with another kind of command keeps follows from that
+    own = log.kind == kind_of(cell.setting.vehicle).command
+    names = cell.metrics if own else kept(log.kind)
+    missing = [name for name in names if name not in metrics]
     if missing:
         raise ConfigError(
             f"a worker has no metric {', '.join(missing)}: register it in a module that the "
@@ -89,7 +93,7 @@ def _row(cell: Cell, log: FlightLog) -> dict[str, Any]:
         "training": cell.training,
         "condition": cell.condition,
         "seed": log.seed,
-        **{name: metrics[name] for name in cell.metrics},
+        **{name: metrics[name] for name in names},
         "error_mm": error_mm.tolist(),
     }
 

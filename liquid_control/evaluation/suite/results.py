@@ -96,7 +96,8 @@ def not_flown_text(summary: Summary) -> str:
     everywhere = [p for p in summary.suite.config.policies if p not in summary.policies]
     some = {p: names for p, names in missing.items() if p in summary.policies}
     parts = [f"{p} in {', '.join(names)}" for p, names in some.items()]
-    parts += [f"{p} in no condition" for p in everywhere]
+    reasons = {p: f" ({reason})" for p, reason in summary.suite.absent.items()}
+    parts += [f"{p} in no condition{reasons.get(p, '')}" for p in everywhere]
     return f"Not flown: {'; '.join(parts)}." if parts else ""
 
 

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from liquid_control.nn.cells.cell import Cell, Weights, checked_polarity, initial_tau
 from liquid_control.nn.cells.circuit import Wiring
-from liquid_control.nn.cells.currents import currents, padded
+from liquid_control.nn.cells.currents import currents, padded, runge_kutta_slope
 from liquid_control.nn.cells.identity import NAME, digests, meaning
 from liquid_control.nn.cells.strength import ltc_strengths
 from liquid_control.nn.checks import above_zero, at_least_zero, interval, one_of, whole
@@ -254,11 +254,7 @@ class LTC(Cell):
             elif self.solver == "euler":
                 v_BN = v_BN + d_B1 * slope(v_BN)
             else:
-                k1 = slope(v_BN)
-                k2 = slope(v_BN + 0.5 * d_B1 * k1)
-                k3 = slope(v_BN + 0.5 * d_B1 * k2)
-                k4 = slope(v_BN + d_B1 * k3)
-                v_BN = v_BN + d_B1 / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+                v_BN = v_BN + d_B1 * runge_kutta_slope(slope, v_BN, d_B1)
         return v_BN
 
     def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):

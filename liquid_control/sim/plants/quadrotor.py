@@ -22,7 +22,8 @@ from liquid_control.vehicles.quadrotor.autopilot import failsafe_command
 from liquid_control.vehicles.quadrotor.battery import Battery
 from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
-from liquid_control.vehicles.quadrotor.physics import pack, vehicle_wrench
+from liquid_control.vehicles.quadrotor.rotors import ROTORS
+from liquid_control.vehicles.quadrotor.step import pack, rotor_wrench, vehicle_wrench
 from liquid_control.vehicles.quadrotor.variation import draw_params, with_payload
 
 CONTACT_MARGIN = 0.05  # m above the lowest possible contact, where contacts are looked for
@@ -40,7 +41,9 @@ class QuadrotorPlant:
         self._contact_height = 0.5 * size + CONTACT_MARGIN
         self._timeout_steps = math.ceil(vehicle.autopilot.command_timeout * scenario.control_rate)
         self._loop = RateLoopParams.from_vehicle(vehicle)
-        self._wrench = compile_kernel(vehicle_wrench)
+        self._by_rates = compile_kernel(vehicle_wrench)
+        self._by_rotors = compile_kernel(rotor_wrench)
+        self._hover_speed = vehicle.hover_speed
         self._engine = Engine(self._dt)
         self.ground_height = 0.5 * vehicle.collision_size[2]
 
@@ -61,7 +64,7 @@ class QuadrotorPlant:
             self._battery = Battery(self.vehicle.battery, draw(scenario.battery_charge, rng))
         self._set_params(params)
         self.actuators = (0.0,) * 4 if start.on_ground else (self.vehicle.hover_speed,) * 4
-        self._command = RATES_THRUST.neutral
+        self._fly_rates(RATES_THRUST.neutral)
         self._armed = 0.0 if start.on_ground else 1.0
         self._steps_without_command = 0
         self._substep = 0
@@ -87,14 +90,23 @@ class QuadrotorPlant:
         it down.
         """
         if command is not None:
-            self._command = command.values
+            if command.kind is ROTORS:
+                hover = self._hover_speed
+                self._command = tuple(hover * speed for speed in command.values)
+                self._wrench = self._by_rotors
+            else:
+                self._fly_rates(command.values)
             self._armed = 1.0
             self._steps_without_command = 0
             return
         self._steps_without_command += 1
         if self.failsafe:
             thrust, rates = failsafe_command(np.array(self.pose[1]), np.array(self.twist[0]))
-            self._command = (float(thrust), *rates.tolist())
+            self._fly_rates((float(thrust), *rates.tolist()))
+
+    def _fly_rates(self, command: tuple[float, ...]) -> None:
+        """Thrust / mass and body rates, through the rate loop."""
+        self._command, self._wrench = command, self._by_rates
 
     @property
     def rotors(self) -> tuple[float, ...]:

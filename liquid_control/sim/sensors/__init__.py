@@ -12,6 +12,7 @@ import numpy as np
 
 from liquid_control.kinds import Kinds
 from liquid_control.sim.named import Named
+from liquid_control.structs import GRAVITY
 
 SENSORS = Kinds("kind")
 FOLDER = "sim_worlds/sensors"  # of sensors that are named
@@ -24,6 +25,9 @@ class Truth(NamedTuple):
     quat: tuple[float, float, float, float]  # xyzw, body to world
     vel_world: tuple[float, float, float]  # m/s
     ang_vel_body: tuple[float, float, float]  # rad/s
+    # of the newest physics step; by default at rest in still air
+    specific_force_body: tuple[float, float, float] = (0.0, 0.0, GRAVITY)  # m/s², centre of mass
+    wind_world: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m/s, at the vehicle
 
 
 class Sensor(Protocol):

@@ -11,6 +11,7 @@ from liquid_control.vehicles.quadrotor.config import NAME, QuadrotorConfig
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 from liquid_control.vehicles.quadrotor.params import RateLoopParams
+from liquid_control.vehicles.quadrotor.rotors import ROTORS, rotor_rules
 from liquid_control.vehicles.quadrotor.rules import quadrotor_rules
 
 
@@ -27,5 +28,6 @@ QUADROTOR = VehicleKind(
     plant="liquid_control.sim.plants.quadrotor:QuadrotorPlant",
     controllers={"geometric": lambda parameters: GeometricController(parameters.backup)},
     gains=_from_gains,
+    further={ROTORS.name: rotor_rules},
     check=RateLoopParams.from_vehicle,  # its mixer
 )

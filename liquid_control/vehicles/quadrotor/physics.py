@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control import packing
 from liquid_control.frames import is_tensor, rotate_components
 from liquid_control.vehicles.quadrotor.params import (
     Array,
@@ -249,49 +248,3 @@ def _room(base: Array, change: Array, p: RateLoopParams) -> Array:
 def _speed(thrust: Array, p: RateLoopParams) -> Array:
     """Rotor speed for a thrust; rounding below the smallest thrust must not reach the root."""
     return (maximum(thrust, p.min_thrust) / p.thrust_coefficient) ** 0.5
-
-
-def pack(p: QuadrotorParams, loop: RateLoopParams) -> np.ndarray:
-    """Parameters of one vehicle as a flat array: the form that a compiled call takes fastest."""
-    return packing.pack(p, loop)
-
-
-unpack = packing.unpacker(QuadrotorParams, RateLoopParams)  # the inverse of `pack`
-
-
-def vehicle_wrench(
-    pos_world: Triple,
-    quat: Quad,
-    vel_world: Triple,
-    ang_vel_world: Triple,
-    wind_world: Triple,
-    command: Quad,
-    armed: float,
-    speeds: Quad,
-    decay_up: float,
-    decay_down: float,
-    dt: float,
-    packed: np.ndarray,
-):
-    """Autopilot, motors and aerodynamics of one physics step of an external rigid-body engine.
-
-    For one vehicle. ``command`` is (thrust / mass, body rates); ``armed`` is 1, or 0 for rotors
-    that are told to stop; ``packed`` is from `pack`. Returns new rotor speeds, body rates, and
-    force and torque at the centre of mass in the body frame: for a rigid body the same as four
-    forces at the rotors, with three calls of the engine less.
-    """
-    p, loop = unpack(packed)
-    qx, qy, qz, qw = quat
-    gx, gy, gz = ang_vel_world
-    w = rotate_components(-qx, -qy, -qz, qw, gx, gy, gz)
-    thrust, cx, cy, cz = command
-    c0, c1, c2, c3 = rotor_speed_command(thrust, (cx, cy, cz), w, loop)
-    s0, s1, s2, s3 = speeds
-    n0 = motor_lag(s0, c0 * armed, decay_up, decay_down, p)
-    n1 = motor_lag(s1, c1 * armed, decay_up, decay_down, p)
-    n2 = motor_lag(s2, c2 * armed, decay_up, decay_down, p)
-    n3 = motor_lag(s3, c3 * armed, decay_up, decay_down, p)
-    air = air_velocity_body(quat, vel_world, wind_world)
-    accelerations = ((n0 - s0) / dt, (n1 - s1) / dt, (n2 - s2) / dt, (n3 - s3) / dt)
-    force, torque = wrench(pos_world[2], quat, w, air, (n0, n1, n2, n3), accelerations, p)
-    return (n0, n1, n2, n3), w, force, torque

@@ -10,6 +10,7 @@ from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.modes import registry
 from liquid_control.nn.cells.sequence import run_sequence
 from liquid_control.nn.cells.wiring import auto_ncp, fully_connected, ncp, random_wiring
+from liquid_control.nn.cells.zoo import build_cell
 
 MODES = list(registry.MODES)
 
@@ -275,3 +276,25 @@ def test_motor_gain_scales_the_first_outputs_and_nothing_else(kind):
         motors = -wiring.motor if index == len(plain.weight) - 1 else a.shape[1]
         assert torch.equal(a[:, :motors], b[:, :motors])
         assert torch.allclose(b[:, motors:], 0.1 * a[:, motors:])
+
+
+def test_motor_gain_scales_the_first_outputs_of_every_network():
+    def output(config, gain):
+        cell = build_cell({**config, "motor_gain": gain}, make_rng())
+        state = cell.initial_state(3)
+        x_BF = torch.linspace(-1, 1, 12).view(3, 4)
+        return cell(x_BF, state, torch.full((3, 1), 0.01))[0]
+
+    wired = {"wiring": {"kind": "auto_ncp", "sensory": 4, "units": 12, "motor": 2, "seed": 0}}
+    sized = {"input_size": 4, "units": 6, "output_size": 2}
+    for config in (
+        {"kind": "ltc", **wired},
+        *({"kind": k, **sized} for k in ("gru", "lstm", "mlp")),
+    ):
+        config = {**config, "nominal_dt": 0.01}
+        torch.testing.assert_close(output(config, 0.1), 0.1 * output(config, 1.0))
+    with pytest.raises(ValueError, match="without a readout"):
+        build_cell(
+            {"kind": "gru", "input_size": 4, "units": 6, "nominal_dt": 0.01, "motor_gain": 0.1},
+            make_rng(),
+        )

@@ -40,7 +40,11 @@ ODE_STEPS = 4  # RK4 steps within one step of the cell
 
 
 class Baseline(Cell):
-    """One of :data:`BASELINES`, by ``kind``."""
+    """One of :data:`BASELINES`, by ``kind``.
+
+    motor_gain: factor on the readout's weights at initialisation, see
+        :class:`liquid_control.nn.cells.cfc.CfC`; without a readout it must be 1.
+    """
 
     def __init__(
         self,
@@ -52,12 +56,16 @@ class Baseline(Cell):
         rng: torch.Generator,
         output_size: int | None = None,
         dt_input: bool = False,
+        motor_gain: float = 1.0,
     ) -> None:
         super().__init__()
         one_of("kind", kind, BASELINES)
         self.kind, self.nominal_dt = kind, above_zero("nominal_dt", nominal_dt)
         self.input_size, self.units = whole("input_size", input_size), whole("units", units)
         self.dt_input, self.has_readout = dt_input, output_size is not None
+        self.motor_gain = above_zero("motor_gain", motor_gain)
+        if motor_gain != 1.0 and not self.has_readout:
+            raise ValueError(f"motor_gain is {motor_gain}, but a cell without a readout has none")
         self.output_size = whole("output_size", output_size) if self.has_readout else units
         self.state_size = units * {"lstm": 2, "ct_gru": CT_GRU_TRACES}.get(kind, 1)
         # a CT-GRU's output is a sum of traces, and an ODE without a leak may go anywhere
@@ -90,7 +98,7 @@ class Baseline(Cell):
             self.register_buffer("log_tau", spaced, persistent=False)
             self.bias.data.fill_(0.5 * (low + high))
         if self.has_readout:
-            self.weight_output = matrix(output_size, units, 1.0, units)
+            self.weight_output = matrix(output_size, units, motor_gain, units)
             self.bias_output = nn.Parameter(torch.zeros(output_size))
 
     def weights(self) -> Weights:
@@ -137,7 +145,7 @@ class Baseline(Cell):
 
     def config(self) -> dict:
         readout = self.output_size if self.has_readout else None
-        names = ("kind", "input_size", "units", "nominal_dt", "dt_input")
+        names = ("kind", "input_size", "units", "nominal_dt", "dt_input", "motor_gain")
         return {**{name: getattr(self, name) for name in names}, "output_size": readout}
 
     def _mlp(self, input_BF, state_BU, t_B1):

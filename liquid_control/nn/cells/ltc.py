@@ -55,6 +55,7 @@ class LTC(Cell):
         None is 0, and with compat its 1e-8.
     input_mapping, output_mapping: "affine" (default), "linear" (no offset) or "none" of inputs and
         outputs.
+    motor_gain: what the output's map begins with, see :class:`liquid_control.nn.cells.cfc.CfC`.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class LTC(Cell):
         epsilon: float | None = None,
         input_mapping: str = "affine",
         output_mapping: str = "affine",
+        motor_gain: float = 1.0,
     ) -> None:
         super().__init__()
         one_of("solver", solver, SOLVERS)
@@ -106,17 +108,18 @@ class LTC(Cell):
             self.register_parameter(name, nn.Parameter(torch.empty(wiring.units)))
         usual = NCPS_EPSILON if compat else 0.0
         self.epsilon = at_least_zero("epsilon", usual if epsilon is None else epsilon)
+        self.motor_gain = above_zero("motor_gain", motor_gain)
         self.input_mapping = self._add_map("input", input_mapping, wiring.sensory)
-        self.output_mapping = self._add_map("output", output_mapping, wiring.motor)
+        self.output_mapping = self._add_map("output", output_mapping, wiring.motor, motor_gain)
         self._initialise(rng)
 
     def _blocks(self) -> tuple[tuple[str, np.ndarray], ...]:
         return ("sensory", self.wiring.sensory_adjacency), ("neural", self.wiring.adjacency)
 
-    def _add_map(self, name: str, mapping: str, size: int) -> str:
+    def _add_map(self, name: str, mapping: str, size: int, gain: float = 1.0) -> str:
         """What a mapping does not train is a constant, which no file holds."""
         one_of(f"{name}_mapping", mapping, MAPPINGS)
-        for part, values in (("w", torch.ones(size)), ("b", torch.zeros(size))):
+        for part, values in (("w", torch.full((size,), gain)), ("b", torch.zeros(size))):
             if part in MAPPINGS[mapping]:
                 self.register_parameter(f"{name}_{part}", nn.Parameter(values))
             else:
@@ -290,7 +293,7 @@ class LTC(Cell):
 
     def config(self) -> dict:
         names = ("nominal_dt", "solver", "unfolds", "positive", "polarity", "compat", "epsilon")
-        names += ("input_mapping", "output_mapping")
+        names += ("input_mapping", "output_mapping", "motor_gain")
         return {
             "kind": "ltc",
             "wiring": self.wiring.config(),

@@ -163,7 +163,9 @@ class StepInputs(NamedTuple):
     def errors(self, conditions: Conditions) -> SensorErrors:
         """Of the sensors in this step."""
         return SensorErrors(
-            *self.noise.split(3), conditions.gyro_bias, conditions.accelerometer_bias
+            *(self.noise[k : k + 3] for k in range(0, 15, 3)),
+            conditions.gyro_bias,
+            conditions.accelerometer_bias,
         )
 
     def reference(self, conditions: Conditions) -> Reference:

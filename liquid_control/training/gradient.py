@@ -19,16 +19,15 @@ import torch
 from torch import Tensor
 from torch._functorch import config as functorch_config
 
-from liquid_control.parameters import ControllerParameters
-from liquid_control.sim.batched import fly_period, measure
 from liquid_control.training.conditions import (
     Conditions,
     Draw,
     StepInputs,
+    Window,
     draw_window,
-    vehicle_of,
 )
 from liquid_control.training.config import GradientConfig
+from liquid_control.training.control_step import MAX_POS_ERROR, Task, fly, observe
 from liquid_control.training.environments import (
     Environments,
     Flight,
@@ -40,6 +39,8 @@ from liquid_control.training.environments import (
     start_environments,
     with_gradient,
 )
+from liquid_control.training.lanes.build import CannotBuild
+from liquid_control.training.lanes.window import Flown, LanesWindow
 from liquid_control.training.policy import (
     Progress,
     command_scaling,
@@ -49,10 +50,8 @@ from liquid_control.training.policy import (
 )
 from liquid_control.training.rollback import Rollback
 from liquid_control.vehicles.catalogue import load_vehicle
-from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
-MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
 SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
 
@@ -73,32 +72,55 @@ class GradientTrainer:
         self.config, self.device = config, torch.device(device)
         vehicle = load_vehicle(config.vehicle)
         rules = rules_of(config)
-        self._observer = rules.observer.select(config.observation)
-        self.layout = self._observer.layout
+        observer = rules.observer.select(config.observation)
+        self.layout = observer.layout
         self.policy = make_policy(config).to(self.device)
-        self._command_offset, self._command_scale = (
-            part[:, None].to(self.device) for part in command_scaling(rules)
-        )
         self.nominal = QuadrotorParams.from_vehicle(vehicle)
         rate_loop = RateLoopParams.from_vehicle(vehicle)
         # The speed of a rotor is the root of its thrust, whose gradient is infinite at zero.
         floor = max(rate_loop.min_thrust, 1e-3 * rate_loop.max_thrust)
-        self.rate_loop = rate_loop._replace(min_thrust=floor)
+        offset, scale = (part[:, None].to(self.device) for part in command_scaling(rules))
+        self.task = Task(
+            observer,
+            self.nominal,
+            rate_loop._replace(min_thrust=floor),
+            config.optimiser.physics_steps,
+            # Tensors, not numbers: the compiled graph is the same for other weights.
+            SimpleNamespace(
+                **{name: torch.tensor(weight, device=self.device) for name, weight in config.loss}
+            ),
+            offset,
+            scale,
+        )
         settings = config.optimiser
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
         self.rollback = Rollback(self.policy, self.optimiser)
         generator = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = Draw(generator, self.device)
-        # Tensors, not numbers: the compiled graph is the same for other weights.
-        self._loss = SimpleNamespace(
-            **{name: torch.tensor(weight, device=self.device) for name, weight in config.loss}
-        )
         self.update = 0
         if compiled is None:
             compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
         self.compiled = compiled
-        self._step = _compile(self._step_eager) if compiled else self._step_eager
         self.environments = self._start(settings.environments)
+        self.lanes = self._compile_lanes() if compiled else None
+        fuse = compiled and self.lanes is None
+        self._step = _compile(self._step_eager) if fuse else self._step_eager
+
+    def _compile_lanes(self) -> LanesWindow | None:
+        """The whole window compiled; None where torch has to compile the step instead."""
+        if self.device.type != "cpu":
+            return None
+        task = self.task._replace(
+            loss=self.config.loss,
+            command_offset=self.task.command_offset[:, 0].numpy(),
+            command_scale=self.task.command_scale[:, 0].numpy(),
+        )
+        flight, conditions, _ = self.environments
+        steps = self.config.optimiser.window
+        try:
+            return LanesWindow(task, self.policy.step, flight, conditions, steps)
+        except (TypeError, CannotBuild):
+            return None
 
     def _start(self, batch: int) -> Environments:
         state = self.policy.initial_state(batch)
@@ -112,64 +134,20 @@ class GradientTrainer:
         weights: tuple[Tensor, ...],
     ) -> tuple[Flight, Tensor, Tensor]:
         """One control step: the flight after it, its mean cost, and the squared error (B) in m²."""
-        command, policy_state = self._decide(flight, now, conditions, weights)
-        commands = torch.cat([command[None], flight.commands[:-1]])
-        vehicle, _, force = fly_period(
-            flight.vehicle,
-            commands,
-            now.wind,
-            vehicle_of(conditions, self.nominal),
-            self.rate_loop,
-            now.dt,
-            self.config.optimiser.physics_steps,
-            conditions.delay,
-        )
-        cost = self._cost(vehicle, commands, now, conditions.yaw)
-        miss = (vehicle.pos_world - now.next_pos).square().sum(0)
-        return Flight(vehicle, force, commands, policy_state), cost, miss.detach()
-
-    def _decide(
-        self,
-        flight: Flight,
-        now: StepInputs,
-        conditions: Conditions,
-        weights: tuple[Tensor, ...],
-    ) -> tuple[Tensor, Tensor]:
-        """Command (4, B) and next network state from noisy measurements."""
-        situation = measure(
+        observation = observe(
+            self.task,
             flight.vehicle,
             flight.specific_force,
-            now.errors(conditions),
-            now.reference(conditions),
             flight.commands[0],
-            MAX_POS_ERROR,
+            now,
+            conditions,
         )
-        observation = self._observer(situation)
         command, policy_state = self.policy.step(
             observation.T, now.dt[:, None], flight.policy_state, weights
         )
-        return command.T, policy_state
-
-    def _cost(
-        self, vehicle: QuadrotorState, commands: Tensor, now: StepInputs, yaw: Tensor
-    ) -> Tensor:
-        """Mean cost of the batch at the end of a control step."""
-        pos_error = (vehicle.pos_world - now.next_pos).square().sum(0)
-        vel_error = (vehicle.vel_world - now.next_vel).square().sum(0)
-        x, y, z, w = vehicle.quat_world_body
-        up = 1 - 2 * (x * x + y * y)
-        forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
-        scaled = (commands[:2] - self._command_offset) / self._command_scale
-        loss = self._loss
-        return (
-            loss.position * (pos_error + loss.position_smoothing**2).sqrt()
-            + loss.velocity * (vel_error + 0.01).sqrt()
-            + loss.yaw * (1 - forward_x * yaw.cos() - forward_y * yaw.sin())
-            + loss.ang_vel * vehicle.ang_vel_body.square().sum(0)
-            + loss.command_change * (scaled[0] - scaled[1]).square().sum(0)
-            + loss.command_rate * scaled[0, 1:].square().sum(0)
-            + loss.inverted * torch.relu(-up)
-        ).mean()
+        commands = torch.cat([command.T[None], flight.commands[:-1]])
+        vehicle, force, cost, miss = fly(self.task, flight.vehicle, commands, now, conditions)
+        return Flight(vehicle, force, commands, policy_state), cost.mean(), miss.detach()
 
     def _window(self) -> tuple[Tensor, Tensor, Tensor]:
         """Roll out a window: loss, and squared error and count of the settled environments."""
@@ -183,20 +161,27 @@ class GradientTrainer:
             config.randomisation,
             config.reference,
         )
-        weights = self.policy.weights()
-        # One graph serves every step: even the first one's inputs ask for a gradient.
-        flight = with_gradient(envs.flight)
-        total = torch.zeros((), device=self.device)
+        roll_out = self._roll_out_steps if self.lanes is None else self.lanes.fly
+        flown = roll_out(envs.flight, window, conditions, self.policy.weights())
         settled = (envs.process.time > SETTLED).float()
-        error = torch.zeros((), device=self.device)
-        steps = config.optimiser.window
+        self._strayed = flown.miss[-1] > STRAYED**2
+        self.environments = Environments(detached(flown.flight), conditions, process)
+        return flown.cost, (flown.miss * settled).mean(), settled.mean()
+
+    def _roll_out_steps(
+        self, flight: Flight, window: Window, conditions: Conditions, weights: tuple[Tensor, ...]
+    ) -> Flown:
+        """A window step by step in torch, on any device: the reference of `lanes.window`."""
+        # One graph serves every step: even the first one's inputs ask for a gradient.
+        flight = with_gradient(flight)
+        total = torch.zeros((), device=self.device)
+        misses = []
+        steps = self.config.optimiser.window
         for k in range(steps):
             flight, cost, miss = self._step(flight, window.at(k), conditions, weights)
             total = total + cost
-            error = error + (miss * settled).mean()
-        self._strayed = miss > STRAYED**2
-        self.environments = Environments(detached(flight), conditions, process)
-        return total / steps, error / steps, settled.mean()
+            misses.append(miss)
+        return Flown(total / steps, flight, torch.stack(misses))
 
     def _restart_some(self) -> None:
         fresh = self._start(self.config.optimiser.environments)

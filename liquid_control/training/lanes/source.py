@@ -1,0 +1,128 @@
+"""C++ of a trace: one function over blocks of LANES environments, all of it in vectors.
+
+The vectors are those of GCC and Clang (``vector_size``), which the compiler splits into as many
+registers as the processor needs. exp, sin and cos are the polynomials of Cephes in single precision
+(Moshier, https://www.netlib.org/cephes/), within 2 units in the last place for the angles of a
+step (below 8192 rad). NaN goes through all functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from liquid_control.training.lanes.adjoint import ancestors
+from liquid_control.training.lanes.symbols import Operand, Symbol
+
+LANES = 16
+
+PREAMBLE = """
+#include <cstdint>
+typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t I __attribute__((vector_size(64)));
+#define EACH for (int k = 0; k < 16; ++k)
+static inline V sqrt_(V x) { V r; EACH r[k] = __builtin_sqrtf(x[k]); return r; }
+static inline V ceil_(V x) { V r; EACH r[k] = __builtin_ceilf(x[k]); return r; }
+static inline V floor_(V x) { V r; EACH r[k] = __builtin_floorf(x[k]); return r; }
+static inline V abs_(V x) { V r; EACH r[k] = __builtin_fabsf(x[k]); return r; }
+static inline V max_(V a, V b) { return a < b ? b : a; }
+static inline V min_(V a, V b) { return b < a ? b : a; }
+static inline V all(float x) { V r; EACH r[k] = x; return r; }
+static inline V exp_(V x) {
+  V c = x < all(-87.f) ? all(-87.f) : x;
+  c = c > all(88.f) ? all(88.f) : c;
+  V n = floor_(c * 1.44269504f + 0.5f);
+  V r = c - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  V p = all(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  I e = (__builtin_convertvector(n, I) + 127) << 23;
+  V s;
+  __builtin_memcpy(&s, &e, sizeof s);
+  return x != x ? x : p * s;
+}
+static inline V wave_(V x, int32_t quarter) {
+  V n = floor_(x * 0.636619772f + 0.5f);
+  V r = x - n * 1.5703125f;
+  r = r - n * 4.837512969970703125e-4f;
+  r = r - n * 7.549789948768648e-8f;
+  V z = r * r;
+  V s = ((all(-1.9515295891e-4f) * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
+  V c = ((all(2.443315711809948e-5f) * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f)
+    * z * z - 0.5f * z + 1.f;
+  I q = __builtin_convertvector(n, I) + quarter;
+  V w = (q & 1) == 1 ? c : s;
+  return (q & 2) == 2 ? -w : w;
+}
+static inline V sin_(V x) { return wave_(x, 0); }
+static inline V cos_(V x) { return wave_(x, 1); }
+"""
+
+_FORMS = {
+    "add": "{} + {}",
+    "sub": "{} - {}",
+    "mul": "{} * {}",
+    "div": "{} / {}",
+    "neg": "-{}",
+    "max": "max_({}, {})",
+    "min": "min_({}, {})",
+    "lt": "{} < {} ? all(1.f) : all(0.f)",
+    "le": "{} <= {} ? all(1.f) : all(0.f)",
+    "where": "{} != all(0.f) ? {} : {}",
+    **{name: f"{name}_({{}})" for name in ("sqrt", "exp", "sin", "cos", "abs", "ceil")},
+}
+
+
+class Output(NamedTuple):
+    """A row that a function writes, or adds to."""
+
+    group: str
+    row: int
+    value: Operand
+    added: bool = False
+
+
+class Function(NamedTuple):
+    """What is computed of which groups."""
+
+    groups: tuple[str, ...]  # arguments, in order
+    outputs: Sequence[Output]
+
+
+def function_source(name: str, function: Function) -> str:
+    """C++ of ``name(lanes, groups...)``.
+
+    Each group is a pointer to its row 0; row k lies ``k * lanes`` numbers behind it, ``lanes``
+    being a multiple of LANES. Everything is read before anything of the same block is written.
+    """
+    outputs = function.outputs
+    symbols = sorted(ancestors([output.value for output in outputs]), key=lambda s: s.number)
+    lines = [f"  V v{symbol.number} = {_expression(symbol)};" for symbol in symbols]
+    for output in outputs:
+        place = _place(output.group, output.row)
+        lines.append(f"  {place} {'+=' if output.added else '='} {_vector(output.value)};")
+    pointers = ", ".join(f"float* {group}" for group in function.groups)
+    body = "\n".join(lines)
+    return (
+        f'extern "C" void {name}(int64_t lanes, {pointers}) {{\n'
+        f"for (int64_t b = 0; b < lanes; b += {LANES}) {{\n{body}\n}}\n}}\n"
+    )
+
+
+def _place(group: str, row: int) -> str:
+    return f"*(V*)({group} + ({row} * lanes + b))"
+
+
+def _vector(value: Operand) -> str:
+    return f"v{value.number}" if isinstance(value, Symbol) else f"all({float(value)!r}f)"
+
+
+def _expression(symbol: Symbol) -> str:
+    if symbol.op == "read":
+        return _place(*symbol.args)
+    return _FORMS[symbol.op].format(*(_vector(operand) for operand in symbol.args))

@@ -40,6 +40,7 @@ from liquid_control.training.environments import (
     with_gradient,
 )
 from liquid_control.training.lanes.build import CannotBuild
+from liquid_control.training.lanes.symbols import CannotTrace
 from liquid_control.training.lanes.window import Flown, LanesWindow
 from liquid_control.training.policy import (
     Progress,
@@ -118,8 +119,8 @@ class GradientTrainer:
         flight, conditions, _ = self.environments
         steps = self.config.optimiser.window
         try:
-            return LanesWindow(task, self.policy.step, flight, conditions, steps)
-        except (TypeError, CannotBuild):
+            return LanesWindow(task, self.policy, flight, conditions, steps)
+        except (CannotTrace, CannotBuild):
             return None
 
     def _start(self, batch: int) -> Environments:

@@ -21,19 +21,34 @@ def adjoints(results: Sequence[Symbol], given: Sequence[Operand], of: Sequence[S
         given: its adjoint of each of them.
         of: inputs, or any other symbols.
     """
-    sums: dict[Symbol, Operand] = {}
+    sums: dict[Symbol | tuple, Operand] = {}  # by symbol, or by (linear, item)
     for result, adjoint in zip(results, given, strict=True):
         _add(sums, result, adjoint)
     wanted = set(of)
     depends = _depending_on(results, wanted)
     for symbol in sorted(depends, key=lambda s: s.number, reverse=True):
+        if symbol.op == "linear":
+            _linear(symbol, sums)
+            continue
         adjoint = sums.get(symbol, 0.0)
         if symbol in wanted or _is_zero(adjoint):
+            continue
+        if symbol.op == "item":
+            sums[symbol.args] = adjoint
             continue
         for operand, part in zip(symbol.args, _parts(symbol, adjoint), strict=True):
             if operand in depends and part is not None:
                 _add(sums, operand, part)
     return [sums.get(symbol, 0.0) for symbol in of]
+
+
+def _linear(symbol: Symbol, sums: dict) -> None:
+    """Of all the sums of `symbols.Synapses` at once."""
+    synapses, *sources = symbol.args
+    given = [sums.get((symbol, n), 0.0) for n in range(len(synapses.start) - 1)]
+    whole = symbol.tape.record("linear_back", symbol, *given)
+    for k, source in enumerate(sources):
+        _add(sums, source, symbol.tape.record("item", whole, k))
 
 
 def _is_zero(value: Operand) -> bool:
@@ -87,6 +102,12 @@ def _parts(result: Symbol, g: Operand) -> tuple:
             return (0.5 * g / result,)
         case "exp":
             return (g * result,)
+        case "expm1":
+            return (g * (result + 1.0),)
+        case "tanh":
+            return (g * (1.0 - result * result),)
+        case "sigmoid":
+            return (g * (result * (1.0 - result)),)
         case "sin":
             return (g * a.cos(),)
         case "cos":
@@ -99,6 +120,6 @@ def _parts(result: Symbol, g: Operand) -> tuple:
             return where(a <= b, g, 0.0), where(a <= b, 0.0, g)
         case "where":
             return None, where(a, g, 0.0), where(a, 0.0, g)
-        case "lt" | "le" | "ceil" | "read":
+        case "lt" | "le" | "ceil" | "read" | "weight":
             return (None,) * len(result.args)
     raise TypeError(f"{result.op} has no derivative here")

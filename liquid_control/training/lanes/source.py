@@ -46,6 +46,26 @@ static inline V exp_(V x) {
   __builtin_memcpy(&s, &e, sizeof s);
   return x != x ? x : p * s;
 }
+static inline V sigmoid_(V x) { return 1.f / (1.f + exp_(-x)); }
+static inline V tanh_(V x) {
+  V z = x * x;
+  V p = all(-5.70498872745e-3f);
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  V far = 1.f - 2.f / (1.f + exp_(x + x));
+  return abs_(x) < all(0.625f) ? p * z * x + x : far;
+}
+static inline V expm1_(V x) {
+  V p = all(1.f / 5040.f);
+  p = p * x + 1.f / 720.f;
+  p = p * x + 1.f / 120.f;
+  p = p * x + 1.f / 24.f;
+  p = p * x + 1.f / 6.f;
+  p = p * x + 0.5f;
+  return abs_(x) < all(0.3f) ? p * x * x + x : exp_(x) - 1.f;
+}
 static inline V wave_(V x, int32_t quarter) {
   V n = floor_(x * 0.636619772f + 0.5f);
   V r = x - n * 1.5703125f;
@@ -59,10 +79,35 @@ static inline V wave_(V x, int32_t quarter) {
   V w = (q & 1) == 1 ? c : s;
   return (q & 2) == 2 ? -w : w;
 }
+typedef const int32_t* Indices;
+static void sums_(int n, Indices start, Indices source, Indices weight, const float* weights,
+                  const V* z, V* y) {
+  for (int i = 0; i < n; ++i) {
+    V a = all(0.f), b = all(0.f);
+    int s = start[i];
+    for (; s + 1 < start[i + 1]; s += 2) {
+      a += weights[weight[s]] * z[source[s]];
+      b += weights[weight[s + 1]] * z[source[s + 1]];
+    }
+    if (s < start[i + 1]) a += weights[weight[s]] * z[source[s]];
+    y[i] = a + b;
+  }
+}
+static void sums_back_(int n, Indices start, Indices source, Indices weight, const float* weights,
+                       const V* z, const V* d, V* d_z, float* d_weights) {
+  for (int i = 0; i < n; ++i) {
+    V g = d[i];
+    for (int s = start[i]; s < start[i + 1]; ++s) {
+      d_z[source[s]] += weights[weight[s]] * g;
+      *(V*)(d_weights + 16 * weight[s]) += z[source[s]] * g;
+    }
+  }
+}
 static inline V sin_(V x) { return wave_(x, 0); }
 static inline V cos_(V x) { return wave_(x, 1); }
 """
 
+_CURVES = ("tanh", "sigmoid", "expm1")
 _FORMS = {
     "add": "{} + {}",
     "sub": "{} - {}",
@@ -74,7 +119,7 @@ _FORMS = {
     "lt": "{} < {} ? all(1.f) : all(0.f)",
     "le": "{} <= {} ? all(1.f) : all(0.f)",
     "where": "{} != all(0.f) ? {} : {}",
-    **{name: f"{name}_({{}})" for name in ("sqrt", "exp", "sin", "cos", "abs", "ceil")},
+    **{name: f"{name}_({{}})" for name in ("sqrt", "exp", "sin", "cos", "abs", "ceil", *_CURVES)},
 }
 
 
@@ -85,6 +130,9 @@ class Output(NamedTuple):
     row: int
     value: Operand
     added: bool = False
+    summed: bool = (
+        False  # over all blocks; the row is of LANES numbers, which are still to be summed
+    )
 
 
 class Function(NamedTuple):
@@ -98,14 +146,20 @@ def function_source(name: str, function: Function) -> str:
     """C++ of ``name(lanes, groups...)``.
 
     Each group is a pointer to its row 0; row k lies ``k * lanes`` numbers behind it, ``lanes``
-    being a multiple of LANES. Everything is read before anything of the same block is written.
+    being a multiple of LANES. No group that is written may be one that is read.
     """
     outputs = function.outputs
     symbols = sorted(ancestors([output.value for output in outputs]), key=lambda s: s.number)
-    lines = [f"  V v{symbol.number} = {_expression(symbol)};" for symbol in symbols]
+    written: dict[Operand, list[str]] = {}  # as soon as it is known, so that a register is free
     for output in outputs:
-        place = _place(output.group, output.row)
-        lines.append(f"  {place} {'+=' if output.added else '='} {_vector(output.value)};")
+        place = _place(output.group, output.row, output.summed)
+        sign = "+=" if output.added or output.summed else "="
+        line = f"  {place} {sign} {_vector(output.value)};"
+        written.setdefault(output.value, []).append(line)
+    lines = []
+    for symbol in symbols:
+        lines += [*_statement(symbol), *written.pop(symbol, ())]
+    lines += [line for rest in written.values() for line in rest]  # numbers
     pointers = ", ".join(f"float* {group}" for group in function.groups)
     body = "\n".join(lines)
     return (
@@ -114,7 +168,9 @@ def function_source(name: str, function: Function) -> str:
     )
 
 
-def _place(group: str, row: int) -> str:
+def _place(group: str, row: int, summed: bool = False) -> str:
+    if summed:
+        return f"*(V*)({group} + {row * LANES})"
     return f"*(V*)({group} + ({row} * lanes + b))"
 
 
@@ -122,7 +178,52 @@ def _vector(value: Operand) -> str:
     return f"v{value.number}" if isinstance(value, Symbol) else f"all({float(value)!r}f)"
 
 
+def _statement(symbol: Symbol) -> list[str]:
+    if symbol.op == "linear":
+        return _linear(symbol)
+    if symbol.op == "linear_back":
+        return _linear_back(symbol)
+    return [f"  V v{symbol.number} = {_expression(symbol)};"]
+
+
 def _expression(symbol: Symbol) -> str:
     if symbol.op == "read":
         return _place(*symbol.args)
+    if symbol.op == "weight":
+        group, index = symbol.args
+        return f"all({group}[{index}])"
+    if symbol.op == "item":
+        whole, index = symbol.args
+        return f"v{whole.number}[{index}]"
     return _FORMS[symbol.op].format(*(_vector(operand) for operand in symbol.args))
+
+
+def _array(name: str, values: Sequence[Operand]) -> str:
+    return f"  V {name}[] = {{{', '.join(map(_vector, values))}}};"
+
+
+def _linear(symbol: Symbol) -> list[str]:
+    synapses, *sources = symbol.args
+    k = symbol.number
+    tables = {"start": synapses.start, "source": synapses.source, "weight": synapses.weight}
+    return [
+        *(
+            f"  static const int32_t {name}{k}[] = {{{', '.join(map(str, values))}, 0}};"
+            for name, values in tables.items()
+        ),
+        _array(f"z{k}", sources),
+        f"  V v{k}[{len(synapses.start) - 1}];",
+        f"  sums_({len(synapses.start) - 1}, start{k}, source{k}, weight{k}, weights, z{k}, v{k});",
+    ]
+
+
+def _linear_back(symbol: Symbol) -> list[str]:
+    linear, *given = symbol.args
+    (synapses, *sources), k, b = linear.args, linear.number, symbol.number
+    return [
+        _array(f"d{b}", given),
+        f"  V v{b}[{len(sources)}];",
+        f"  for (V& d : v{b}) d = all(0.f);",
+        f"  sums_back_({len(synapses.start) - 1}, start{k}, source{k}, weight{k}, weights, z{k}, "
+        f"d{b}, v{b}, d_weights);",
+    ]

@@ -22,8 +22,9 @@ from liquid_control.training.conditions import Conditions, StepInputs
 from liquid_control.training.control_step import Task, fly, observe
 from liquid_control.training.lanes.adjoint import adjoints
 from liquid_control.training.lanes.build import build
+from liquid_control.training.lanes.network import trace_policy
 from liquid_control.training.lanes.source import Function, Output
-from liquid_control.training.lanes.symbols import Symbol, Tape, where
+from liquid_control.training.lanes.symbols import CannotTrace, Symbol, Tape, where
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 
 VEHICLE_SIZES = (3, 4, 3, 3, 4)  # rows of each field of QuadrotorState
@@ -37,6 +38,14 @@ GROUPS = {  # arguments of each function behind the number of lanes
     "fly": (*GIVEN, "after", "cost", "miss"),
     "fly_back": (*GIVEN, "d_after", "d_cost", "d_vehicle", "d_commands"),
     "observe_back": (*GIVEN, "d_observation", "d_vehicle", "d_commands"),
+}
+NETWORK_GIVEN = ("observation", "now", "state", "weights")
+NETWORK_GROUPS = {
+    "network": (*NETWORK_GIVEN, "command", "after"),
+    "network_back": (
+        *(*NETWORK_GIVEN, "d_command", "d_after"),
+        *("d_observation", "d_state", "d_weights"),
+    ),
 }
 
 Rows = dict[tuple[str, int], Symbol]  # inputs by group and row
@@ -101,7 +110,7 @@ def compile_step(
         kept: commands that a delay may reach back to, the newest included.
 
     Raises:
-        TypeError: for an observation that can't be traced.
+        CannotTrace: for an observation of something that a trace doesn't know.
         CannotBuild: without a compiler.
     """
     tape = Tape()
@@ -114,7 +123,10 @@ def compile_step(
         ("vehicle", row): symbol for row, symbol in enumerate(tape.read("vehicle", VEHICLE_ROWS))
     }
 
-    seen = observe(task, state, force, history[0], now, conditions)
+    try:
+        seen = observe(task, state, force, history[0], now, conditions)
+    except Exception as error:  # whatever somebody's observation slot raises
+        raise CannotTrace(f"{type(error).__name__}: {error}") from error
     after, new_force, cost, miss = fly(task, state, history, now, conditions)
     flown = [*(row for part in after for row in part), *new_force]
 
@@ -132,6 +144,34 @@ def compile_step(
         "observe_back": _reverse(seen, d_seen, vehicle, previous, added=True),
     }
     return build({name: Function(GROUPS[name], outputs[name]) for name in GROUPS})
+
+
+def compile_network(
+    policy: Any, observations: int, direct: Sequence[Any]
+) -> Mapping[str, Callable[..., None]]:
+    """``network`` and ``network_back`` of `NETWORK_GROUPS`, see `trace_policy`.
+
+    Raises:
+        CannotTrace: see `trace_policy`.
+        CannotBuild: without a compiler.
+    """
+    tape = Tape()
+    command, state, weights = trace_policy(tape, policy, observations, direct)
+    inputs = [*tape.read("observation", observations), *tape.read("state", len(state))]
+    given = [*tape.read("d_command", len(command)), *tape.read("d_after", len(state))]
+    found = adjoints([*command, *state], given, [*inputs, *weights])
+    back = [
+        Output(f"d_{symbol.args[0]}", symbol.args[1], value, summed=symbol.op == "weight")
+        for symbol, value in zip([*inputs, *weights], found, strict=True)
+    ]
+    outputs = {
+        "network": [
+            *(Output("command", row, value) for row, value in enumerate(command)),
+            *(Output("after", row, value) for row, value in enumerate(state)),
+        ],
+        "network_back": back,
+    }
+    return build({name: Function(NETWORK_GROUPS[name], outputs[name]) for name in outputs})
 
 
 def _reverse(

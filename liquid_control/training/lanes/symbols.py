@@ -9,15 +9,17 @@ can't be traced and raises a TypeError.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Operand = Any  # Symbol or float
 
-BINARY = ("add", "sub", "mul", "div", "max", "min", "lt", "le")
-UNARY = ("neg", "sqrt", "exp", "sin", "cos", "abs", "ceil")
+
+class CannotTrace(Exception):
+    """A formula is not one of those that a trace knows; the text says why."""
 
 
 class Tape:
@@ -33,12 +35,37 @@ class Tape:
             self._known[key] = Symbol(self, op, args, len(self._known))
         return self._known[key]
 
+    @property
+    def size(self) -> int:
+        """Number of symbols."""
+        return len(self._known)
+
     def read(self, group: str, rows: int, first: int = 0) -> np.ndarray:
         """Inputs: rows ``first`` to ``first + rows`` of a group, as an array of symbols (rows)."""
         symbols = np.empty(rows, object)
         for k in range(rows):
             symbols[k] = self.record("read", group, first + k)
         return symbols
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """A matrix of weights with its zeros left out; it stays a loop in the code.
+
+    Neuron n has the synapses ``start[n]`` to ``start[n + 1]``. Recorded as ``linear`` of all
+    sources, whose ``item`` n is the sum of weight times source over them. ``linear_back`` of the
+    ``linear`` and the adjoint of each sum has the adjoints of the sources as its items, and adds
+    those of the weights to ``d_weights``, as an output that is summed (`source.Output`).
+    """
+
+    start: tuple[int, ...]
+    source: tuple[int, ...]
+    weight: tuple[int, ...]  # its place in the group ``weights``
+
+    def sums(self, tape: Tape, sources: Sequence[Operand]) -> list[Symbol]:
+        """The sum of each neuron."""
+        whole = tape.record("linear", self, *sources)
+        return [tape.record("item", whole, n) for n in range(len(self.start) - 1)]
 
 
 class Symbol:
@@ -137,12 +164,25 @@ class Symbol:
         """Cosine."""
         return self._of("cos", self)
 
+    def tanh(self):
+        """Hyperbolic tangent."""
+        return self._of("tanh", self)
+
+    def sigmoid(self):
+        """The logistic function, 1/(1 + exp(-x))."""
+        return self._of("sigmoid", self)
+
+    def expm1(self):
+        """e to it, minus 1."""
+        return self._of("expm1", self)
+
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         if method != "__call__" or options:
             raise TypeError(f"{ufunc.__name__}.{method} can't be traced")
         function = _UFUNCS.get(ufunc.__name__)
         if function is None:
             raise TypeError(f"{ufunc.__name__} can't be traced, expected one of {list(_UFUNCS)}")
+        inputs = [float(v) if isinstance(v, np.generic) else v for v in inputs]
         if any(isinstance(value, np.ndarray) for value in inputs):
             return np.frompyfunc(function, len(inputs), 1)(*_as_objects(inputs))
         return function(*inputs)
@@ -162,7 +202,7 @@ def _is(value: Operand, number: float) -> bool:
     return not isinstance(value, (Symbol, np.ndarray)) and value == number
 
 
-def _as_objects(values: tuple) -> list[np.ndarray]:
+def _as_objects(values: Sequence) -> list[np.ndarray]:
     """Each as an array, a symbol as one without axes."""
     result = []
     for value in values:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,9 @@ from liquid_control.training.lanes.source import PREAMBLE, Function, function_so
 # as exact as torch: contraction to multiply-add is the one liberty
 FLAGS = ("-O2", "-ftree-vectorize", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
          "-fno-trapping-math", "-fno-schedule-insns", "-Wno-psabi", "-shared", "-fPIC")  # fmt: skip
+
+if platform.machine() in ("x86_64", "AMD64"):
+    FLAGS += ("-mprefer-vector-width=512",)  # half of it is the default where 512 bits are there
 
 
 class CannotBuild(Exception):

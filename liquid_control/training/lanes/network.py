@@ -178,8 +178,8 @@ def direct_parameters(policy: nn.Module, observations: int) -> dict[str, nn.Para
     return {name: p for (name, p), g in zip(named.items(), used, strict=True) if g is not None}
 
 
-def always_zero(policy: nn.Module) -> list[np.ndarray]:
-    """Which of the effective weights are zero for every value of the parameters."""
+def always_zero(policy: nn.Module, direct: Sequence[Tensor]) -> list[np.ndarray]:
+    """Which of ``policy.weights()`` are zero for every value of the parameters; none of direct."""
     other, found = copy.deepcopy(policy), []
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -187,29 +187,32 @@ def always_zero(policy: nn.Module) -> list[np.ndarray]:
             for parameter in other.parameters():
                 parameter.copy_(torch.rand(parameter.shape, generator=generator) + 0.5)
             found.append([weight.eq(0).numpy() for weight in other.weights()])
-    return [a & b for a, b in zip(*found, strict=True)]
+    never = [np.zeros(tuple(parameter.shape), bool) for parameter in direct]
+    return [*(a & b for a, b in zip(*found, strict=True)), *never]
 
 
 def trace_policy(
-    tape: Tape, policy: nn.Module, observations: int, direct: Sequence[Tensor]
+    tape: Tape,
+    policy: nn.Module,
+    observations: int,
+    direct: Sequence[Tensor],
+    zeros: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, list[Symbol]]:
     """Command and next state as symbols, and the weights that are used outside of matrices.
 
-    Reads groups ``observation``, ``now`` (its row 0 is dt), ``state``, and ``weights``: all of
-    ``policy.weights()`` and then ``direct``, flat.
+    Reads groups ``observation``, ``now`` (its row 0 is dt), ``state``, and ``weights``: those of
+    ``policy.weights()`` and then ``direct``, flat, without the ones that are ``zeros``.
 
     Raises:
         CannotTrace: for a policy that computes what a trace doesn't know, or is too large.
     """
     effective = policy.weights()
-    zeros = [*always_zero(policy), *(np.zeros(p.shape, bool) for p in direct)]
-    first, arrays = 0, []
-    for tensor, zero in zip((*effective, *direct), zeros, strict=True):
-        symbols = np.empty(tensor.shape, object)
-        for place in np.ndindex(*tensor.shape):
-            flat = first + int(np.ravel_multi_index(place, tensor.shape)) if place else first
-            symbols[place] = 0.0 if zero[place] else tape.record("weight", "weights", flat)
-        first += tensor.numel()
+    count, arrays = 0, []
+    for zero in zeros:
+        symbols = np.zeros(zero.shape, object)
+        for place in zip(*np.nonzero(~zero), strict=True) if zero.ndim else [()]:
+            symbols[place] = tape.record("weight", "weights", count)
+            count += 1
         arrays.append(symbols)
     known = {id(p): a for p, a in zip(direct, arrays[len(effective) :], strict=True)}
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from liquid_control.training.lanes.network import direct_parameters
+from liquid_control.training.lanes.network import always_zero, direct_parameters
 from liquid_control.training.lanes.source import LANES
 from liquid_control.training.lanes.step import compile_network
 from liquid_control.training.lanes.symbols import CannotTrace
@@ -38,12 +39,15 @@ class LanesPolicy:
     def __init__(self, policy: nn.Module, observations: int) -> None:
         self.direct = direct_parameters(policy, observations)
         direct = list(self.direct.values())
-        functions = compile_network(policy, observations, direct)
+        zeros = always_zero(policy, direct)
+        functions = compile_network(policy, observations, direct, zeros)
+        there = np.concatenate([~zero.reshape(-1) for zero in zeros])
+        self._there = torch.from_numpy(np.flatnonzero(there))
         self._step, self._back = functions["network"], functions["network_back"]
 
     def begin(self, trail: Trail, weights: Sequence[Tensor]) -> None:
         self._trail, self._shapes = trail, [weight.shape for weight in weights]
-        self._weights = torch.cat([weight.reshape(-1) for weight in weights])
+        self._weights = torch.cat([weight.reshape(-1) for weight in weights])[self._there]
         self._lanes = trail.now.shape[-1]
 
     def _given(self, k: int) -> dict[str, int]:
@@ -84,7 +88,8 @@ class LanesPolicy:
     def gradients(self) -> list[Tensor]:
         """Of the weights of `begin`."""
         sizes = [shape.numel() for shape in self._shapes]
-        parts = self._sums.sum(dim=1).split(sizes)
+        flat = torch.zeros(sum(sizes)).index_copy(0, self._there, self._sums.sum(dim=1))
+        parts = flat.split(sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
 

@@ -18,9 +18,11 @@ LANES = 16
 
 PREAMBLE = """
 #include <cstdint>
-typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t I __attribute__((vector_size(64)));
-#define EACH for (int k = 0; k < 16; ++k)
+enum { LANES = %d };
+typedef float V __attribute__((vector_size(4 * LANES)));
+typedef float Row __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t I __attribute__((vector_size(4 * LANES)));
+#define EACH for (int k = 0; k < LANES; ++k)
 static inline V sqrt_(V x) { V r; EACH r[k] = __builtin_sqrtf(x[k]); return r; }
 static inline V ceil_(V x) { V r; EACH r[k] = __builtin_ceilf(x[k]); return r; }
 static inline V floor_(V x) { V r; EACH r[k] = __builtin_floorf(x[k]); return r; }
@@ -80,8 +82,8 @@ static inline V wave_(V x, int32_t quarter) {
   return (q & 2) == 2 ? -w : w;
 }
 typedef const int32_t* Indices;
-static void sums_(int n, Indices start, Indices source, Indices weight, const float* weights,
-                  const V* z, V* y) {
+static void sums_(int n, Indices start, Indices source, Indices weight,
+                  const float* __restrict weights, const V* __restrict z, V* __restrict y) {
   for (int i = 0; i < n; ++i) {
     V a = all(0.f), b = all(0.f);
     int s = start[i];
@@ -93,19 +95,20 @@ static void sums_(int n, Indices start, Indices source, Indices weight, const fl
     y[i] = a + b;
   }
 }
-static void sums_back_(int n, Indices start, Indices source, Indices weight, const float* weights,
-                       const V* z, const V* d, V* d_z, float* d_weights) {
+static void sums_back_(int n, Indices start, Indices source, Indices weight,
+                       const float* __restrict weights, const V* __restrict z,
+                       const V* __restrict d, V* __restrict d_z, float* __restrict d_weights) {
   for (int i = 0; i < n; ++i) {
     V g = d[i];
     for (int s = start[i]; s < start[i + 1]; ++s) {
       d_z[source[s]] += weights[weight[s]] * g;
-      *(V*)(d_weights + 16 * weight[s]) += z[source[s]] * g;
+      *(Row*)(d_weights + LANES * weight[s]) += z[source[s]] * g;
     }
   }
 }
 static inline V sin_(V x) { return wave_(x, 0); }
 static inline V cos_(V x) { return wave_(x, 1); }
-"""
+""".replace("%d", str(LANES))
 
 _CURVES = ("tanh", "sigmoid", "expm1")
 _FORMS = {
@@ -170,8 +173,8 @@ def function_source(name: str, function: Function) -> str:
 
 def _place(group: str, row: int, summed: bool = False) -> str:
     if summed:
-        return f"*(V*)({group} + {row * LANES})"
-    return f"*(V*)({group} + ({row} * lanes + b))"
+        return f"*(Row*)({group} + {row * LANES})"
+    return f"*(Row*)({group} + ({row} * lanes + b))"
 
 
 def _vector(value: Operand) -> str:

@@ -147,7 +147,7 @@ def compile_step(
 
 
 def compile_network(
-    policy: Any, observations: int, direct: Sequence[Any]
+    policy: Any, observations: int, direct: Sequence[Any], zeros: Sequence[np.ndarray]
 ) -> Mapping[str, Callable[..., None]]:
     """``network`` and ``network_back`` of `NETWORK_GROUPS`, see `trace_policy`.
 
@@ -156,7 +156,7 @@ def compile_network(
         CannotBuild: without a compiler.
     """
     tape = Tape()
-    command, state, weights = trace_policy(tape, policy, observations, direct)
+    command, state, weights = trace_policy(tape, policy, observations, direct, zeros)
     inputs = [*tape.read("observation", observations), *tape.read("state", len(state))]
     given = [*tape.read("d_command", len(command)), *tape.read("d_after", len(state))]
     found = adjoints([*command, *state], given, [*inputs, *weights])

@@ -14,12 +14,7 @@ from torch import Tensor
 
 from liquid_control.sim.batched import Reference, SensorErrors
 from liquid_control.sim.wind import formulas
-from liquid_control.training.config import (
-    RandomisationConfig,
-    Range,
-    ReferenceConfig,
-    StartConfig,
-)
+from liquid_control.training.config import RandomisationConfig, Range, ReferenceConfig, StartConfig
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 from liquid_control.vehicles.quadrotor.variation import scaled
 
@@ -162,11 +157,8 @@ class StepInputs(NamedTuple):
 
     def errors(self, conditions: Conditions) -> SensorErrors:
         """Of the sensors in this step."""
-        return SensorErrors(
-            *(self.noise[k : k + 3] for k in range(0, 15, 3)),
-            conditions.gyro_bias,
-            conditions.accelerometer_bias,
-        )
+        parts = (self.noise[k : k + 3] for k in range(0, 15, 3))
+        return SensorErrors(*parts, conditions.gyro_bias, conditions.accelerometer_bias)
 
     def reference(self, conditions: Conditions) -> Reference:
         """The setpoint at the start of the step."""

@@ -11,7 +11,6 @@ Component-first torch tensors ``(n, B)``; network tensors ``(B, n)``.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -22,6 +21,7 @@ from torch._functorch import config as functorch_config
 from liquid_control.training.conditions import (
     Conditions,
     Draw,
+    Process,
     StepInputs,
     Window,
     draw_window,
@@ -39,7 +39,8 @@ from liquid_control.training.environments import (
     start_environments,
     with_gradient,
 )
-from liquid_control.training.lanes.build import CannotBuild
+from liquid_control.training.lanes.build import CannotBuild, compiler
+from liquid_control.training.lanes.policy import LanesPolicy
 from liquid_control.training.lanes.symbols import CannotTrace
 from liquid_control.training.lanes.window import Flown, LanesWindow
 from liquid_control.training.policy import (
@@ -63,8 +64,10 @@ class GradientTrainer:
     Args:
         config: the run.
         device: of all tensors.
-        compiled: fuse the step with torch.compile (needs a C++ compiler on the CPU); ``None``
-            decides by whether one is there. Without it the same run takes about ten times longer.
+        compiled: run windows as compiled code: on the CPU that of `lanes.window`, which needs a
+            C++ compiler and takes seconds once a machine; elsewhere, and for observations that it
+            doesn't know, torch.compile's. ``None`` decides by whether a compiler is there. Without
+            it the same run takes some twenty times longer.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class GradientTrainer:
         self.draw = Draw(generator, self.device)
         self.update = 0
         if compiled is None:
-            compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
+            compiled = self.device.type != "cpu" or compiler() is not None
         self.compiled = compiled
         self.environments = self._start(settings.environments)
         self.lanes = self._compile_lanes() if compiled else None
@@ -152,22 +155,29 @@ class GradientTrainer:
 
     def _window(self) -> tuple[Tensor, Tensor, Tensor]:
         """Roll out a window: loss, and squared error and count of the settled environments."""
+        envs = self.environments
+        window, process = self._draw()
+        flown = self._roll_out(window)
+        settled = (envs.process.time > SETTLED).float()
+        self._strayed = flown.miss[-1] > STRAYED**2
+        self.environments = Environments(detached(flown.flight), envs.conditions, process)
+        return flown.cost, (flown.miss * settled).mean(), settled.mean()
+
+    def _draw(self) -> tuple[Window, Process]:
         config, envs = self.config, self.environments
-        conditions = envs.conditions
-        window, process = draw_window(
+        return draw_window(
             self.draw,
             config.optimiser.window,
-            conditions,
+            envs.conditions,
             envs.process,
             config.randomisation,
             config.reference,
         )
+
+    def _roll_out(self, window: Window) -> Flown:
         roll_out = self._roll_out_steps if self.lanes is None else self.lanes.fly
-        flown = roll_out(envs.flight, window, conditions, self.policy.weights())
-        settled = (envs.process.time > SETTLED).float()
-        self._strayed = flown.miss[-1] > STRAYED**2
-        self.environments = Environments(detached(flown.flight), conditions, process)
-        return flown.cost, (flown.miss * settled).mean(), settled.mean()
+        envs = self.environments
+        return roll_out(envs.flight, window, envs.conditions, self.policy.weights())
 
     def _roll_out_steps(
         self, flight: Flight, window: Window, conditions: Conditions, weights: tuple[Tensor, ...]
@@ -190,6 +200,15 @@ class GradientTrainer:
         chosen = self.draw.uniform(lost.shape[0]) < self.config.optimiser.reset_share
         self.environments = choose(chosen | lost | self._strayed, fresh, self.environments)
 
+    def _backward(self, loss: Tensor) -> Tensor:
+        """Gradients of the policy, clipped; returns their norm before."""
+        loss.backward()
+        limit = self.config.optimiser.gradient_clip
+        return torch.nn.utils.clip_grad_norm_(self.policy.parameters(), limit)
+
+    def _optimise(self) -> None:
+        self.optimiser.step()
+
     def step(self) -> Progress:
         """One update.
 
@@ -203,13 +222,12 @@ class GradientTrainer:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         loss, error, settled = self._window()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.gradient_clip)
+        norm = self._backward(loss)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(
                 f"update {self.update}: loss {float(loss.detach())}, gradient norm {float(norm)}"
             )
-        self.optimiser.step()
+        self._optimise()
         self.update += 1
         if self.rollback.after_update(float(loss.detach())):
             self.environments = self._start(settings.environments)
@@ -217,6 +235,14 @@ class GradientTrainer:
             self._restart_some()
         rmse = float((error / settled).sqrt()) if float(settled) > 0 else math.nan
         return Progress(self.update, self.updates, float(loss.detach()), rmse, rate)
+
+    @property
+    def compiled_by(self) -> str:
+        """What runs the steps: "lanes" (`lanes.window`), "lanes, torch" where torch compiles the
+        policy's own step, "torch", or "nothing"."""
+        if self.lanes is not None:
+            return "lanes" if isinstance(self.lanes.policy, LanesPolicy) else "lanes, torch"
+        return "torch" if self.compiled else "nothing"
 
     @property
     def updates(self) -> int:

@@ -88,6 +88,10 @@ class Traced:
 
         return self._new(_each(one, self.symbols))
 
+    def abs(self) -> Traced:
+        """As of a tensor."""
+        return self._new(_each(abs, self.symbols))
+
     def __neg__(self) -> Traced:
         return self._new(-self.symbols)
 
@@ -141,6 +145,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "linear": _linear,
     "cat": _cat,
     "relu": lambda own, a: own._new(_each(lambda x: maximum(x, 0.0), own._array(a))),
+    "abs": lambda own, a: own._new(_each(abs, own._array(a))),
     **{name: _unary(name) for name in ("tanh", "sigmoid", "exp", "expm1")},
     **{name: _binary(function) for name, function in _ARITHMETIC.items()},
     "div": _binary(operator.truediv),

@@ -130,6 +130,7 @@ class TorchPolicy:
 
         self._step, self._back = step, back
         if compiled:
+            torch._dynamo.reset()  # it compiles anew only a few times, then falls back to slow
             self._step = torch.compile(step, dynamic=False)
             self._back = torch.compile(back, dynamic=False)
 

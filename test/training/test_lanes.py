@@ -42,9 +42,7 @@ NETWORKS = {
     },
 }
 IN_TORCH = {  # what a trace doesn't know, or would be too long
-    **{
-        k: {"kind": k, "units": 6, **TIME} for k in ("gru_decay", "ct_gru", "neural_ode", "ode_rnn")
-    },
+    **{kind: {"kind": kind, "units": 6, **TIME} for kind in ("gru_decay", "ct_gru")},
     "ltc": {"kind": "ltc", "wiring": WIRING, **TIME},
     "geometric": {"kind": "geometric", "integral": True, "observer": True},
 }

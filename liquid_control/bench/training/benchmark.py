@@ -43,7 +43,7 @@ def measure_training(config_file: str, *, quick: bool = False) -> dict[str, Any]
         trainer = GradientTrainer(config)
         for _ in range(WARM_UP):
             trainer.step()
-        dynamics = _Dynamics(batch)
+        dynamics = _Dynamics(BATCH)
         both = []
         for _ in range(turns):
             both.append((batch * steps / seconds(trainer.step, 1), dynamics.rate()))
@@ -57,14 +57,16 @@ def measure_training(config_file: str, *, quick: bool = False) -> dict[str, Any]
             "batch": batch,
             "window": steps,
             "env_steps_per_s": median(rate for rate, _ in both),
+            "dynamics_batch": BATCH,
             "dynamics_grad_steps_per_s": median(rate for _, rate in both),
             "fraction_of_dynamics": median(rate / bound for rate, bound in both),
             "update_ms": parts,
         }
         if not quick:
-            large = _Dynamics(BATCH)
-            result["dynamics_large_batch"] = BATCH
-            result["dynamics_large_grad_steps_per_s"] = median(large.rate() for _ in range(turns))
+            same = _Dynamics(batch)
+            result["dynamics_same_batch_grad_steps_per_s"] = median(
+                same.rate() for _ in range(turns)
+            )
     return result
 
 

@@ -2,8 +2,8 @@
 
 Everything runs on one core. The update of the trainer (draw of the window, forward, backward,
 optimiser, new episodes) and the gradient of the batched dynamics of `bench sim` are timed in turns,
-in processor time, at the batch that the training uses; the fraction is the median over the turns.
-The dynamics are timed at the batch of `bench sim` as well, where they run faster.
+in processor time; the fraction is the median over the turns. The dynamics run at the batch of
+`bench sim`, where they are fastest, and, unless quick, also at the batch that the training uses.
 A step of the dynamics is one control period with wind, IMU, geometric controller and one physics
 step; one of the trainer has two physics steps, the delay, the network and the cost.
 """
@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", default="hover_liquid", help="training configuration (default: %(default)s)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="fewer turns, and the dynamics at that batch alone"
+        "--quick",
+        action="store_true",
+        help="fewer turns, and the dynamics at the large batch alone",
     )
 
 

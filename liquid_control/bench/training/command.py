@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="fewer turns, and the dynamics at the large batch alone",
+        help="fewer turns, dynamics at the large batch alone",
     )
 
 

@@ -112,7 +112,7 @@ class GradientTrainer:
 
     def _compile_lanes(self) -> LanesWindow | None:
         """The whole window compiled; None where torch has to compile the step instead."""
-        if self.device.type != "cpu":
+        if self.device.type != "cpu" or torch.get_default_dtype() != torch.float32:
             return None
         task = self.task._replace(
             loss=self.config.loss,

@@ -46,6 +46,7 @@ class LanesPolicy:
         self._step, self._back = functions["network"], functions["network_back"]
 
     def begin(self, trail: Trail, weights: Sequence[Tensor]) -> None:
+        """Take up a window; ``weights`` are `Policy.weights` and then ``direct``."""
         self._trail, self._shapes = trail, [weight.shape for weight in weights]
         self._weights = torch.cat([weight.reshape(-1) for weight in weights])[self._there]
         self._lanes = trail.now.shape[-1]
@@ -70,6 +71,7 @@ class LanesPolicy:
         )
 
     def begin_back(self, adjoint: Trail) -> None:
+        """Go backward through the window of `begin`, between the arrays of ``adjoint``."""
         self._adjoint = adjoint
         self._sums = torch.zeros(len(self._weights), LANES)
 
@@ -135,6 +137,7 @@ class TorchPolicy:
             self._back = torch.compile(back, dynamic=False)
 
     def begin(self, trail: Trail, weights: Sequence[Tensor]) -> None:
+        """Take up a window; ``weights`` are `Policy.weights` and then ``direct``."""
         self._trail, self._weights = trail, tuple(weights)
 
     def step(self, k: int) -> None:
@@ -147,6 +150,7 @@ class TorchPolicy:
         trail.states[k + 1].copy_(state)
 
     def begin_back(self, adjoint: Trail) -> None:
+        """Go backward through the window of `begin`, between the arrays of ``adjoint``."""
         self._adjoint = adjoint
         self._sums = tuple(torch.zeros_like(weight) for weight in self._weights)
 

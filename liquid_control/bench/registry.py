@@ -10,5 +10,6 @@ BENCHMARKS = {
     "networks": "liquid_control.bench.networks.command",
     "sequences": "liquid_control.bench.sequences.command",
     "sim": "liquid_control.bench.simulation.command",
+    "training": "liquid_control.bench.training.command",
     "latency": "liquid_control.bench.latency.command",
 }

@@ -161,6 +161,8 @@ def _ceil(periods: Array, most: int) -> Array:
 
 def _pick(commands: Array, age: Array) -> Array:
     """The command of each environment that is ``age`` periods old."""
+    if hasattr(commands, "of_age"):  # commands that are traced
+        return commands.of_age(age)
     if is_tensor(commands):
         return commands.gather(0, age.long().expand(1, 4, -1))[0]
     index = np.broadcast_to(age.astype(int), commands.shape[1:])

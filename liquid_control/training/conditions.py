@@ -14,12 +14,7 @@ from torch import Tensor
 
 from liquid_control.sim.batched import Reference, SensorErrors
 from liquid_control.sim.wind import formulas
-from liquid_control.training.config import (
-    RandomisationConfig,
-    Range,
-    ReferenceConfig,
-    StartConfig,
-)
+from liquid_control.training.config import RandomisationConfig, Range, ReferenceConfig, StartConfig
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 from liquid_control.vehicles.quadrotor.variation import scaled
 
@@ -162,9 +157,8 @@ class StepInputs(NamedTuple):
 
     def errors(self, conditions: Conditions) -> SensorErrors:
         """Of the sensors in this step."""
-        return SensorErrors(
-            *self.noise.split(3), conditions.gyro_bias, conditions.accelerometer_bias
-        )
+        parts = (self.noise[k : k + 3] for k in range(0, 15, 3))
+        return SensorErrors(*parts, conditions.gyro_bias, conditions.accelerometer_bias)
 
     def reference(self, conditions: Conditions) -> Reference:
         """The setpoint at the start of the step."""
@@ -208,26 +202,28 @@ def draw_window(
     jitter = draw.uniform(steps, batch, low=-random.rate_jitter, high=random.rate_jitter)
     dt = conditions.period * (1 + jitter)
     time, turbulence, gust_time, duration, direction, offset = process
-    winds, offsets, times = [], [offset], [time]
     normal = draw.normal(steps, 3, batch)
     jumps = draw.uniform(steps, 3, batch, low=-1.0) * conditions.step_size
     jump_now = draw.uniform(steps, batch) * reference.step_interval < dt
-    for k in range(steps):
-        turbulence = formulas.ornstein_uhlenbeck_step(
-            turbulence,
-            normal[k],
-            formulas.ornstein_uhlenbeck_coefficients(
-                conditions.turbulence, conditions.correlation_time, dt[k]
-            ),
-        )
-        gust_time = gust_time + dt[k]
-        share = formulas.one_minus_cosine_pulse(gust_time, duration)
-        gust = conditions.gust_amplitude * share
-        winds.append(conditions.wind_mean + turbulence + gust * direction)
-        offset = torch.where(jump_now[k], jumps[k], offset)
+    # all that does not depend on the step before is computed for all of them at once
+    step = formulas.ornstein_uhlenbeck_coefficients(
+        conditions.turbulence, conditions.correlation_time, dt
+    )
+    fresh = step.gain[:, None] * normal
+    clock = torch.stack([time, gust_time])
+    clocks, gusts, offsets = [clock], [], [offset]
+    for dt_B, keep_B, fresh_3B, jump_3B, now_B in zip(
+        dt, step.keep, fresh, jumps, jump_now, strict=True
+    ):
+        turbulence = keep_B * turbulence + fresh_3B
+        gusts.append(turbulence)
+        clock = clock + dt_B
+        clocks.append(clock)
+        offset = torch.where(now_B, jump_3B, offset)
         offsets.append(offset)
-        time = time + dt[k]
-        times.append(time)
+    time, gust_time = clock
+    times, gust_times = torch.stack(clocks).unbind(1)
+    gust = conditions.gust_amplitude * formulas.one_minus_cosine_pulse(gust_times[1:], duration)
     over = gust_time > duration
     new_time, new_duration, new_direction = _next_gust(draw, batch, random)
     process = Process(
@@ -238,11 +234,11 @@ def draw_window(
         torch.where(over, new_direction, direction),
         offset,
     )
-    angle = conditions.frequency * torch.stack(times)[:, None] + conditions.phase
+    angle = conditions.frequency * times[:, None] + conditions.phase
     swing = conditions.amplitude * conditions.frequency
     window = Window(
         dt=dt,
-        wind=torch.stack(winds),
+        wind=conditions.wind_mean + torch.stack(gusts) + gust[:, None] * direction,
         setpoint_pos=conditions.amplitude * torch.sin(angle) + torch.stack(offsets),
         setpoint_vel=swing * torch.cos(angle),
         setpoint_acc=-swing * conditions.frequency * torch.sin(angle),
@@ -261,9 +257,11 @@ def _draw_noise(
     batch = conditions.mass.shape[0]
     noise = draw.normal(steps, 15, batch) * _noise_scale(random, draw.device) * conditions.noise
     came = draw.uniform(steps, batch) >= conditions.dropout
-    step = torch.arange(steps, device=draw.device)[:, None]
-    newest = torch.where(came, step, 0).cummax(dim=0).values
-    odometry = noise[:, :9].gather(0, newest[:, None].expand(-1, 9, -1))
+    newest, held = noise[0, :9], []
+    for came_B, sample in zip(came, noise[:, :9], strict=True):
+        newest = torch.where(came_B, sample, newest)
+        held.append(newest)
+    odometry = torch.stack(held)
     return torch.cat([odometry, noise[:, 9:]], dim=1)
 
 

@@ -11,7 +11,6 @@ Component-first torch tensors ``(n, B)``; network tensors ``(B, n)``.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -19,17 +18,16 @@ import torch
 from torch import Tensor
 from torch._functorch import config as functorch_config
 
-from liquid_control.parameters import ControllerParameters
-from liquid_control.sim.batched import fly_period, measure
-from liquid_control.structs import TRUTH
 from liquid_control.training.conditions import (
     Conditions,
     Draw,
+    Process,
     StepInputs,
+    Window,
     draw_window,
-    vehicle_of,
 )
 from liquid_control.training.config import GradientConfig
+from liquid_control.training.control_step import MAX_POS_ERROR, Task, fly, observe
 from liquid_control.training.environments import (
     Environments,
     Flight,
@@ -41,6 +39,10 @@ from liquid_control.training.environments import (
     start_environments,
     with_gradient,
 )
+from liquid_control.training.lanes.build import CannotBuild, compiler
+from liquid_control.training.lanes.policy import LanesPolicy
+from liquid_control.training.lanes.symbols import CannotTrace
+from liquid_control.training.lanes.window import Flown, LanesWindow
 from liquid_control.training.policy import (
     Progress,
     command_scaling,
@@ -50,10 +52,8 @@ from liquid_control.training.policy import (
 )
 from liquid_control.training.rollback import Rollback
 from liquid_control.vehicles.catalogue import load_vehicle
-from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
-MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
 SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
 
@@ -64,8 +64,10 @@ class GradientTrainer:
     Args:
         config: the run.
         device: of all tensors.
-        compiled: fuse the step with torch.compile (needs a C++ compiler on the CPU); ``None``
-            decides by whether one is there. Without it the same run takes about ten times longer.
+        compiled: run windows as compiled code: on the CPU that of `lanes.window`, which needs a
+            C++ compiler and takes seconds once a machine; elsewhere, and for observations that it
+            doesn't know, torch.compile's. ``None`` decides by whether a compiler is there. Without
+            it the same run takes some twenty times longer.
     """
 
     def __init__(
@@ -74,33 +76,55 @@ class GradientTrainer:
         self.config, self.device = config, torch.device(device)
         vehicle = load_vehicle(config.vehicle)
         rules = rules_of(config)
-        self._observer = rules.observer.select(config.observation)
-        self.layout = self._observer.layout
-        self._told = TRUTH in self._observer.sensors  # an oracle
+        observer = rules.observer.select(config.observation)
+        self.layout = observer.layout
         self.policy = make_policy(config).to(self.device)
-        self._command_offset, self._command_scale = (
-            part[:, None].to(self.device) for part in command_scaling(rules)
-        )
         self.nominal = QuadrotorParams.from_vehicle(vehicle)
         rate_loop = RateLoopParams.from_vehicle(vehicle)
         # The speed of a rotor is the root of its thrust, whose gradient is infinite at zero.
         floor = max(rate_loop.min_thrust, 1e-3 * rate_loop.max_thrust)
-        self.rate_loop = rate_loop._replace(min_thrust=floor)
+        offset, scale = (part[:, None].to(self.device) for part in command_scaling(rules))
+        self.task = Task(
+            observer,
+            self.nominal,
+            rate_loop._replace(min_thrust=floor),
+            config.optimiser.physics_steps,
+            # Tensors, not numbers: the compiled graph is the same for other weights.
+            SimpleNamespace(
+                **{name: torch.tensor(weight, device=self.device) for name, weight in config.loss}
+            ),
+            offset,
+            scale,
+        )
         settings = config.optimiser
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
         self.rollback = Rollback(self.policy, self.optimiser)
         generator = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = Draw(generator, self.device)
-        # Tensors, not numbers: the compiled graph is the same for other weights.
-        self._loss = SimpleNamespace(
-            **{name: torch.tensor(weight, device=self.device) for name, weight in config.loss}
-        )
         self.update = 0
         if compiled is None:
-            compiled = self.device.type != "cpu" or shutil.which("gcc") is not None
+            compiled = self.device.type != "cpu" or compiler() is not None
         self.compiled = compiled
-        self._step = _compile(self._step_eager) if compiled else self._step_eager
         self.environments = self._start(settings.environments)
+        self.lanes = self._compile_lanes() if compiled else None
+        fuse = compiled and self.lanes is None
+        self._step = _compile(self._step_eager) if fuse else self._step_eager
+
+    def _compile_lanes(self) -> LanesWindow | None:
+        """The whole window compiled; None where torch has to compile the step instead."""
+        if self.device.type != "cpu" or torch.get_default_dtype() != torch.float32:
+            return None
+        task = self.task._replace(
+            loss=self.config.loss,
+            command_offset=self.task.command_offset[:, 0].numpy(),
+            command_scale=self.task.command_scale[:, 0].numpy(),
+        )
+        flight, conditions, _ = self.environments
+        steps = self.config.optimiser.window
+        try:
+            return LanesWindow(task, self.policy, flight, conditions, steps)
+        except (CannotTrace, CannotBuild):
+            return None
 
     def _start(self, batch: int) -> Environments:
         state = self.policy.initial_state(batch)
@@ -114,98 +138,76 @@ class GradientTrainer:
         weights: tuple[Tensor, ...],
     ) -> tuple[Flight, Tensor, Tensor]:
         """One control step: the flight after it, its mean cost, and the squared error (B) in m²."""
-        command, policy_state = self._decide(flight, now, conditions, weights)
-        commands = torch.cat([command[None], flight.commands[:-1]])
-        vehicle, _, force = fly_period(
-            flight.vehicle,
-            commands,
-            now.wind,
-            vehicle_of(conditions, self.nominal),
-            self.rate_loop,
-            now.dt,
-            self.config.optimiser.physics_steps,
-            conditions.delay,
-        )
-        cost = self._cost(vehicle, commands, now, conditions.yaw)
-        miss = (vehicle.pos_world - now.next_pos).square().sum(0)
-        return Flight(vehicle, force, commands, policy_state), cost, miss.detach()
-
-    def _decide(
-        self,
-        flight: Flight,
-        now: StepInputs,
-        conditions: Conditions,
-        weights: tuple[Tensor, ...],
-    ) -> tuple[Tensor, Tensor]:
-        """Command (4, B) and next network state from noisy measurements."""
-        situation = measure(
+        observation = observe(
+            self.task,
             flight.vehicle,
             flight.specific_force,
-            now.errors(conditions),
-            now.reference(conditions),
             flight.commands[0],
-            MAX_POS_ERROR,
-            now.wind if self._told else None,
+            now,
+            conditions,
         )
-        observation = self._observer(situation)
         command, policy_state = self.policy.step(
             observation.T, now.dt[:, None], flight.policy_state, weights
         )
-        return command.T, policy_state
-
-    def _cost(
-        self, vehicle: QuadrotorState, commands: Tensor, now: StepInputs, yaw: Tensor
-    ) -> Tensor:
-        """Mean cost of the batch at the end of a control step."""
-        pos_error = (vehicle.pos_world - now.next_pos).square().sum(0)
-        vel_error = (vehicle.vel_world - now.next_vel).square().sum(0)
-        x, y, z, w = vehicle.quat_world_body
-        up = 1 - 2 * (x * x + y * y)
-        forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
-        scaled = (commands[:2] - self._command_offset) / self._command_scale
-        loss = self._loss
-        return (
-            loss.position * (pos_error + loss.position_smoothing**2).sqrt()
-            + loss.velocity * (vel_error + 0.01).sqrt()
-            + loss.yaw * (1 - forward_x * yaw.cos() - forward_y * yaw.sin())
-            + loss.ang_vel * vehicle.ang_vel_body.square().sum(0)
-            + loss.command_change * (scaled[0] - scaled[1]).square().sum(0)
-            + loss.command_rate * scaled[0, 1:].square().sum(0)
-            + loss.inverted * torch.relu(-up)
-        ).mean()
+        commands = torch.cat([command.T[None], flight.commands[:-1]])
+        vehicle, force, cost, miss = fly(self.task, flight.vehicle, commands, now, conditions)
+        return Flight(vehicle, force, commands, policy_state), cost.mean(), miss.detach()
 
     def _window(self) -> tuple[Tensor, Tensor, Tensor]:
         """Roll out a window: loss, and squared error and count of the settled environments."""
+        envs = self.environments
+        window, process = self._draw()
+        flown = self._roll_out(window)
+        settled = (envs.process.time > SETTLED).float()
+        self._strayed = flown.miss[-1] > STRAYED**2
+        self.environments = Environments(detached(flown.flight), envs.conditions, process)
+        return flown.cost, (flown.miss * settled).mean(), settled.mean()
+
+    def _draw(self) -> tuple[Window, Process]:
         config, envs = self.config, self.environments
-        conditions = envs.conditions
-        window, process = draw_window(
+        return draw_window(
             self.draw,
             config.optimiser.window,
-            conditions,
+            envs.conditions,
             envs.process,
             config.randomisation,
             config.reference,
         )
-        weights = self.policy.weights()
+
+    def _roll_out(self, window: Window) -> Flown:
+        roll_out = self._roll_out_steps if self.lanes is None else self.lanes.fly
+        envs = self.environments
+        return roll_out(envs.flight, window, envs.conditions, self.policy.weights())
+
+    def _roll_out_steps(
+        self, flight: Flight, window: Window, conditions: Conditions, weights: tuple[Tensor, ...]
+    ) -> Flown:
+        """A window step by step in torch, on any device: the reference of `lanes.window`."""
         # One graph serves every step: even the first one's inputs ask for a gradient.
-        flight = with_gradient(envs.flight)
+        flight = with_gradient(flight)
         total = torch.zeros((), device=self.device)
-        settled = (envs.process.time > SETTLED).float()
-        error = torch.zeros((), device=self.device)
-        steps = config.optimiser.window
+        misses = []
+        steps = self.config.optimiser.window
         for k in range(steps):
             flight, cost, miss = self._step(flight, window.at(k), conditions, weights)
             total = total + cost
-            error = error + (miss * settled).mean()
-        self._strayed = miss > STRAYED**2
-        self.environments = Environments(detached(flight), conditions, process)
-        return total / steps, error / steps, settled.mean()
+            misses.append(miss)
+        return Flown(total / steps, flight, torch.stack(misses))
 
     def _restart_some(self) -> None:
         fresh = self._start(self.config.optimiser.environments)
         lost = ~finite(self.environments.flight.vehicle)
         chosen = self.draw.uniform(lost.shape[0]) < self.config.optimiser.reset_share
         self.environments = choose(chosen | lost | self._strayed, fresh, self.environments)
+
+    def _backward(self, loss: Tensor) -> Tensor:
+        """Gradients of the policy, clipped; returns their norm before."""
+        loss.backward()
+        limit = self.config.optimiser.gradient_clip
+        return torch.nn.utils.clip_grad_norm_(self.policy.parameters(), limit)
+
+    def _optimise(self) -> None:
+        self.optimiser.step()
 
     def step(self) -> Progress:
         """One update.
@@ -220,13 +222,12 @@ class GradientTrainer:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         loss, error, settled = self._window()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), settings.gradient_clip)
+        norm = self._backward(loss)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(
                 f"update {self.update}: loss {float(loss.detach())}, gradient norm {float(norm)}"
             )
-        self.optimiser.step()
+        self._optimise()
         self.update += 1
         if self.rollback.after_update(float(loss.detach())):
             self.environments = self._start(settings.environments)
@@ -242,6 +243,14 @@ class GradientTrainer:
             env_steps=settings.environments * settings.window,
             rollbacks=self.rollback.count,
         )
+
+    @property
+    def compiled_by(self) -> str:
+        """What runs the steps: "lanes" (`lanes.window`), "lanes, torch" where torch compiles the
+        policy's own step, "torch", or "nothing"."""
+        if self.lanes is not None:
+            return "lanes" if isinstance(self.lanes.policy, LanesPolicy) else "lanes, torch"
+        return "torch" if self.compiled else "nothing"
 
     @property
     def updates(self) -> int:

@@ -1,0 +1,1 @@
+"""How fast a policy trains through the batched dynamics."""

@@ -15,7 +15,7 @@ EXTRAS = {
     **dict.fromkeys(("pybullet", "numba"), "sim"),
     **dict.fromkeys(("rclpy", "mcap", "mcap_ros2"), "ros"),
     **dict.fromkeys(("torch", "onnx", "onnxscript", "networkx", "sklearn"), "train"),
-    **dict.fromkeys(("matplotlib", "plotly", "PIL", "imageio_ffmpeg"), "report"),
+    **dict.fromkeys(("matplotlib", "plotly", "PIL", "imageio_ffmpeg", "scipy"), "report"),
     "ray": "ray",
     "gymnasium": "gym",
     **dict.fromkeys(("ncps", "rotorpy"), "test"),

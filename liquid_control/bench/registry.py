@@ -10,4 +10,5 @@ BENCHMARKS = {
     "sequences": "liquid_control.bench.sequences.command",
     "sim": "liquid_control.bench.simulation.command",
     "latency": "liquid_control.bench.latency.command",
+    "intervals": "liquid_control.bench.intervals.command",
 }

@@ -9,20 +9,20 @@ seeds and flights that were *not* drawn; it is uncertain in two ways, which are 
   freedom. Errors are positive and skewed: now and then a training comes out several times worse.
   This part of the interval is therefore the mean times exp(± t s), with Student's t and for s the
   larger of two standard errors of a logarithm: of the mean by the delta method, and of the mean of
-  a lognormal (D. R. Cox in C. E. Land, Technometrics 14(1), 1972; G. Y. Zou, J. Huo, A. Taleban,
+  a lognormal (D. R. Cox in C. E. Land, Technometrics 14(1), 1972; G. Y. Zou, C. Y. Huo, J. Taleban,
   Environmetrics 20(2), 2009). Values that are not all above zero get the usual mean ± t s.
 - *Flights*: what is common to all seeds in a flight, by the two-way analysis of variance, with
   F - 1 degrees of freedom. In a difference it is that of the paired differences.
 
 Many comparisons at once (`family`) need levels of 99.9 % and more, and there a lognormal mean
 reaches further up: p-values have margins of the normal and the chi-square part of Zou's interval
-where these are larger. A difference with p <= 0.05 has a 95 % interval without zero; the reverse
-does not hold for skewed seeds.
+where these are larger, and of fewer than ten seeds the degrees of freedom of the policy that has
+the least. A difference with p <= 0.05 has a 95 % interval without zero, not always the reverse.
 
 Margins of independent parts add in squares, each side for itself (the method of variance estimates
 recovery: G. Y. Zou, A. Donner, Statistics in Medicine 27(10), 2008); their t has the degrees of
-freedom of all parts together, as in Welch's test. With a single training seed
-only the flights are left: the interval says nothing of another training run.
+freedom of all parts together, as in Welch's test. With a single training seed only the flights
+are left: the interval says nothing of another training run.
 
 The interquartile mean is that of the seeds' means, a quarter cut off at either end, as advised by
 R. Agarwal et al. (Deep reinforcement learning at the edge of the statistical precipice, NeurIPS
@@ -36,57 +36,16 @@ flight does not give (it crashed) is NaN and left out; crash rates stand beside.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from liquid_control.config import missing_packages
+from liquid_control.evaluation.suite.margins import LEVEL, Part, freedom, quantile
 
-try:
-    from scipy import special
-except ModuleNotFoundError:
-    raise missing_packages("report", ["scipy"]) from None
-
-LEVEL = 0.95
 TRIM = 0.25  # of the seeds, at either end of the interquartile mean
 _TINY = 1e-12  # the least p that is told from 0
 _HALVINGS = 40
-_LARGE = 50.0  # of a logarithm; exp of it is finite
-_CHI_SQUARE = (special.gammaincinv, special.gammainccinv)  # quantiles, of half the variable
-
-
-@dataclass(frozen=True)
-class Part:
-    """One independent part of what is uncertain of means ``(...)``: standard error and freedom."""
-
-    se: np.ndarray  # 0 where it adds nothing
-    df: np.ndarray  # degrees of freedom
-    spread: np.ndarray | float = 0.0  # variance of the logarithms of the df + 1 units
-
-    def margins(
-        self,
-        mean: np.ndarray,
-        positive: np.ndarray,
-        t: np.ndarray,
-        alpha: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """How far ``t`` standard errors reach down and up from the mean.
-
-        With ``alpha``, the chance to miss on either side together, they are those of the mean of a
-        lognormal where these are larger, which hold far out in the tail, too.
-        """
-        reach = self.se * t
-        low = high = np.where(positive, reach / np.where(positive, mean, 1.0), 0.0)
-        if alpha is not None and np.any(self.spread):
-            df, half = np.maximum(self.df, 1), alpha / 2
-            least, most = (2 * quantile(df / 2, half) / df for quantile in _CHI_SQUARE)
-            center, variance = t * np.sqrt(self.spread / (df + 1)), self.spread / 2
-            low = np.maximum(low, np.hypot(center, variance * np.clip(1 - 1 / most, 0, 1)))
-            high = np.maximum(high, np.hypot(center, variance * np.clip(1 / least - 1, 0, _LARGE)))
-        down = np.where(positive, -mean * np.expm1(-low), reach)
-        up = np.where(positive, mean * np.expm1(np.minimum(high, _LARGE)), reach)
-        return down, up
+_FEW = 10  # training seeds: with fewer, p-values have the least degrees of freedom
 
 
 class Estimate:
@@ -211,7 +170,7 @@ class Difference:
         rounding = 1e-9 * np.nan_to_num(np.abs(a.mean) + np.abs(b.mean))
         common = np.where(common > rounding**2, common, 0.0)
         self.flights = Part(np.sqrt(np.maximum(common, 0.0)), a.flights.df)
-        self.df = _freedom(a.seeds, b.seeds, self.flights)
+        self.df = freedom(a.seeds, b.seeds, self.flights)
         self._rounding = rounding
         single = (a.n_seeds < 2) & (b.n_seeds < 2)
         self.judged = np.isfinite(self.mean) & (~single | (a.n_flights > 1))
@@ -246,10 +205,19 @@ class Difference:
         """Standard error of all parts together, ``(...)``."""
         return np.sqrt(self.a.seeds.se**2 + self.b.seeds.se**2 + self.flights.se**2)
 
+    @cached_property
+    def _safe_df(self) -> np.ndarray:
+        """Of few seeds the least: far in the tail the sum of two variances is too rough."""
+        safe = self.df
+        for side in (self.a, self.b):
+            few = (side.n_seeds > 1) & (side.n_seeds < _FEW) & (side.seeds.se > 0)
+            safe = np.where(few, np.minimum(safe, side.seeds.df), safe)
+        return safe
+
     def _margins(
         self, alpha: float | np.ndarray, *, safe: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        t = _quantile(self.df, alpha)
+        t = quantile(self._safe_df if safe else self.df, alpha)
         tail = alpha if safe else None
         a_down, a_up = self.a.seeds.margins(self.a.mean, self.a.positive, t, tail)
         b_down, b_up = self.b.seeds.margins(self.b.mean, self.b.positive, t, tail)
@@ -289,21 +257,8 @@ def _interquartile(units: np.ndarray) -> tuple[np.ndarray, Part]:
 
 
 def _ends(mean, parts, positive, judged) -> tuple[np.ndarray, np.ndarray]:
-    t = _quantile(_freedom(*parts), 1 - LEVEL)
-    down, up = zip(*(part.margins(mean, positive, t, 1 - LEVEL) for part in parts), strict=True)
+    t = quantile(freedom(*parts), 1 - LEVEL)
+    down, up = zip(*(part.margins(mean, positive, t) for part in parts), strict=True)
     low = mean - np.sqrt(sum(side**2 for side in down))
     high = mean + np.sqrt(sum(side**2 for side in up))
     return np.where(judged, low, np.nan), np.where(judged, high, np.nan)
-
-
-def _freedom(*parts: Part) -> np.ndarray:
-    """Of the variance that the parts have together (F. E. Satterthwaite, Biometrics 2(6), 1946)."""
-    total = sum(part.se**2 for part in parts)
-    least = sum(part.se**4 / np.maximum(part.df, 1) for part in parts)
-    largest = np.max([part.df for part in parts], axis=0)
-    return np.where(least > 0, total**2 / np.where(least > 0, least, 1.0), largest)
-
-
-def _quantile(df: np.ndarray, alpha: np.ndarray | float) -> np.ndarray:
-    """Student's t that is exceeded on either side with probability ``alpha / 2``; 0 without df."""
-    return np.where(df > 0, -special.stdtrit(np.maximum(df, 1), np.divide(alpha, 2)), 0.0)

@@ -23,7 +23,8 @@ from itertools import combinations
 import numpy as np
 from scipy import special
 
-from liquid_control.evaluation.suite.estimates import LEVEL, Difference, Estimate
+from liquid_control.evaluation.suite.estimates import Difference, Estimate
+from liquid_control.evaluation.suite.margins import LEVEL
 
 DRAWS = 4000
 ERROR = 1 - LEVEL  # of the whole family
@@ -97,7 +98,9 @@ class Family:
     def _draw(self, estimates: Mapping[str, Estimate], rng: np.random.Generator) -> np.ndarray:
         """The largest of all standardised differences around zero, ``(DRAWS,)``."""
         seeds = {
-            name: _scaled(_logs(e), e.seeds.se) @ rng.standard_normal((e.by_seed.shape[-1], DRAWS))
+            name: _scatter(
+                _logs(e), e.seeds.se, rng.standard_normal((e.by_seed.shape[-1], DRAWS)), rng
+            )
             for name, e in estimates.items()
         }
         shapes = {e.by_flight.shape[-1] for e in estimates.values()}
@@ -105,7 +108,7 @@ class Family:
         largest = np.zeros(DRAWS)
         for (a, b), difference in self._differences.items():
             paired = difference.by_flight
-            common = _scaled(paired, difference.flights.se) @ flights[paired.shape[-1]]
+            common = _scatter(paired, difference.flights.se, flights[paired.shape[-1]], rng)
             se = difference.se
             usable = difference.judged & (se > 0)
             if usable.any():
@@ -120,11 +123,37 @@ def _logs(estimate: Estimate) -> np.ndarray:
     return np.where(positive, np.log(np.where(positive, estimate.by_seed, 1.0)), estimate.by_seed)
 
 
-def _scaled(units: np.ndarray, se: np.ndarray) -> np.ndarray:
-    """Residuals ``(C, N)`` whose squares add up to ``se ** 2``; zeros where there are none."""
+def _scatter(
+    units: np.ndarray, se: np.ndarray, normal: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws ``(C, DRAWS)`` with standard deviation ``se``, correlated as ``units (C, N)`` are.
+
+    A few units look more correlated than they are, so part of each draw is its own condition's.
+    """
     known = np.isfinite(units)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
     filled = np.where(known, units, 0.0)
     left = np.where(known, filled - filled.sum(axis=-1, keepdims=True) / count, 0.0)
     norm = np.sqrt((left**2).sum(axis=-1, keepdims=True))
-    return np.divide(left, norm, out=np.zeros_like(left), where=norm > 0) * se[..., None]
+    direction = np.divide(left, norm, out=np.zeros_like(left), where=norm > 0)
+    if not se.any():
+        return np.zeros((len(units), normal.shape[1]))
+    share = _trusted(direction)
+    own = rng.standard_normal((len(units), normal.shape[1]))
+    return (np.sqrt(share) * (direction @ normal) + np.sqrt(1 - share) * own) * se[:, None]
+
+
+def _trusted(direction: np.ndarray) -> float:
+    """How much of the correlations ``direction @ direction.T`` is more than N units show by chance.
+
+    Squared correlations of N units with nothing in common are 1 / (N - 1) in the mean; shrinking as
+    in J. Schäfer and K. Strimmer (Statistical Applications in Genetics and Molecular Biology 4(1),
+    2005).
+    """
+    used = direction[(direction != 0).any(axis=-1)]
+    if len(used) < 2 or direction.shape[-1] < 3:
+        return 0.0
+    squares = (used @ used.T) ** 2
+    mean = (squares.sum() - np.trace(squares)) / (len(used) * (len(used) - 1))
+    chance = 1 / (direction.shape[-1] - 1)
+    return float(np.clip((mean - chance) / (mean * (1 - chance)), 0.0, 1.0)) if mean > 0 else 0.0

@@ -19,8 +19,8 @@ from liquid_control.evaluation.page import (
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import figures as suite_figures
 from liquid_control.evaluation.suite.config import load_metadata
-from liquid_control.evaluation.suite.estimates import LEVEL
 from liquid_control.evaluation.suite.flights import fly_cell
+from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.results import (
     NOT_FLOWN,
     POLICY_HEAD,

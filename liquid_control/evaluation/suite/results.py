@@ -11,7 +11,7 @@ import numpy as np
 
 from liquid_control.evaluation.metrics import display_of
 from liquid_control.evaluation.provenance import provenance
-from liquid_control.evaluation.suite.estimates import LEVEL
+from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.summary import Limit, Summary
 from liquid_control.evaluation.suite.words import (
     interval_text,

@@ -11,7 +11,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from liquid_control.evaluation.suite.estimates import LEVEL, Difference, Estimate
+from liquid_control.evaluation.suite.estimates import Difference, Estimate
+from liquid_control.evaluation.suite.margins import LEVEL
 
 
 @dataclass(frozen=True)

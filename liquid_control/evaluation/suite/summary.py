@@ -13,8 +13,9 @@ import numpy as np
 from liquid_control.evaluation.metrics import SHARES, compared
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.config import Suite, load_metadata
-from liquid_control.evaluation.suite.estimates import LEVEL, Estimate
+from liquid_control.evaluation.suite.estimates import Estimate
 from liquid_control.evaluation.suite.family import Family
+from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.statistics import UNKNOWN, Interval, as_interval, rate_interval
 from liquid_control.evaluation.views.training_curves import Curve, training_curve
 from liquid_control.vehicles.catalogue import kind_of
@@ -241,9 +242,9 @@ class Summary:
             "first_seed": config.first_seed,
             "after_s": config.after,
             "statistics": f"{100 * LEVEL:.0f} % intervals over training seeds and flights, over "
-            "flights alone of a policy with one; clear: -1 or 1 where a difference is below or "
-            f"above zero with at most {100 * (1 - LEVEL):.0f} % chance that any of its metric is so "
-            "by luck; crash rates: Wilson score intervals",
+            "flights alone of a policy with one; iqm: interquartile mean of the training seeds; "
+            "clear: -1 or 1 where a difference is below or above zero, by the level of all "
+            "differences of the metric (family); crash rates: Wilson score intervals",
             "training_seeds": {name: self.trainings(name) for name in self.policies},
             "family": {
                 metric: {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from liquid_control.evaluation.suite.estimates import LEVEL
+from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.statistics import Interval
 from liquid_control.evaluation.suite.summary import Summary
 

@@ -130,7 +130,7 @@ def _gap(summary: Summary) -> str:
 def _metric_table(summary: Summary, metric: str, *, middle: bool = False) -> str:
     """Means, or with ``middle`` interquartile means, which none is bold of."""
     factor, figure = display_of(metric).factor, summary.interquartile if middle else summary.mean
-    over = (f"<small>{escape(over_text(summary, p))}</small>" for p in summary.policies)
+    over = (f"<small>{_two_lines(over_text(summary, p))}</small>" for p in summary.policies)
     rows = [["<small>interval over</small>", *over]]
     for condition in summary.conditions:
         means = {p: figure(p, condition, metric) for p in summary.policies}
@@ -151,6 +151,11 @@ def _metric_table(summary: Summary, metric: str, *, middle: bool = False) -> str
         rows.append([_condition_cell(summary, condition), *cells])
     head = ["condition", *map(escape, summary.policies)]
     return table(head, rows, numbers=range(1, len(head)))
+
+
+def _two_lines(text: str) -> str:
+    """No wider than the figures below it."""
+    return escape(text).replace(" and ", "<br>and ").replace(", ", ",<br>")
 
 
 def _share_table(summary: Summary, name: str) -> str:

@@ -18,16 +18,19 @@ def verdicts(summary: Summary) -> list[str]:
     """
     lines = []
     for policy in summary.challengers():
-        against = []
+        against, said = [], 0
         for baseline in summary.baselines:
             smaller, larger, neither = summary.tally(policy, baseline)
-            if count := smaller + larger + neither:
-                conditions = f"{count} condition{'s' if count > 1 else ''}"
-                against.append(
-                    f"{baseline} in {smaller} of {conditions}, clearly worse in {larger}"
-                )
+            count = smaller + larger + neither
+            if count == 0:
+                continue
+            conditions = f" of {count} condition{'s' if count > 1 else ''}"
+            whole = f"{smaller}{conditions} and clearly worse in {larger}"
+            short = f"{smaller} and {larger}"
+            against.append(f"than {baseline} in {short if count == said else whole}")
+            said = count
         if against:
-            lines.append(f"{policy} is clearly better than {'; than '.join(against)}.")
+            lines.append(f"{policy} is clearly better {', '.join(against)}.")
     return lines
 
 

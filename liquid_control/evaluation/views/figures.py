@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
 
 import numpy as np
 import plotly.graph_objects as go
@@ -72,8 +71,10 @@ def commands(log: FlightLog) -> go.Figure:
 
 def _short(names: Sequence[str]) -> list[str]:
     """``0`` of ``rotor0``, whose stem the title says: a narrow page has room for both then."""
-    stem = commonprefix(list(names)).rstrip("0123456789") if len(names) > 1 else ""
-    return [name.removeprefix(stem) or name for name in names]
+    stems = {name.rstrip("0123456789") for name in names}
+    if len(stems) > 1 or len(names) == 1:
+        return list(names)
+    return [name.removeprefix(*stems) or name for name in names]
 
 
 def latency(log: FlightLog) -> go.Figure:

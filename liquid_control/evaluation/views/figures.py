@@ -70,9 +70,9 @@ def commands(log: FlightLog) -> go.Figure:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """``0`` of ``rotor0``, whose stem the title says: a narrow page has room for both then."""
+    """``0`` of ``rotor0``, whose stem the title says: many then fit beside it on a narrow page."""
     stems = {name.rstrip("0123456789") for name in names}
-    if len(stems) > 1 or len(names) == 1:
+    if len(stems) > 1 or len(names) < 3:
         return list(names)
     return [name.removeprefix(*stems) or name for name in names]
 

@@ -71,7 +71,7 @@ class Family:
 
     @property
     def level(self) -> float:
-        """See the class."""
+        """Of a single interval that is needed to call its difference clear."""
         return float(1 - self._alpha)
 
     def between(self, a: str, b: str) -> Between:

@@ -64,5 +64,5 @@ def rate_interval(events: int, trials: int) -> Interval:
 
 
 def as_interval(mean: float, low: float, high: float) -> Interval:
-    """NaN as ``None``."""
+    """An interval of plain numbers, with ``None`` in place of NaN."""
     return Interval(*(float(x) if np.isfinite(x) else None for x in (mean, low, high)))

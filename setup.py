@@ -129,6 +129,7 @@ setup(
             "plotly>=6.0",
             "pillow>=10.1",
             "imageio-ffmpeg",
+            "scipy>=1.10",
         ],
         "ray": ["ray>=2.9"],
         "gym": ["gymnasium>=1.1"],

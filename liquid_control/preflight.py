@@ -17,7 +17,7 @@ EXTRAS = {
     **dict.fromkeys(
         ("torch", "onnx", "onnxscript", "networkx", "sklearn", "tensorboardX"), "train"
     ),
-    **dict.fromkeys(("matplotlib", "plotly", "PIL", "imageio_ffmpeg"), "report"),
+    **dict.fromkeys(("matplotlib", "plotly", "PIL", "imageio_ffmpeg", "scipy"), "report"),
     "ray": "ray",
     "gymnasium": "gym",
     "foundation_policy": "peers",

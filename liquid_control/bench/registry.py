@@ -12,4 +12,5 @@ BENCHMARKS = {
     "sim": "liquid_control.bench.simulation.command",
     "training": "liquid_control.bench.training.command",
     "latency": "liquid_control.bench.latency.command",
+    "intervals": "liquid_control.bench.intervals.command",
 }

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Fly what is missing, write and show the results; returns the exit status."""
     from liquid_control.preflight import remove_stale, require_packages
 
-    require_packages("matplotlib", "plotly", "PIL", "imageio_ffmpeg")
+    require_packages("matplotlib", "plotly", "PIL", "imageio_ffmpeg", "scipy")
     from liquid_control.evaluation.suite.config import load_suite
     from liquid_control.evaluation.suite.flights import run_suite
     from liquid_control.evaluation.suite.report import write_suite_report

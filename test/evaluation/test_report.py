@@ -7,6 +7,7 @@ import pytest
 from liquid_control.config import ConfigError, share_dir
 from liquid_control.evaluation.judge import judge
 from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.views import figures
 from liquid_control.evaluation.views.circuit import circuit_svg
 from liquid_control.evaluation.views.film import write_video
 from liquid_control.evaluation.views.report import write_report
@@ -145,3 +146,10 @@ def test_a_real_browser_draws_every_plot_without_errors(report, browse):
     assert "<canvas" in dom  # the 3-D path
     assert "color-mix" in dom  # the replay coloured the circuit
     assert "failed" not in re.findall(r'class="plot[^"]*"', dom)
+
+
+def test_the_legend_of_the_rotors_leaves_room_for_its_title(log):
+    figure = figures.commands(log)
+    names = [trace.name for trace in figure.data if trace.legend == "legend3"]
+    assert names == ["0", "1", "2", "3"]
+    assert "rotors, rad/s" in {note.text for note in figure.layout.annotations}

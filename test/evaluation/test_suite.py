@@ -123,18 +123,18 @@ def test_a_choice_leaves_the_results_of_the_rest(tmp_path, capsys):
     assert list(first["metrics"]["rmse_m"]) == ["late"]
     assert first["differences"] == {}
     text = (out / "results.md").read_text()
-    assert "Not flown: searched in calm; expert in no condition." in text
+    assert "Not flown: calm by any policy; anything by expert." in text
 
     second = _evaluate(suite, out, "--only", "expert")
     assert list(second["policies"]) == ["expert", "searched"]
     assert list(second["metrics"]["rmse_m"]) == ["calm", "late"]
     table = second["metrics"]["rmse_m"]
     assert table["late"]["searched"] == first["metrics"]["rmse_m"]["late"]["searched"]
-    assert table["calm"]["searched"] == {"mean": None, "low": None, "high": None}
+    assert set(table["calm"]["searched"].values()) == {None}
     assert second["crashes"]["calm"]["searched"]["flights"] == 0
     assert second["differences"]["expert"]["rmse_m"]["late"]["searched"]["mean"] is not None
     text = (out / "results.md").read_text()
-    assert "Not flown: searched in calm." in text
+    assert "Not flown: calm by searched." in text
     assert "| not flown |" in text
     assert "not flown" in (out / "report.html").read_text()
 
@@ -314,6 +314,7 @@ def test_the_keys_of_results_and_rows_are_pinned(finished, tmp_path):
     assert set(results) == {
         *("description", "flights", "first_seed", "after_s", "statistics", "command"),
         *("provenance", "policies", "conditions", "limits", "crashes", "metrics", "differences"),
+        *("training_seeds", "family"),
     }
     compared = {
         *("rmse_m", "p95_error_m", "max_error_m", "settle_time_s", "step_time_s"),
@@ -343,7 +344,9 @@ def test_results_are_strict_json_with_intervals_and_differences(finished, tmp_pa
     assert results["crashes"]["calm"]["twin"]["flights"] == 8
     # Both are the same controller, so flights pair off exactly.
     difference = results["differences"]["expert"]["rmse_m"]["late"]["twin"]
-    assert difference == pytest.approx({"mean": 0, "low": 0, "high": 0}, abs=1e-12)
+    zero = {"mean": 0, "low": 0, "high": 0, "p": 1, "p_family": 1, "clear": 0}
+    assert difference == pytest.approx(zero, abs=1e-9)
+    assert entry["iqm_low"] < entry["iqm"] < entry["iqm_high"]
     lines = files[1].read_text().splitlines()
     assert len(lines) == 1 + 2 * 2 * (len(results["metrics"]) + 1)
     assert f"{100 * entry['mean']:.2f}" in markdown(summary)
@@ -399,7 +402,12 @@ def test_markdown_says_how_it_came_about(finished):
     suite, rows, _ = finished
     text = markdown(Summary(suite, _with_second_policy(rows, 0.5), "liquid-control evaluate x"))
     assert text.startswith("# Test.\n\nCommand: `liquid-control evaluate x`\n\n20")
-    for expected in ("| twin | expert | – | 1 |", "against expert", "| twin | 2 / 0 / 0 |", "**"):
+    for expected in (
+        *("| twin | expert | – | 1 |", "against expert", "| twin | 2 / 0 / 0 |", "**"),
+        "twin is clearly better than expert in 2 of 2 conditions and clearly worse in 0.",
+        "| *interval over* | flights, not trained | 2 training seeds and flights |",
+        "## Interquartile mean",
+    ):
         assert expected in text
     assert "Training seeds" not in text
 
@@ -418,7 +426,11 @@ def test_report_of_a_suite(finished, tmp_path):
     suite, rows, _ = finished
     path = write_suite_report(Summary(suite, rows), tmp_path, film=False)
     text = path.read_text(encoding="utf-8")
-    for expected in ("Against expert", "<b>0 / 0 / 2</b>", "Worst flight", "late"):
+    for expected in (
+        *("Against expert", "<b>0 / 0 / 2</b>", "Worst flight", "late", "Interquartile mean"),
+        "twin is clearly better than expert in 0 of 2 conditions and clearly worse in 0.",
+        "flights,<br>not trained",
+    ):
         assert expected in text
     assert len(text) < 6e6
 

@@ -60,7 +60,7 @@ def _names(figure):
 def test_commands_are_those_of_the_kind(log, drive):
     figure = figures.commands(log)
     assert _titles(figure) == ["thrust / mass, m/s²", "body rates, rad/s", "rotors, rad/s"]
-    assert _names(figure)[:5] == ["thrust", "roll", "pitch", "yaw", "rotor0"]
+    assert _names(figure)[:5] == ["thrust", "roll", "pitch", "yaw", "0"]
     figure = figures.commands(drive)
     assert _titles(figure) == ["speed, m/s", "turn rate, rad/s", "wheels, rad/s", "steer, rad"]
     assert _names(figure) == ["speed", "turn rate", "wheel0", "wheel1", "steer"]

@@ -14,6 +14,7 @@ from liquid_control.cli.display import CONSOLE
 def show_evaluation(summary, files: list[Path]) -> None:
     """Position error of each policy in each condition, limits that were missed, and the files."""
     from liquid_control.evaluation.suite.results import NOT_FLOWN, limit_texts
+    from liquid_control.evaluation.suite.words import interval_text, verdicts
 
     wide = len(summary.policies) <= 4  # a terminal has room for intervals
     title = "position error, RMSE in cm" + (" [95 % interval]" if wide else "")
@@ -28,11 +29,13 @@ def show_evaluation(summary, files: list[Path]) -> None:
             events, flights = summary.crashes(policy, condition)
             cell = "-" if flights else NOT_FLOWN
             if interval.mean is not None:
-                mean, low, high = (100 * v for v in (interval.mean, interval.low, interval.high))
-                cell = f"{mean:.2f}" + (f" \\[{low:.2f}, {high:.2f}]" if wide else "")
+                text = interval_text(interval, lambda metres: f"{100 * metres:.2f}")
+                cell = escape(text) if wide else f"{100 * interval.mean:.2f}"
             cells.append(cell + (f" [red]{events}/{flights} crashed" if events else ""))
         table.add_row(condition, *cells)
     CONSOLE.print(table)
+    for line in verdicts(summary):
+        CONSOLE.print(f"  {escape(line)}", highlight=False)
     limits = summary.limits()
     for limit in (limit for limit in limits if not limit.met):
         name, largest, reached = limit_texts(limit)

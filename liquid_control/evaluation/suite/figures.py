@@ -28,6 +28,8 @@ def intervals(summary: Summary) -> go.Figure:
         intervals = [summary.mean(policy, c, "rmse_m") for c in summary.conditions]
         known = [k for k, i in enumerate(intervals) if i.mean is not None]
         means = np.array([100 * intervals[k].mean for k in known])
+        # a point without an interval has none to draw
+        ends = [(i.mean, i.mean) if i.low is None else (i.low, i.high) for i in intervals]
         figure.add_scatter(
             x=means,
             y=places[known] + shift,
@@ -35,8 +37,8 @@ def intervals(summary: Summary) -> go.Figure:
             name=policy,
             marker=dict(color=color, size=6),
             error_x=dict(
-                array=[100 * intervals[k].high - m for k, m in zip(known, means)],
-                arrayminus=[m - 100 * intervals[k].low for k, m in zip(known, means)],
+                array=[100 * ends[k][1] - m for k, m in zip(known, means)],
+                arrayminus=[m - 100 * ends[k][0] for k, m in zip(known, means)],
                 thickness=1.4,
                 width=0,
             ),

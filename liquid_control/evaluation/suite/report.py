@@ -20,16 +20,22 @@ from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite import figures as suite_figures
 from liquid_control.evaluation.suite.config import load_metadata
 from liquid_control.evaluation.suite.flights import fly_cell
+from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.results import (
     NOT_FLOWN,
     POLICY_HEAD,
     limit_texts,
-    not_flown_text,
     policy_rows,
     tally_text,
 )
-from liquid_control.evaluation.suite.statistics import LEVEL, Interval
+from liquid_control.evaluation.suite.statistics import Interval
 from liquid_control.evaluation.suite.summary import Summary
+from liquid_control.evaluation.suite.words import (
+    not_flown_text,
+    over_text,
+    verdicts,
+    what_is_clear,
+)
 from liquid_control.evaluation.views import activity, figures
 from liquid_control.evaluation.views.circuit import layers
 from liquid_control.evaluation.views.film import write_video
@@ -48,11 +54,13 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
     )
     page.add_section(
         "Position error, RMSE",
+        *(f"<p><b>{escape(line)}</b></p>" for line in verdicts(summary)),
         _metric_table(summary, "rmse_m"),
+        details("Interquartile mean, cm", _metric_table(summary, "rmse_m", middle=True)),
         page.figure("forest", suite_figures.intervals(summary)),
-        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; the smallest "
-        "is bold where its paired difference from every other policy has an interval below zero. "
-        f"A flight that crashed is counted and not averaged. {not_flown_text(summary)}".rstrip(),
+        note=f"cm, mean and {100 * LEVEL:.0f} % interval at t > {config.after:g} s; bold: clearly "
+        f"smaller than every other. {what_is_clear(summary)} A flight that crashed is counted and "
+        f"not averaged. {not_flown_text(summary)}".rstrip(),
     )
     if summary.limits():
         page.add_section("Limits", _limits(summary), note="Of the suite file, on the mean.")
@@ -61,8 +69,8 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
             f"Against {baseline}",
             _difference_table(summary, baseline),
             note="RMSE minus that of the baseline in the same wind and noise, cm, with the "
-            "interval of the paired difference. Coloured where zero is outside; the last row "
-            "counts conditions.",
+            f"{100 * LEVEL:.0f} % interval of this difference alone. Coloured where it is clear "
+            "among all differences; the last row counts conditions.",
         )
     page.add_section(
         "Distribution of flights",
@@ -108,6 +116,8 @@ def _format(
     sign = "+" if signed else ""
     mean = f"{factor * interval.mean:{sign}.2f}"
     mean = f"<b>{mean}</b>" if bold else mean
+    if interval.low is None:
+        return mean
     low, high = factor * interval.low, factor * interval.high
     return f"{mean}{gap}<small>[{low:{sign}.2f}, {high:{sign}.2f}]</small>"
 
@@ -117,14 +127,16 @@ def _gap(summary: Summary) -> str:
     return " " if len(summary.policies) <= 5 else "<br>"
 
 
-def _metric_table(summary: Summary, metric: str) -> str:
-    factor = display_of(metric).factor
-    rows = []
+def _metric_table(summary: Summary, metric: str, *, middle: bool = False) -> str:
+    """Means, or with ``middle`` interquartile means, which none is bold of."""
+    factor, figure = display_of(metric).factor, summary.interquartile if middle else summary.mean
+    over = (f"<small>{_two_lines(over_text(summary, p))}</small>" for p in summary.policies)
+    rows = [["<small>interval over</small>", *over]]
     for condition in summary.conditions:
-        means = {p: summary.mean(p, condition, metric) for p in summary.policies}
+        means = {p: figure(p, condition, metric) for p in summary.policies}
         if all(interval.mean is None for interval in means.values()):
             continue
-        best = summary.best(condition, metric)
+        best = None if middle else summary.best(condition, metric)
         cells = []
         for policy, interval in means.items():
             if not summary.flown(policy, condition):
@@ -139,6 +151,11 @@ def _metric_table(summary: Summary, metric: str) -> str:
         rows.append([_condition_cell(summary, condition), *cells])
     head = ["condition", *map(escape, summary.policies)]
     return table(head, rows, numbers=range(1, len(head)))
+
+
+def _two_lines(text: str) -> str:
+    """No wider than the figures below it."""
+    return escape(text).replace(" and ", "<br>and ").replace(", ", ",<br>")
 
 
 def _share_table(summary: Summary, name: str) -> str:
@@ -174,12 +191,14 @@ def _difference_table(summary: Summary, baseline: str) -> str:
                 cells.append(_NOT_FLOWN)
                 continue
             interval = summary.difference(policy, baseline, condition, "rmse_m")
-            kind = {-1: "better", 1: "worse", 0: ""}[interval.sign]
+            kind = {-1: "better", 1: "worse", 0: ""}[interval.clear]
             text = _format(interval, 100, _gap(summary), signed=True)
             cells.append(f'<span class="{kind}">{text}</span>')
         rows.append([_condition_cell(summary, condition), *cells])
     tallies = [tally_text(summary, policy, baseline) for policy in others]
-    rows.append(["<b>smaller / larger / unclear</b>", *(f"<b>{text}</b>" for text in tallies)])
+    rows.append(
+        ["<b>clearly smaller / larger / neither</b>", *(f"<b>{text}</b>" for text in tallies)]
+    )
     head = ["condition", *map(escape, others)]
     return table(head, rows, numbers=range(1, len(head)))
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from liquid_control.evaluation.metrics import display_of
 from liquid_control.evaluation.provenance import provenance
-from liquid_control.evaluation.suite.statistics import LEVEL, Interval
+from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.summary import Limit, Summary
+from liquid_control.evaluation.suite.words import (
+    interval_text,
+    not_flown_text,
+    over_text,
+    verdicts,
+    what_is_clear,
+)
 from liquid_control.evaluation.views.training_curves import draw_training
 
 POLICY_HEAD = ("policy", "network", "non-zero weights", "training seeds", "training time, s")
 NOT_FLOWN = "not flown"
+_FIGURES = ("mean", "low", "high", "iqm", "iqm_low", "iqm_high")
 
 
 def write_results(summary: Summary, out: str | Path) -> list[Path]:
@@ -29,11 +37,11 @@ def write_results(summary: Summary, out: str | Path) -> list[Path]:
     files[0].write_text(json.dumps(results, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     with files[1].open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["condition", "policy", "metric", "mean", "low", "high"])
+        writer.writerow(["condition", "policy", "metric", *_FIGURES])
         for metric, table in {**results["metrics"], "crash_rate": results["crashes"]}.items():
             for condition, entries in table.items():
                 for policy, entry in entries.items():
-                    figures = [entry[key] for key in ("mean", "low", "high")]
+                    figures = [entry.get(key) for key in _FIGURES]
                     writer.writerow([condition, policy, metric, *figures])
     files[2].write_text(markdown(summary), encoding="utf-8")
     if curves := summary.training_curves():
@@ -45,9 +53,10 @@ def write_results(summary: Summary, out: str | Path) -> list[Path]:
 def markdown(summary: Summary) -> str:
     """The report as Markdown, as it stands in ``docs/results``."""
     parts = [f"# {summary.suite.config.description}", _origin(summary), _policies(summary)]
-    parts += ["## Position error", _errors(summary)]
+    parts += ["## Position error", *verdicts(summary), _errors(summary)]
     if summary.baselines:
         parts.append(_tallies(summary))
+    parts += ["## Interquartile mean", _interquartile(summary)]
     if limits := summary.limits():
         rows = [
             [
@@ -68,7 +77,7 @@ def markdown(summary: Summary) -> str:
 def limit_texts(limit: Limit) -> tuple[str, str, str]:
     """What a limit is on, its value, and what was reached, for people."""
     show = display_of(limit.metric)
-    reached = _interval(limit.reached, lambda x: f"{show.factor * x:.{show.digits}f}")
+    reached = interval_text(limit.reached, lambda x: f"{show.factor * x:.{show.digits}f}")
     return f"{show.name}, {show.unit}", f"{show.factor * limit.largest:g}", reached
 
 
@@ -90,17 +99,6 @@ def policy_rows(summary: Summary) -> Iterable[list[str]]:
         yield [name, ", ".join(networks), _range(weights), str(len(records)), _range(known, ".0f")]
 
 
-def not_flown_text(summary: Summary) -> str:
-    """What of the suite has not been flown yet; "" where all has."""
-    missing = summary.not_flown
-    everywhere = [p for p in summary.suite.config.policies if p not in summary.policies]
-    some = {p: names for p, names in missing.items() if p in summary.policies}
-    parts = [f"{p} in {', '.join(names)}" for p, names in some.items()]
-    reasons = {p: f" ({reason})" for p, reason in summary.suite.absent.items()}
-    parts += [f"{p} in no condition{reasons.get(p, '')}" for p in everywhere]
-    return f"Not flown: {'; '.join(parts)}." if parts else ""
-
-
 def _range(values: Sequence[float], form: str = "") -> str:
     texts = [f"{value:{form}}" for value in (min(values), max(values))] if values else ["–"]
     return " to ".join(dict.fromkeys(texts))
@@ -110,13 +108,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) ->
     marks = " --- |" * left + " ---: |" * (len(head) - left)
     lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
     return "\n".join([lines[0], f"|{marks}", *lines[1:]])
-
-
-def _interval(interval: Interval, form: Callable[[float], str], bold: bool = False) -> str:
-    if interval.mean is None:
-        return "–"
-    mean = f"**{form(interval.mean)}**" if bold else form(interval.mean)
-    return f"{mean} [{form(interval.low)}, {form(interval.high)}]"
 
 
 def _origin(summary: Summary) -> str:
@@ -135,7 +126,7 @@ def _policies(summary: Summary) -> str:
 
 
 def _errors(summary: Summary) -> str:
-    rows = []
+    rows = [["*interval over*", *(over_text(summary, policy) for policy in summary.policies)]]
     for condition in summary.conditions:
         best = summary.best(condition, "rmse_m")
         cells = []
@@ -146,15 +137,30 @@ def _errors(summary: Summary) -> str:
             interval = summary.mean(policy, condition, "rmse_m")
             events, flights = summary.crashes(policy, condition)
             crashed = f", {events} of {flights} crashed" if events else ""
-            cells.append(_interval(interval, _centimetres, policy == best) + crashed)
+            cells.append(interval_text(interval, _centimetres, policy == best) + crashed)
         rows.append([condition, *cells])
     config = summary.suite.config
     return (
         f"RMSE in cm at t > {config.after:g} s, mean over {summary.suite.flights} flights of each "
-        f"training seed with {100 * LEVEL:.0f} % bootstrap interval. Bold: the smallest, where its "
-        "paired difference from every other policy has an interval below zero (not corrected for "
-        "the number of comparisons). Flights that crashed are counted, not averaged.\n\n"
+        f"training seed [{100 * LEVEL:.0f} % interval]. Bold: clearly smaller than every other. "
+        f"{what_is_clear(summary)} Flights that crashed are counted, not averaged.\n\n"
         + _table(["condition", *summary.policies], rows)
+    )
+
+
+def _interquartile(summary: Summary) -> str:
+    rows = []
+    for condition in summary.conditions:
+        cells = []
+        for policy in summary.policies:
+            middle = summary.interquartile(policy, condition, "rmse_m")
+            flown = summary.flown(policy, condition)
+            cells.append(interval_text(middle, _centimetres) if flown else NOT_FLOWN)
+        rows.append([condition, *cells])
+    return (
+        "RMSE in cm as above, mean of the middle half: of the training seeds' means, a quarter cut "
+        "off at either end; of the flights where there is one seed. A training that failed weighs "
+        "on the mean, not on this.\n\n" + _table(["condition", *summary.policies], rows)
     )
 
 
@@ -165,7 +171,7 @@ def _tallies(summary: Summary) -> str:
     ]
     return (
         "In how many conditions the RMSE is clearly smaller / clearly larger / not clearly "
-        "different, by the interval of the paired difference:\n\n"
+        "different:\n\n"
         + _table(["policy", *(f"against {baseline}" for baseline in baselines)], rows)
     )
 

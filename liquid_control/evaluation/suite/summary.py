@@ -1,4 +1,4 @@
-"""From the rows of a suite to its results: intervals, paired differences, limits."""
+"""From the rows of a suite to its results: intervals, paired differences, what is clear, limits."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ import numpy as np
 from liquid_control.evaluation.metrics import SHARES, compared
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.config import Suite, load_metadata
-from liquid_control.evaluation.suite.statistics import (
-    LEVEL,
-    RESAMPLES,
-    UNKNOWN,
-    Interval,
-    difference_interval,
-    mean_interval,
-    rate_interval,
-)
+from liquid_control.evaluation.suite.estimates import Estimate
+from liquid_control.evaluation.suite.family import Family
+from liquid_control.evaluation.suite.margins import LEVEL
+from liquid_control.evaluation.suite.statistics import UNKNOWN, Interval, as_interval, rate_interval
 from liquid_control.evaluation.views.training_curves import Curve, training_curve
 from liquid_control.vehicles.catalogue import kind_of
 
@@ -38,8 +33,25 @@ class Limit:
     met: bool
 
 
+@dataclass(frozen=True)
+class Compared(Interval):
+    """A difference between two policies in one condition.
+
+    Attributes:
+        p: of it alone, as its interval has it.
+        p_family: of it among all differences of the metric, see `family`.
+        clear: -1 where it is clearly below zero, +1 where clearly above, by the family's level.
+    """
+
+    p: float | None
+    p_family: float | None
+    clear: int
+
+
 class Summary:
     """Results of a suite by policy, condition and metric.
+
+    What is called clear holds for all differences of a metric at once, see `family`.
 
     A flight that crashed gives no value to the means; crash rates stand beside them. A policy that
     has not flown a condition, with each of its training seeds, has no flights and unknown figures
@@ -57,7 +69,8 @@ class Summary:
 
     def __init__(self, suite: Suite, rows: Sequence[Mapping[str, Any]], command: str = ""):
         self.suite, self.command = suite, command
-        self._intervals: dict[tuple[str, ...], Interval] = {}
+        self._estimates: dict[str, dict[str, Estimate]] = {}
+        self._families: dict[str, Family] = {}
         self._groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for row in rows:
             if row["seed"] in suite.seeds:
@@ -72,6 +85,7 @@ class Summary:
         flown = {condition for _, condition in self._groups}
         self.conditions = [c for c in dict.fromkeys(c for _, c in cells) if c in flown]
         self.baselines = [p for p in suite.config.baselines if p in self.policies]
+        self._place = {condition: k for k, condition in enumerate(self.conditions)}
         settings = {c.condition: c.setting for c in suite.cells}
         kinds = [kind_of(settings[c].vehicle).command for c in self.conditions]
         self.metrics = compared(kinds)
@@ -101,34 +115,57 @@ class Summary:
         flat = [np.nan if value is None else value for value in found]
         return np.array(flat, float).reshape(-1, self.suite.flights)
 
+    def estimates(self, metric: str) -> dict[str, Estimate]:
+        """Of each policy over `conditions`."""
+        if metric not in self._estimates:
+            self._estimates[metric] = {p: self._estimate(p, metric) for p in self.policies}
+        return self._estimates[metric]
+
+    def family(self, metric: str) -> Family:
+        """All differences of a metric."""
+        if metric not in self._families:
+            self._families[metric] = Family(self.estimates(metric))
+        return self._families[metric]
+
     def mean(self, policy: str, condition: str, metric: str) -> Interval:
         """Mean with its interval."""
-        key = (policy, condition, metric)
-        if key not in self._intervals:
-            self._intervals[key] = mean_interval(self.values(*key))
-        return self._intervals[key]
+        estimate, k = self.estimates(metric)[policy], self._place[condition]
+        return as_interval(estimate.mean[k], *(end[k] for end in estimate.limits))
 
-    def difference(self, policy: str, baseline: str, condition: str, metric: str) -> Interval:
+    def interquartile(self, policy: str, condition: str, metric: str) -> Interval:
+        """Interquartile mean of the training seeds, of the flights where there is one seed."""
+        estimate, k = self.estimates(metric)[policy], self._place[condition]
+        return as_interval(estimate.trimmed[0][k], *(end[k] for end in estimate.trimmed_limits))
+
+    def difference(self, policy: str, baseline: str, condition: str, metric: str) -> Compared:
         """Policy minus baseline, paired by flight; negative means less than the baseline."""
-        key = (policy, baseline, condition, metric)
-        if key not in self._intervals:
-            self._intervals[key] = difference_interval(
-                self.values(policy, condition, metric), self.values(baseline, condition, metric)
-            )
-        return self._intervals[key]
+        k = self._place[condition]
+        if policy == baseline:
+            same = 0.0 if self.mean(policy, condition, metric).mean is not None else None
+            return Compared(same, same, same, None, None, 0)
+        found = self.family(metric).between(policy, baseline)
+        interval = as_interval(found.mean[k], found.low[k], found.high[k])
+        if interval.low is None:
+            return Compared(interval.mean, None, None, None, None, 0)
+        p, p_family = float(found.p[k]), float(found.p_family[k])
+        return Compared(**asdict(interval), p=p, p_family=p_family, clear=int(found.clear[k]))
+
+    def trainings(self, policy: str) -> int:
+        """Training seeds of a policy; 0 of what is not trained, as far as is known."""
+        files = {c.training: c.artifact for c in self.suite.cells if c.policy == policy}
+        if len(files) == 1 and load_metadata(files[0]) is None:
+            return 0
+        return len(files)
 
     def best(self, condition: str, metric: str) -> str | None:
-        """The policy with the smallest mean, if it is clearly so.
-
-        Its paired difference from every other policy must have an interval below zero.
-        """
+        """The policy with the smallest mean, if it is clearly smaller than every other one's."""
         means = {p: self.mean(p, condition, metric).mean for p in self.policies}
         known = {p: mean for p, mean in means.items() if mean is not None}
         if len(known) < 2:
             return None
         least = min(known, key=known.get)
         others = (p for p in known if p != least)
-        clear = all(self.difference(least, p, condition, metric).sign < 0 for p in others)
+        clear = all(self.difference(least, p, condition, metric).clear < 0 for p in others)
         return least if clear else None
 
     def tally(self, policy: str, baseline: str) -> tuple[int, int, int]:
@@ -137,7 +174,7 @@ class Summary:
         Those count that both have flown.
         """
         both = [c for c in self.conditions if self.flown(policy, c) and self.flown(baseline, c)]
-        signs = [self.difference(policy, baseline, c, "rmse_m").sign for c in both]
+        signs = [self.difference(policy, baseline, c, "rmse_m").clear for c in both]
         return signs.count(-1), signs.count(1), signs.count(0)
 
     def seed_means(self, policy: str, condition: str, metric: str) -> np.ndarray:
@@ -204,8 +241,18 @@ class Summary:
             "flights": self.suite.flights,
             "first_seed": config.first_seed,
             "after_s": config.after,
-            "statistics": f"{100 * LEVEL:.0f} % percentile intervals, {RESAMPLES} resamples over "
-            "training seeds and flights; crash rates: Wilson score intervals",
+            "statistics": f"{100 * LEVEL:.0f} % intervals over training seeds and flights, over "
+            "flights alone of a policy with one; iqm: interquartile mean of the training seeds; "
+            "clear: -1 or 1 where a difference is below or above zero, by the level of all "
+            "differences of the metric (family); crash rates: Wilson score intervals",
+            "training_seeds": {name: self.trainings(name) for name in self.policies},
+            "family": {
+                metric: {
+                    "differences": self.family(metric).size,
+                    "level": self.family(metric).level,
+                }
+                for metric in self.metrics
+            },
             "command": self.command,
             "provenance": provenance(),
             "policies": {name: self.records(name) for name in self.policies},
@@ -213,7 +260,7 @@ class Summary:
             "limits": [asdict(limit) for limit in self.limits()],
             "crashes": self._table(lambda p, c: self._crash_entry(p, c)),
             "metrics": {
-                metric: self._table(lambda p, c, m=metric: asdict(self.mean(p, c, m)))
+                metric: self._table(lambda p, c, m=metric: self._mean_entry(p, c, m))
                 for metric in self.metrics
             },
             "differences": {
@@ -226,6 +273,20 @@ class Summary:
                 for baseline in self.baselines
             },
         }
+
+    def _estimate(self, policy: str, metric: str) -> Estimate:
+        seeds = {cell.training for cell in self.suite.cells if cell.policy == policy}
+        empty = np.full((len(seeds), self.suite.flights), np.nan)
+        flown = (
+            self.values(policy, c, metric) if self.flown(policy, c) else empty
+            for c in self.conditions
+        )
+        return Estimate(np.array(list(flown)))
+
+    def _mean_entry(self, policy: str, condition: str, metric: str) -> dict[str, Any]:
+        middle = self.interquartile(policy, condition, metric)
+        found = asdict(self.mean(policy, condition, metric))
+        return found | {"iqm": middle.mean, "iqm_low": middle.low, "iqm_high": middle.high}
 
     def _crash_entry(self, policy: str, condition: str) -> dict[str, Any]:
         events, flights = self.crashes(policy, condition)

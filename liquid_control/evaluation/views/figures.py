@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -63,8 +65,16 @@ def commands(log: FlightLog) -> go.Figure:
         add_lines(figure, row, log, zip(words.component_words(slot), columns), colors)
     for row, group in enumerate(actuators, len(slots) + 1):
         columns = log.actuators[:, list(group.columns)].T
-        add_lines(figure, row, log, zip(group.names, columns), width=1)
+        add_lines(figure, row, log, zip(_short(group.names), columns), width=1)
     return figure
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """``0`` of ``rotor0``, whose stem the title says: many then fit beside it on a narrow page."""
+    stems = {name.rstrip("0123456789") for name in names}
+    if len(stems) > 1 or len(names) < 3:
+        return list(names)
+    return [name.removeprefix(*stems) or name for name in names]
 
 
 def latency(log: FlightLog) -> go.Figure:

@@ -1,0 +1,1 @@
+"""How often the intervals of suites cover the truth, and how often "clearly" is said of nothing."""

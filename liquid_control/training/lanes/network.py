@@ -32,6 +32,8 @@ MOST_SYMBOLS = 12_000  # of a step; the compiler takes too long for more
 class Traced:
     """An array of symbols that torch's functions take as a tensor, see the module."""
 
+    dtype, device = torch.float32, torch.device("cpu")
+
     def __init__(self, symbols: Any, tape: Tape, known: dict, batched: bool = True) -> None:
         self.symbols, self.batched = np.asarray(symbols, object), batched
         self.tape, self.known = tape, known

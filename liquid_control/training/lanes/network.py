@@ -8,6 +8,7 @@ are left out of the code, and so is what would be multiplied by them.
 from __future__ import annotations
 
 import copy
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,6 +95,20 @@ class Traced:
         """As of a tensor."""
         return self._new(_each(abs, self.symbols))
 
+    def gather(self, dim: int, index: Tensor) -> Traced:
+        """As of a tensor (B, n), where the index is the same for the whole batch."""
+        if dim != 1 or self.symbols.ndim != 1 or index.shape[0] != 1:
+            raise TypeError("such a gather can't be traced")
+        return self._new(self.symbols[index[0].numpy()])
+
+    def view(self, batch: int, *shape: int) -> Traced:
+        """As of a tensor whose batch axis stays the first one."""
+        return self._new(self.symbols.reshape(shape))
+
+    def sum(self, dim: int) -> Traced:
+        """As of a tensor."""
+        return self._new(self.symbols.sum(axis=_axis(dim)))
+
     def __neg__(self) -> Traced:
         return self._new(-self.symbols)
 
@@ -117,7 +132,7 @@ def _binary(function: Callable) -> Callable:
 
 def _unary(name: str) -> Callable:
     def one(x):
-        return getattr(x, name)()
+        return getattr(x, name)() if isinstance(x, Symbol) else _NUMBERS[name](x)
 
     return lambda own, a: own._new(_each(one, own._array(a)))
 
@@ -142,6 +157,12 @@ def _cat(own: Traced, parts: Sequence, dim: int = 0) -> Traced:
     return own._new(np.concatenate([own._array(part) for part in parts], axis=_axis(dim)))
 
 
+_NUMBERS = {  # of what is no symbol, such as a synapse that does not exist
+    "tanh": math.tanh,
+    "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)),
+    "exp": math.exp,
+    "expm1": math.expm1,
+}
 _ARITHMETIC = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 _FUNCTIONS: dict[str, Callable] = {
     "linear": _linear,

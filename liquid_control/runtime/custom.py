@@ -60,18 +60,16 @@ def adopt(made: Any, name: str, vehicle: VehicleConfig, rules: Rules) -> Control
     for part in ("observation_layout", "command_layout"):
         if not isinstance(getattr(made, part), Layout):
             raise ConfigError(f"{name}: {part}: expected a Layout, got {getattr(made, part)!r}")
-    missing = [part for part in ("reset", "warm_up", "neurons") if not hasattr(made, part)]
-    if missing:
-        raise ConfigError(
-            f"{name}: with layouts of its own it must be whole, but has no {', '.join(missing)}"
-        )
-    return made
+    if all(hasattr(made, part) for part in ("reset", "warm_up", "neurons")):
+        return made  # it is whole
+    return CustomController(name, made, rules, made.observation_layout)
 
 
 class CustomController:
     """Gives somebody's controller what it may leave out."""
 
-    def __init__(self, name: str, inner: Any, rules: Rules):
+    def __init__(self, name: str, inner: Any, rules: Rules, layout: Layout | None = None):
+        """``layout``: of the observation, where the controller gives it whole."""
         self._inner = inner
         try:
             slots = getattr(inner, "observation", None)
@@ -83,7 +81,7 @@ class CustomController:
             observer = rules.observer if slots is None else rules.observer.select(slots)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{name}: observation: {error}") from None
-        self.observation_layout = observer.layout
+        self.observation_layout = layout or observer.layout
         self.command_layout = rules.command.layout
         self.command_kind = rules.command.name
         self._neurons: int | None = None  # how many, once they were shown

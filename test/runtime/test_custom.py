@@ -56,7 +56,7 @@ class Blind:
 
 class Halved:
     def __init__(self, rules):
-        self.observation_layout = rules.observer.layout
+        self.observation_layout = 42
         self.command_layout = rules.command.layout
     def step(self, observation, dt):
         return 0
@@ -124,7 +124,7 @@ def test_a_module_of_the_working_folder_flies_by_the_command_line(mine):
         ("{mine}:Missing", "has no Missing"),
         ("{mine}:Nothing", r"expected a method step\(observation, dt\)"),
         ("{mine}:Fails", "RuntimeError: no crazyflie today"),
-        ("{mine}:Halved", "it must be whole, but has no reset, warm_up, neurons"),
+        ("{mine}:Halved", "observation_layout: expected a Layout, got 42"),
         ("{mine}:Odd", "observation: no slots today"),
         ("{mine}:Letters", "expected names in a tuple, got 'pos_error'"),
         ("{mine}:Blind", "unknown observation slots .'no_such_slot'."),

@@ -125,6 +125,7 @@ class BackboneCfC(Cell):
         return self.mode.update(u, state_BH, dt_B1 / self.nominal_dt, c)
 
     def output(self, state: Tensor, weights: Weights) -> Tensor:
+        state = state[..., : self.state_size]
         return F.linear(state, *weights[-2:]) if self.has_readout else state
 
     def compiled_sequence(self, input_BTF, state_BH, dt_BT1, observed_BT, reset_BT):

@@ -37,7 +37,7 @@ class Tape:
 
     @property
     def size(self) -> int:
-        """Number of symbols."""
+        """How many symbols were recorded so far."""
         return len(self._known)
 
     def read(self, group: str, rows: int, first: int = 0) -> np.ndarray:
@@ -149,23 +149,23 @@ class Symbol:
         return self._of("le", other, self)
 
     def sqrt(self):
-        """Square root."""
+        """The square root, elementwise."""
         return self._of("sqrt", self)
 
     def exp(self):
-        """e to it."""
+        """The exponential, e to it."""
         return self._of("exp", self)
 
     def sin(self):
-        """Sine."""
+        """Sine of an angle in rad."""
         return self._of("sin", self)
 
     def cos(self):
-        """Cosine."""
+        """Cosine of an angle in rad."""
         return self._of("cos", self)
 
     def tanh(self):
-        """Hyperbolic tangent."""
+        """The hyperbolic tangent of it."""
         return self._of("tanh", self)
 
     def sigmoid(self):

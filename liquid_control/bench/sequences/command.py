@@ -1,8 +1,8 @@
 """Bench sequences: the sequence tasks of the liquid papers, every network, several seeds.
 
 Each run (task, network, seed, learning rate, epochs) is written to ``sequences.json`` as it ends
-and never run twice, so an interrupted benchmark goes on where it was. The table states means and 95 %
-intervals, the published figures of the same task and the trivial floors.
+and never run twice, so an interrupted benchmark goes on where it was. The table states means and
+95 % intervals, the published figures of the same task and the trivial floors.
 """
 
 import argparse

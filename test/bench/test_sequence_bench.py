@@ -98,6 +98,16 @@ def test_rows_of_the_old_protocol_are_shown_as_such_until_new_ones_ran(benchmark
     assert low < 2.5 < high
 
 
+def test_the_table_alone_runs_nothing(benchmark, tmp_path):
+    lines = []
+    result = train_missing(benchmark, tmp_path / "out", data=tmp_path, only_table=True,
+                           report=lines.append)  # fmt: skip
+    assert result["results"] == {}
+    assert not lines
+    assert not (tmp_path / "out" / "sequences.json").exists()
+    assert (tmp_path / "out" / "sequences.md").read_text().count("missing") == 3  # networks
+
+
 def test_scores_of_rollouts_are_those_of_the_whole(benchmark, tmp_path):
     result = train_missing(benchmark, tmp_path / "out", data=tmp_path, only_networks=["gru"])
     runs = json.loads((tmp_path / "out" / "sequences.json").read_text()).values()

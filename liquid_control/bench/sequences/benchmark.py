@@ -30,6 +30,7 @@ def train_missing(
     only_networks: list[str] | None = None,
     seeds: int | None = None,
     quick: bool = False,
+    only_table: bool = False,
     jobs: int = 1,
     ray_address: str | None = None,
     report=lambda line: None,
@@ -38,7 +39,7 @@ def train_missing(
 
     Tasks run in the order of the config, each to its end. Returns {"results": {task: {network:
     {mean, seeds_interval, ...}}}, "markdown": table}. A task whose data are not there is left out
-    and named in the table. ``jobs`` and ``ray_address``: see
+    and named in the table. ``only_table``: run nothing. ``jobs`` and ``ray_address``: see
     `worker_pool`.
     """
     chosen = {
@@ -52,7 +53,7 @@ def train_missing(
     output_folder(out)
     runs, absent = RunFile(out / "sequences.json", benchmark, quick), {}
     pairs = []
-    for name, task in chosen.items():
+    for name, task in () if only_table else chosen.items():
         try:
             task_parts(name, task, 0, data)
         except (ConfigError, ModuleNotFoundError) as error:

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--study", action="store_true", help="solver against closed form, and expressivity, instead"
     )
+    parser.add_argument("--only-table", action="store_true", help="the table of what has run")
     parser.add_argument("--quick", action="store_true", help="one seed and one epoch: does it run")
     add_json_argument(parser)
 
@@ -70,6 +71,7 @@ def _train(options: argparse.Namespace, benchmark) -> dict:
         only_networks=options.network,
         seeds=options.seeds,
         quick=options.quick,
+        only_table=options.only_table,
         jobs=options.jobs,
         ray_address=options.ray,
         report=lambda line: print(line, file=sys.stderr, flush=True),

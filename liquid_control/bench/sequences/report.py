@@ -86,7 +86,7 @@ def markdown(benchmark: SequenceBenchmark, results: dict, absent: dict) -> str:
 
 
 def side_by_side(benchmark: SequenceBenchmark, results: dict, tasks: list[str]) -> str:
-    """One short table of several tasks: a line a network, best of the first task first.
+    """One short table of several tasks: a line a network, the best of the first task first.
 
     What has not run is called missing, runs of the old protocol are marked †. Published figures
     stand in a column of their own, right of the task that they are of.
@@ -98,9 +98,13 @@ def side_by_side(benchmark: SequenceBenchmark, results: dict, tasks: list[str]) 
     for task in tasks:
         head += [benchmark.tasks[task].title, *(["published"] if task in published else [])]
     lines = [head, ["---"] * len(head)]
-    first = results.get(tasks[0], {})
-    sign = 1 if benchmark.tasks[tasks[0]].metric == "mse" else -1
-    names.sort(key=lambda n: sign * first[n]["mean"] if n in first else np.inf)
+
+    def place(name: str) -> list[float]:
+        rows = [(benchmark.tasks[key], results.get(key, {}).get(name)) for key in tasks]
+        return [np.inf if r is None else r["mean"] * (1 if t.metric == "mse" else -1)
+                for t, r in rows]  # fmt: skip
+
+    names.sort(key=place)
     for name in [*names, *(other for other in others if other not in names)]:
         line = [name]
         for key in tasks:

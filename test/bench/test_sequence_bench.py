@@ -142,6 +142,18 @@ def test_the_shipped_benchmark_trains_every_network_of_a_task_alike():
         assert not task.published or name in PUBLISHED
 
 
+def test_every_network_of_the_shipped_benchmark_is_built_and_of_its_size():
+    benchmark = load_yaml("config/benchmarks/sequences.yaml", SequenceBenchmark)
+    for task in benchmark.tasks.values():
+        for network in task.networks.values():
+            rng = torch.Generator().manual_seed(0)
+            cell = make_network(network, 3, 2, rng, 0)
+            state, dt = cell.initial_state(4), torch.ones(4, 1)
+            output, after = cell(torch.randn(4, 3, generator=rng), state, dt)
+            assert output.shape == (4, 2)
+            assert after.isfinite().all()
+
+
 def test_spaced_gates_switch_at_their_times():
     config = {"kind": "cfc", "mode": "default", "wiring": {"kind": "fully_connected"}}
     network = TaskNetwork(cell=config, units=6, switch_times=(0.5, 16.0))

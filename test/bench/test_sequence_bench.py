@@ -108,6 +108,14 @@ def test_the_table_alone_runs_nothing(benchmark, tmp_path):
     assert (tmp_path / "out" / "sequences.md").read_text().count("missing") == 3  # networks
 
 
+def test_quick_is_one_run_a_network(benchmark, tmp_path):
+    lines = []
+    arguments = dict(data=tmp_path, quick=True, report=lines.append, only_tasks=["half_cheetah"])
+    result = train_missing(benchmark, tmp_path / "out", **arguments)
+    assert len(lines) == 2
+    assert {row["epochs"] for row in result["results"]["half_cheetah"].values()} == {1}
+
+
 def test_scores_of_rollouts_are_those_of_the_whole(benchmark, tmp_path):
     result = train_missing(benchmark, tmp_path / "out", data=tmp_path, only_networks=["gru"])
     runs = json.loads((tmp_path / "out" / "sequences.json").read_text()).values()

@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--study", action="store_true", help="solver against closed form, and expressivity, instead"
     )
     parser.add_argument("--only-table", action="store_true", help="the table of what has run")
-    parser.add_argument("--quick", action="store_true", help="one seed and one epoch: does it run")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, rate and epoch: does it run"
+    )
     add_json_argument(parser)
 
 

@@ -97,7 +97,8 @@ class RunFile:
     def _task(self, name: str) -> Task:
         task = self.benchmark.tasks[name]
         if self.quick:
-            return task.model_copy(update={"epochs": 1, "most_epochs": None, "rate_limits": None})
+            few = {"epochs": 1, "most_epochs": None, "rate_limits": None}
+            return task.model_copy(update={**few, "learning_rates": task.learning_rates[:1]})
         return task
 
     def _run(self, name, network, seed, rate, epochs, data) -> Run:

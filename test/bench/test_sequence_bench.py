@@ -94,6 +94,7 @@ def test_rows_of_the_old_protocol_are_shown_as_such_until_new_ones_ran(benchmark
     row = collect(benchmark, runs)["half_cheetah"]["gru"]
     assert (row["mean"], row["seeds"]) == (2.5, 2)
     assert "old" not in row["open"]
+    assert "best epoch 2 of 2" in row["open"]
     low, high = row["rollouts_interval"]
     assert low < 2.5 < high
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liquid_control.bench.sequences.config import SequenceBenchmark, Task
-from liquid_control.bench.sequences.trials import Choice, choose
+from liquid_control.bench.sequences.trials import Choice, choose, is_late
 from liquid_control.config import ConfigError
 
 # parts of a task that don't decide the result of a single run
@@ -81,8 +81,11 @@ class RunFile:
         choice = self.choice(name, network)
         if not choice.wanted:
             runs = self._seeds(name, network, choice.rate, choice.epochs, self.benchmark.protocol)
-            short = [] if len(runs) == self.benchmark.seeds else [f"{len(runs)} seeds"]
-            return runs, "; ".join([*short, *choice.stopped_by])
+            remarks = [] if len(runs) == self.benchmark.seeds else [f"{len(runs)} seeds"]
+            late = sum(is_late(run["best_epoch"], choice.epochs) for run in runs)
+            if 2 * late > len(runs) and not choice.stopped_by:
+                remarks.append(f"best epoch late in {late} of {len(runs)} seeds")
+            return runs, "; ".join([*remarks, *choice.stopped_by])
         task = self._task(name)
         trials = {
             rate: self.done.get(self._key(name, network, 0, rate, task.epochs, None))

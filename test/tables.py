@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import liquid_control
+from liquid_control.bench.sequences.config import SequenceBenchmark
+from liquid_control.bench.sequences.report import collect, side_by_side
+from liquid_control.bench.sequences.runs import RunFile
+from liquid_control.config import load_yaml
 from liquid_control.evaluation.metrics import METRICS, command_metrics
 from liquid_control.parameters import (
     RecorderParameters,
@@ -90,6 +94,13 @@ def metrics() -> str:
     return table(("metric", "shown as", "in suites"), rows)
 
 
+def sequences(*tasks: str) -> str:
+    """What has run of sequence tasks, side by side, and what is missing."""
+    benchmark = load_yaml(ROOT / "config/benchmarks/sequences.yaml", SequenceBenchmark)
+    runs = RunFile(ROOT / "docs/results/sequences.json", benchmark, quick=False)
+    return side_by_side(benchmark, collect(benchmark, runs), list(tasks))
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "folders": ("house.md", folders),
     "front door": ("api/index.md", front_door),
@@ -98,6 +109,16 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "parameters": ("ros.md", lambda: parameter_markdown(QuadrotorParameters)),
     "simulator": ("ros.md", lambda: parameter_markdown(SimulatorParameters)),
     "recorder": ("ros.md", lambda: parameter_markdown(RecorderParameters)),
+    "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),
+    "xor as published": (
+        "networks.md",
+        lambda: sequences("xor_published_event", "xor_published_dense", "xor_end_event"),
+    ),
+    "xor told at every step": (
+        "networks.md",
+        lambda: sequences("xor_dense", "xor_event", "xor_irregular", "xor_event_irregular"),
+    ),
+    "digits": ("networks.md", lambda: sequences("digits")),
 }
 
 

@@ -235,6 +235,7 @@ def test_every_other_package_that_is_imported_is_declared(monkeypatch):
         "mcap_ros2": "mcap-ros2-support", "imageio_ffmpeg": "imageio-ffmpeg",
         "mpl_toolkits": "matplotlib", "annotated_types": "pydantic",
         "pydantic_core": "pydantic", "llvmlite": "numba",
+        "foundation_policy": "foundation-policy",
     }  # fmt: skip
     base = dict.fromkeys(("numpy", "yaml", "pydantic", "pydantic_core", "annotated_types"), "")
     parts = {"mpl_toolkits": EXTRAS["matplotlib"], "llvmlite": EXTRAS["numba"]}

@@ -44,15 +44,15 @@ def benchmark(tmp_path):
     nets = {name: {"cell": cell, "units": 5} for name, cell in names.items()}
     tasks = {
         "half_cheetah": {
-            **common, "metric": "mse", "learning_rates": [0.001, 0.05], "networks": nets,
-            "note": "Random walks.",
+            **common, "title": "walks", "metric": "mse", "learning_rates": [0.001, 0.05],
+            "networks": nets, "note": "Random walks.",
         },
         "xor_event_irregular": {
-            **common, "metric": "accuracy_last_step", "learning_rates": [0.01], "sizes": [16, 8, 8],
-            "note": "Parity.", "growth": 0.5,
+            **common, "title": "parity", "metric": "accuracy_last_step", "learning_rates": [0.01],
+            "sizes": [16, 8, 8], "note": "Parity.", "growth": 0.5,
             "networks": {"late": {**nets["gru"], "with_time": False}},
         },
     }  # fmt: skip
     path = tmp_path / "benchmark.yaml"
-    path.write_text(yaml.safe_dump({"seeds": 2, "studies": STUDY, "tasks": tasks}))
+    path.write_text(yaml.safe_dump({"protocol": 2, "seeds": 2, "studies": STUDY, "tasks": tasks}))
     return load_yaml(path, SequenceBenchmark)

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from liquid_control.bench.sequences import tasks
+from liquid_control.bench.sequences import arrays, bit_stream
 
 
 def test_standardised_inputs_are_those_of_the_training_part():
     rng = torch.Generator().manual_seed(0)
     scale = torch.tensor([0.1, 30.0])
     parts = tuple(
-        tasks.Sequences(
+        arrays.Sequences(
             5.0 + factor * scale * torch.randn(40, 6, 2, generator=rng), torch.ones(40, 6, 1),
             None, torch.zeros(40, 6, 1),
         )
         for factor in (1.0, 1.0, 1e4)
     )  # fmt: skip
-    train, _, test = tasks.standardised(parts, limit=3.0)
+    train, _, test = arrays.standardised(parts, limit=3.0)
     assert train.input_NTF.mean(dim=(0, 1)).abs().max() < 0.05
     assert ((train.input_NTF.std(dim=(0, 1)) - 0.9).abs() < 0.1).all()
     assert test.input_NTF.abs().max() <= 3.0
@@ -27,7 +27,7 @@ def test_standardised_inputs_are_those_of_the_training_part():
 
 @pytest.mark.parametrize("form", ["dense", "event", "irregular", "event_irregular"])
 def test_xor_is_the_parity_of_the_time_spent_at_one(form):
-    part = tasks.xor(np.random.default_rng(1), (50, 1, 1), form=form)[0]
+    part = bit_stream.parity(np.random.default_rng(1), (50, 1, 1), form=form)[0]
     time = torch.where(part.input_NTF > 0, part.dt_NT1, 0.0)[:, :, 0].cumsum(dim=1)
     assert torch.equal(time.long() % 2, part.target)
     if part.observed_NT is not None:  # samples alternate, then padding
@@ -39,3 +39,52 @@ def test_xor_is_the_parity_of_the_time_spent_at_one(form):
     assert lasts.min() == 1
     assert lasts.max() == {"dense": 1, "irregular": 2}.get(form, lasts.max())
     assert part.first(3).steps == part.first(3).target.shape[1] == 3
+
+
+@pytest.mark.parametrize("form", ["dense", "event"])
+def test_published_xor_is_the_published_task(form):
+    sizes = 300, 100, 10_000 if form == "dense" else 300
+    parts = bit_stream.published(np.random.default_rng(0), sizes, form=form)
+    if form == "dense":
+        # the published test part: to answer 0 always is right in 49.11 %, the published LTC's score
+        assert (parts[2].target == 0).float().mean().item() == pytest.approx(0.4911, abs=1e-6)
+    for part in parts[:2]:
+        count = part.observed_NT.sum(dim=1)
+        last = torch.where(part.observed_NT, part.dt_NT1[:, :, 0], 0.0)
+        length = last.sum(dim=1).long()
+        assert length.min() == 2
+        assert length.max() == 31
+        assert part.target.shape == (len(part),)
+        for n in range(100):
+            bits = torch.zeros(length[n], dtype=torch.long)
+            at = last[n, : count[n]].cumsum(dim=0).long() - 1  # when each sample comes
+            for k, begin in enumerate(at):  # it holds the bit from here on
+                bits[begin:] = int(part.input_NTF[n, k, 0] > 0)
+            assert bits.sum() % 2 == part.target[n]
+            if form == "dense":
+                assert count[n] == length[n]
+            else:
+                changes = int((bits[1:] != bits[:-1]).sum())
+                assert count[n] == 1 + changes + int(bits[-1] == bits[-2])
+
+
+def test_published_parts_do_not_overlap_in_their_draws():
+    one, two = (
+        bit_stream.published(np.random.default_rng(seed), (50, 50, 50), form="dense")
+        for seed in (0, 1)
+    )
+    for k, same in enumerate((True, False, True)):  # only the validation part is of the seed
+        assert torch.equal(one[k].target, two[k].target) == same
+    assert not torch.equal(one[0].input_NTF, one[2].input_NTF)
+
+
+def test_xor_told_at_the_end_has_fair_coins_and_one_answer():
+    parts = bit_stream.parity(
+        np.random.default_rng(0), (400, 50, 50), form="event", at_the_end=True
+    )
+    for part in parts:
+        last = torch.where(part.observed_NT, part.dt_NT1[:, :, 0], 0.0)
+        assert (last.sum(dim=1) == 32).all()
+        ones = torch.where(part.input_NTF[:, :, 0] > 0, last, 0.0).sum(dim=1)
+        assert torch.equal(ones.long() % 2, part.target)
+    assert parts[0].observed_NT.sum(dim=1).float().mean().item() == pytest.approx(16.5, abs=0.7)

@@ -36,6 +36,8 @@ NETWORKS = {
     },
     "fixed": {"kind": "cfc", "mode": "closed", "polarity": "fixed", "wiring": WIRING, **TIME},
     "nominal": {"kind": "nominal_time", "cell": {"kind": "lstm", "units": 6, **TIME}},
+    "ltc": {"kind": "ltc", "unfolds": 2, "wiring": WIRING, **TIME},
+    "backbone": {"kind": "cfc_backbone", "units": 6, "backbone_units": 5, **TIME},
     "memory": {
         "kind": "mixed_memory",
         "cell": {"kind": "cfc", "mode": "default", "wiring": WIRING, **TIME},
@@ -43,7 +45,6 @@ NETWORKS = {
 }
 IN_TORCH = {  # what a trace doesn't know, or would be too long
     **{kind: {"kind": kind, "units": 6, **TIME} for kind in ("gru_decay", "ct_gru")},
-    "ltc": {"kind": "ltc", "wiring": WIRING, **TIME},
     "geometric": {"kind": "geometric", "integral": True, "observer": True},
 }
 

@@ -1,16 +1,17 @@
 """The sequence benchmark: what is missing is run, then the table is written.
 
-Each run (task, network, seed, learning rate) is written to ``sequences.json`` as it ends and never
-run twice, so an interrupted benchmark goes on where it was. The table states mean ± standard
-deviation over seeds, the published figures and the trivial floors.
+Each run (task, network, seed, learning rate, epochs) is written to ``sequences.json`` as it ends
+and never run twice, so an interrupted benchmark goes on where it was. Learning rate and epochs of a
+network are chosen by the rule of `trials`. The table states means and intervals, the published
+figures of the same task and the trivial floors; what has not run it calls missing.
 """
 
 from collections.abc import Collection
 from pathlib import Path
 
 from liquid_control.bench.sequences.config import SequenceBenchmark
-from liquid_control.bench.sequences.report import markdown
-from liquid_control.bench.sequences.runs import Run, RunFile, collect
+from liquid_control.bench.sequences.report import collect, markdown
+from liquid_control.bench.sequences.runs import Run, RunFile
 from liquid_control.bench.sequences.tasks import task_parts
 from liquid_control.bench.sequences.training import train_network
 from liquid_control.bench.timing import one_thread
@@ -29,14 +30,16 @@ def train_missing(
     only_networks: list[str] | None = None,
     seeds: int | None = None,
     quick: bool = False,
+    only_table: bool = False,
     jobs: int = 1,
     ray_address: str | None = None,
     report=lambda line: None,
 ) -> dict:
     """Run what is missing in ``out``, then write and return the table.
 
-    Returns {"results": {task: {network: {mean, std, seeds, ...}}}, "markdown": table}. A task
-    whose data are not there is left out and named in the table. ``jobs`` and ``ray_address``: see
+    Tasks run in the order of the config, each to its end. Returns {"results": {task: {network:
+    {mean, seeds_interval, ...}}}, "markdown": table}. A task whose data are not there is left out
+    and named in the table. ``only_table``: run nothing. ``jobs`` and ``ray_address``: see
     `worker_pool`.
     """
     chosen = {
@@ -48,27 +51,34 @@ def train_missing(
     if data is not None and not data.is_dir():
         raise ConfigError(f"--data {data}: expected a folder with half_cheetah/ or mnist/")
     output_folder(out)
-    runs, absent = RunFile(out / "sequences.json", quick), {}
+    runs, absent = RunFile(out / "sequences.json", benchmark, quick), {}
     pairs = []
-    for name, task in chosen.items():
+    for name, task in () if only_table else chosen.items():
         try:
             task_parts(name, task, 0, data)
         except (ConfigError, ModuleNotFoundError) as error:
             absent[name] = str(error)
         else:
-            pairs += [(name, task, n) for n in task.networks if n in (only_networks or [n])]
+            pairs += [(name, n) for n in task.networks if n in (only_networks or task.networks)]
+
+    def train(run, jobs: list[Run]) -> bool:
+        for k, (job, result) in enumerate(run(_train, jobs), 1):
+            runs.keep(job, result)
+            report(
+                f"{k} of {len(jobs)}: {job.name} {job.network} seed {job.seed} rate "
+                f"{job.learning_rate:g}, {job.epochs} epochs: valid {result['valid']:.4g}, test "
+                f"{result['score']:.4g} ({result['seconds']:.0f} s)"
+            )
+        return bool(jobs)
+
+    last = 1 if quick else seeds or benchmark.seeds
     with worker_pool(jobs, ray_address, len(pairs)) as run:
-        # the trials of the learning rate at seed 0, then the other seeds at the chosen one
-        last = 1 if quick else seeds or benchmark.seeds
-        for chunk in (range(1), range(1, last)):
-            missing = [job for pair in pairs for job in runs.missing(*pair, chunk, data)]
-            for k, (job, result) in enumerate(run(_train, missing), 1):
-                runs.keep(job, result)
-                report(
-                    f"{k} of {len(missing)}: {job.name} {job.network} seed {job.seed} rate "
-                    f"{job.learning_rate:g}: valid {result['valid']:.4g}, test "
-                    f"{result['score']:.4g} ({result['seconds']:.0f} s)"
-                )
+        # task by task, so that a table is whole before the next one begins
+        for name in chosen:
+            networks = [n for task, n in pairs if task == name]
+            while train(run, [job for n in networks for job in runs.trials(name, n, data)]):
+                pass
+            train(run, [job for n in networks for job in runs.others(name, n, last, data)])
     results = collect(benchmark, runs)
     table = markdown(benchmark, results, absent)
     (out / "sequences.md").write_text(table)

@@ -12,20 +12,22 @@ SHARPNESS = 6.0  # of spaced time gates, per unit of time
 
 def make_network(network: TaskNetwork, inputs: int, outputs: int, rng: torch.Generator, seed: int):
     """The cell of a task with a linear readout of all its neurons; one unit of time is nominal."""
-    config = {**network.cell, "nominal_dt": 1.0}
-    wired = config["cell"] if config["kind"] == "mixed_memory" else config
-    if wired["kind"] in ("cfc", "ltc"):
-        sizes = {"sensory": inputs, "units": network.units, "seed": seed}
-        motor = network.units if wired["wiring"]["kind"] != "auto_ncp" else outputs
-        wired = {**wired, "wiring": {**wired["wiring"], **sizes, "motor": motor}}
-        wired["nominal_dt"] = config.pop("nominal_dt")
-        config = {**config, "cell": wired} if config["kind"] == "mixed_memory" else wired
-    else:
-        config |= {"input_size": inputs, "units": network.units}
+    config = _sized(network.cell, network.units, inputs, outputs, seed)
     cell = build_cell(config, rng)
     if network.switch_times is not None:
         _space_gates(cell.cell if config["kind"] == "mixed_memory" else cell, *network.switch_times)
     return Readout(cell, output_size=outputs, rng=rng)
+
+
+def _sized(cell: dict, units: int, inputs: int, outputs: int, seed: int) -> dict:
+    """The config of a cell with its sizes; those of a mixed memory are of the cell inside."""
+    if cell["kind"] == "mixed_memory":
+        return {**cell, "cell": _sized(cell["cell"], units, inputs, outputs, seed)}
+    if "wiring" not in cell:
+        return {**cell, "nominal_dt": 1.0, "input_size": inputs, "units": units}
+    motor = outputs if cell["wiring"]["kind"] == "auto_ncp" else units
+    sizes = {"sensory": inputs, "units": units, "motor": motor, "seed": seed}
+    return {**cell, "nominal_dt": 1.0, "wiring": {**cell["wiring"], **sizes}}
 
 
 def _space_gates(cfc: CfC, low: float, high: float) -> None:

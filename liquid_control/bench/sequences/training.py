@@ -1,5 +1,6 @@
 """One training run of a sequence task: network, optimizer, score. The same for every network."""
 
+import math
 import time
 
 import torch
@@ -7,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from liquid_control.bench.sequences.arrays import Parts, Sequences, standardised
 from liquid_control.bench.sequences.config import Task, TaskNetwork
 from liquid_control.bench.sequences.network import make_network
-from liquid_control.bench.sequences.tasks import Parts, Sequences, standardised
 from liquid_control.nn.cells.cell import Cell
 from liquid_control.nn.cells.sequence import run_sequence
 
@@ -20,7 +21,8 @@ def train_network(
     """AdamW, clipped gradients, one-cycle learning rate; test at the best validation epoch.
 
     Returns learning_rate, valid (best validation score), best_epoch (from 1), score (test there),
-    parameters, epochs and seconds of CPU.
+    groups (test there, of each rollout, where the task has rollouts, else None), parameters, epochs
+    and seconds of CPU.
     """
     rng = torch.Generator().manual_seed(seed)
     if not network.with_time:
@@ -62,10 +64,11 @@ def train_network(
             optimizer.step()
             schedule.step()
             judged.update_parameters(cell)
-        here = _score(task, judged.module, valid, unit)
-        if not best or task.better(here, best["valid"]):
-            score = _score(task, judged.module, test, unit)
-            best = {"valid": here, "best_epoch": epoch, "score": score}
+        here = _scores(task, judged.module, valid, unit).mean().item()
+        if not best or task.better(here, best["valid"]) or not math.isfinite(best["valid"]):
+            score_N = _scores(task, judged.module, test, unit)
+            best = {"valid": here, "best_epoch": epoch, "score": score_N.mean().item()}
+            best["groups"] = _of_groups(score_N, test)
     return {
         "learning_rate": learning_rate,
         **best,
@@ -108,16 +111,22 @@ def _loss(task: Task, part: Sequences, output_NTO: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _score(task: Task, cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> float:
-    """MSE over all steps, or the share of sequences whose class at the end is right."""
-    total, count = 0.0, 0
+def _scores(task: Task, cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]) -> Tensor:
+    """(N,) float64: MSE of each sequence, or 1 where its class at the end is right."""
+    scores = []
     for index in torch.arange(len(part)).split(512):
         batch = part.take(index)
         output = _outputs(cell, batch, unit)
         if task.metric == "mse":
-            total += F.mse_loss(output, batch.target).item() * len(index)
+            scores.append((output - batch.target).double().square().mean(dim=(1, 2)))
         else:
             target = batch.target if batch.target.dim() == 1 else batch.target[:, -1]
-            total += (_last(batch, output).argmax(dim=1) == target).sum().item()
-        count += len(index)
-    return total / count
+            scores.append((_last(batch, output).argmax(dim=1) == target).double())
+    return torch.cat(scores)
+
+
+def _of_groups(score_N: Tensor, part: Sequences) -> list[float] | None:
+    """The mean of each rollout."""
+    if part.group_N is None:
+        return None
+    return [score_N[part.group_N == k].mean().item() for k in part.group_N.unique()]

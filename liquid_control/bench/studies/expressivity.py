@@ -1,136 +1,118 @@
 """Expressivity by trajectory length: how much a random network lengthens a circle.
 
-Shapes: S seeds, T time, D layers, K neurons of a layer. Source: Hasani et al., "Liquid
-time-constant networks", AAAI 2021, section on expressivity, after Raghu et al. 2017.
+Shapes: T time, D layers, K neurons of a layer. Source: Hasani et al., "Liquid time-constant
+networks", AAAI 2021, section on expressivity, after Raghu et al. 2017.
 
-The input (sin t, cos t), t = 0..2 pi, drives the first of D layers, the states x(t) of a layer
-drive the next. All networks share f(x, u) = act(W x + V u + b) with W, V ~ N(0, sigma_w^2/K) and
-b ~ N(0, sigma_b^2), the same draws for all, and the ODEs share one solver, RK4 with a fixed step:
-
-neural ode   dx/dt = f
-ct-rnn       dx/dt = -x/tau + f
-ltc          dx/dt = -(1/tau + f) x + f A,  A ~ N(0, 1); A and tau are chosen here
-closed form  x <- f + (x - f) exp(-(1/tau + g) dt) at each of T samples, g the sigmoid of another
-             such map: the closed form of this library
-cfc          x <- f + g (f' - f) at each sample, f' and g of maps of their own; not an ODE, so that
-             its path has a corner at each sample
-
-The length is that of the path of the first two principal components of the last layer's states,
-divided by that of the input.
+The input (sin t, cos t), t = 0..2 pi, drives the first of D layers, the states of a layer drive the
+next. The length is that of the path of the first two principal components of the last layer's
+states, divided by that of the input. `random_networks` has the networks of the three settings.
 """
 
 import itertools
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from liquid_control.bench.studies.random_networks import SETTINGS, Draw, sampled, slope
 from liquid_control.bench.studies.sizes import ExpressivitySizes
 
-NETWORKS = ("ltc", "ct-rnn", "neural ode", "closed form", "cfc")
-ACTIVATIONS = {
-    "hard-tanh": torch.nn.functional.hardtanh,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-}
 TURN = 2.0 * np.pi
-ODES = ("ltc", "ct-rnn", "neural ode")
+DIVERGED = 1e8  # a state beyond it grows without end
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}  # of the solver; a tenth of it moves lengths below 1 %
 
 
 def expressivity_study(sizes: ExpressivitySizes) -> list[dict]:
-    """Rows {network, activation, width, tau, scale, layers, length, length_std}."""
+    """Rows {setting, activation, network, width, tau, scale, layers, length, length_std}.
+
+    tau is None where it is drawn, length and length_std are None where a draw diverges.
+    """
+    rows = []
+    for setting, networks in SETTINGS.items():
+        cases = _cases(sizes, drawn_tau=setting != "equal f")
+        for activation, network, case in itertools.product(sizes.activations, networks, cases):
+            lengths_S = trajectory_lengths(setting, network, activation, sizes, **case)
+            ends = bool(np.isfinite(lengths_S).all())
+            rows.append({
+                "setting": setting, "activation": activation, "network": network, **case,
+                "length": float(lengths_S.mean()) if ends else None,
+                "length_std": float(lengths_S.std(ddof=1)) if ends else None,
+            })  # fmt: skip
+    return rows
+
+
+def _cases(sizes: ExpressivitySizes, *, drawn_tau: bool) -> list[dict]:
+    taus = [None] if drawn_tau else sizes.taus
     base = {
         "width": sizes.widths[0],
-        "tau": sizes.taus[0],
+        "tau": taus[0],
         "scale": sizes.scales[0],
         "layers": sizes.layers[0],
     }
     cases = [
-        {**base, "width": width, "tau": tau}
-        for tau, width in itertools.product(sizes.taus, sizes.widths)
+        {**base, "width": width, "tau": tau} for tau, width in itertools.product(taus, sizes.widths)
     ]
     cases += [{**base, "scale": scale} for scale in sizes.scales[1:]]
-    cases += [{**base, "layers": layers} for layers in sizes.layers[1:]]
-    rows = []
-    for activation, network, case in itertools.product(sizes.activations, NETWORKS, cases):
-        lengths_S = trajectory_lengths(network, activation, sizes, **case)
-        summary = {"length": lengths_S.mean().item(), "length_std": lengths_S.std().item()}
-        rows.append({"network": network, "activation": activation, **case, **summary})
-    return rows
+    return cases + [{**base, "layers": layers} for layers in sizes.layers[1:]]
 
 
 def trajectory_lengths(
+    setting: str,
     network: str,
     activation: str,
     sizes: ExpressivitySizes,
     *,
     width: int,
-    tau: float,
+    tau: float | None,
     scale: float,
     layers: int,
-) -> Tensor:
-    """(S,) length of the last layer's path divided by the input's, a value a draw."""
-    rng = torch.Generator().manual_seed(0)
-    shape = (sizes.draws, layers)
+) -> np.ndarray:
+    """Length of the last layer's path divided by the input's, a value a draw; inf: it diverges.
 
-    def normal(*size: int, variance: float) -> Tensor:
-        values = torch.randn(*shape, *size, generator=rng, dtype=torch.float64)
-        return values * variance**0.5
-
-    maps = [
-        (
-            normal(width, width, variance=scale / width),
-            normal(width, max(width, 2), variance=scale / width),
-            normal(width, variance=sizes.sigma_b2),
-        )
-        for _ in range(3)
-    ]
-    target_SDK = normal(width, variance=1.0)
-    act = ACTIVATIONS[activation]
-
-    def drive(x_SDK: Tensor, time: float, index: int = 0) -> Tensor:
-        """(S, D, K) argument of the activation; each layer sees the states of the one below."""
-        recurrent, from_below, bias = maps[index]
-        below_SDK = torch.zeros(*shape, from_below.shape[-1], dtype=torch.float64)
-        below_SDK[:, 0, 0], below_SDK[:, 0, 1] = np.sin(time), np.cos(time)
-        below_SDK[:, 1:, :width] = x_SDK[:, :-1]
-        z_SDK = torch.einsum("sdkj,sdj->sdk", recurrent, x_SDK)
-        return z_SDK + torch.einsum("sdkj,sdj->sdk", from_below, below_SDK) + bias
-
-    def slope(x_SDK: Tensor, time: float) -> Tensor:
-        f_SDK = act(drive(x_SDK, time))
-        if network == "neural ode":
-            return f_SDK
-        if network == "ct-rnn":
-            return f_SDK - x_SDK / tau
-        return f_SDK * (target_SDK - x_SDK) - x_SDK / tau
-
-    def advance(x_SDK: Tensor, time: float) -> Tensor:
-        if network in ("closed form", "cfc"):
-            f_SDK = act(drive(x_SDK, time + h))
-            gate_SDK = torch.sigmoid(drive(x_SDK, time + h, 1))
-            if network == "closed form":
-                return f_SDK + (x_SDK - f_SDK) * torch.exp(-h * (1.0 / tau + gate_SDK))
-            return f_SDK + gate_SDK * (act(drive(x_SDK, time + h, 2)) - f_SDK)
-        k1 = slope(x_SDK, time)
-        k2 = slope(x_SDK + 0.5 * h * k1, time + 0.5 * h)
-        k3 = slope(x_SDK + 0.5 * h * k2, time + 0.5 * h)
-        k4 = slope(x_SDK + h * k3, time + h)
-        return x_SDK + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
-
-    h = TURN / sizes.steps
-    x_SDK = torch.zeros(*shape, width, dtype=torch.float64)
-    path = [x_SDK[:, -1]]
-    for step in range(sizes.steps):
-        x_SDK = advance(x_SDK, step * h)
-        path.append(x_SDK[:, -1])
-    return path_length(torch.stack(path, dim=1)) / TURN
+    All networks of a setting have the same draws. tau None: |N(0, 1)|, drawn for each neuron.
+    """
+    lengths = []
+    for seed in range(sizes.draws):
+        draw = Draw.of(
+            np.random.default_rng(seed),
+            layers=layers, width=width, tau=tau, sigma_b=sizes.sigma_b2**0.5,
+            sigma_w=(scale / width) ** 0.5 if setting == "equal f" else scale,
+            sigma_a=1.0 if setting == "equal f" else scale * width**0.5,
+        )  # fmt: skip
+        states_TK = _states(draw, setting, network, activation, sizes.steps)
+        lengths.append(np.inf if states_TK is None else path_length(states_TK) / TURN)
+    return np.array(lengths)
 
 
-def path_length(states_STK: Tensor) -> Tensor:
-    """(S,) length of the path of the first two principal components."""
-    centered = states_STK - states_STK.mean(dim=1, keepdim=True)
-    _, _, axes_SKK = torch.linalg.svd(centered, full_matrices=False)
-    path_ST2 = centered @ axes_SKK[:, :2].transpose(1, 2)
-    return path_ST2.diff(dim=1).norm(dim=2).sum(dim=1)
+def _states(draw: Draw, setting: str, network: str, activation: str, steps: int):
+    """(T, K) states of the last layer at steps + 1 even times from rest; None: they diverge."""
+    from scipy.integrate import solve_ivp  # comes with scikit-learn
+
+    times_T = np.linspace(0.0, TURN, steps + 1)
+    start_DK = np.zeros_like(draw.bias_DK)
+    step = sampled(draw, network, activation)
+    if step is not None:
+        path = [start_DK]
+        with np.errstate(over="ignore"):
+            for before, now in itertools.pairwise(times_T):
+                path.append(step(path[-1], now, now - before))
+        return np.stack(path)[:, -1] if np.abs(path).max() < DIVERGED else None
+    shape, change = start_DK.shape, slope(draw, setting, network, activation)
+
+    def bounded(time: float, state: np.ndarray) -> float:
+        return DIVERGED - np.abs(state).max()
+
+    bounded.terminal = True
+    solution = solve_ivp(
+        lambda time, state: change(state.reshape(shape), time).ravel(),
+        (0.0, TURN), start_DK.ravel(), t_eval=times_T, events=bounded, **TOLERANCE,
+    )  # fmt: skip
+    if len(solution.t) < len(times_T):
+        return None
+    return solution.y.T.reshape(-1, *shape)[:, -1]
+
+
+def path_length(states_TK: np.ndarray) -> float:
+    """Length of the path of the first two principal components."""
+    centered = states_TK - states_TK.mean(axis=0)
+    _, _, axes_KK = np.linalg.svd(centered, full_matrices=False)
+    path_T2 = centered @ axes_KK[:2].T
+    return float(np.linalg.norm(np.diff(path_T2, axis=0), axis=1).sum())

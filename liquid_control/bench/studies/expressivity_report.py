@@ -1,70 +1,94 @@
-"""The table and the panels of the expressivity study."""
+"""The tables and the panels of the expressivity study."""
 
-from liquid_control.bench.studies.expressivity import NETWORKS, ODES
+from liquid_control.bench.studies.random_networks import ODES, SETTINGS
 
-DIVERGES = 1e4  # a length above it isn't worth its digits
+WORDS = {
+    "published": "as the paper's code has it: weights N(0, σ²), drawn τ; only the LTC is "
+    "recurrent, and its drive is scaled by sums of K reversal potentials",
+    "same drive": "as published, but all three have the LTC's drive: what is left is its rate",
+    "equal f": "the same f for all, weights N(0, σ²/K), reversal potentials N(0, 1), one τ",
+}
 
 
 def markdown(rows: list[dict]) -> str:
-    """One line a network and activation, one column a case; then where the LTC is longest."""
-    table: dict[str, dict[tuple, dict[str, dict]]] = {}
-    for row in rows:
-        case = (row["width"], row["tau"], row["scale"], row["layers"])
-        table.setdefault(row["activation"], {}).setdefault(case, {})[row["network"]] = row
-    cases = list(next(iter(table.values())))
-    head = " | ".join(f"K {k}, τ {tau:g}, σ² {scale:g}, D {d}" for k, tau, scale, d in cases)
+    """A table a setting, a line an activation and network, a column a case; then who is longest."""
     lines = [
-        "Trajectory length divided by the input's: K neurons, time constant τ, weights of variance "
-        "σ²/K, D layers.",
+        "Trajectory length divided by the input's: K neurons, time constant τ, σ of the weights' "
+        "spread, D layers.",
         "",
-        f"| activation | network | {head} |",
-        "|---|---|" + "---|" * len(cases),
     ]
-    for activation, here in table.items():
-        for network in NETWORKS:
-            cells = " | ".join(_text(of_case[network]) for of_case in here.values())
-            lines.append(f"| {activation} | {network} | {cells} |")
-    lines.append("")
-    for activation, here in table.items():
-        longest = [
-            max(ODES, key=lambda network: of_case[network]["length"]) for of_case in here.values()
-        ]
-        beaten = [of["ltc"]["length"] > of["ct-rnn"]["length"] for of in here.values()]
-        lines.append(
-            f"- {activation}: of the three ODEs the LTC is the longest in {longest.count('ltc')} "
-            f"of {len(cases)} cases, longer than the CT-RNN in {sum(beaten)}."
-        )
-    return "\n".join([*lines, ""])
+    for setting, words in WORDS.items():
+        table: dict[str, dict[tuple, dict[str, dict]]] = {}
+        for row in (row for row in rows if row["setting"] == setting):
+            case = (row["width"], row["tau"], row["scale"], row["layers"])
+            table.setdefault(row["activation"], {}).setdefault(case, {})[row["network"]] = row
+        if not table:
+            continue
+        cases = list(next(iter(table.values())))
+        head = " | ".join(_case(setting, *case) for case in cases)
+        lines += [f"**{setting}**: {words}.", "", f"| activation | network | {head} |",
+                  "|---|---|" + "---|" * len(cases)]  # fmt: skip
+        for activation, here in table.items():
+            for network in SETTINGS[setting]:
+                cells = " | ".join(_text(of_case[network]) for of_case in here.values())
+                lines.append(f"| {activation} | {network} | {cells} |")
+        lines.append("")
+        for activation, here in table.items():
+            longest = [
+                max(ODES, key=lambda name: _length(of_case[name])) for of_case in here.values()
+            ]
+            beaten = [_length(of["ltc"]) > _length(of["ct-rnn"]) for of in here.values()]
+            lines.append(
+                f"- {activation}: of the three ODEs the LTC is the longest in "
+                f"{longest.count('ltc')} of {len(cases)} cases, longer than the CT-RNN in "
+                f"{sum(beaten)}."
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _case(setting: str, width: int, tau: float | None, scale: float, layers: int) -> str:
+    """Scale is a standard deviation as published, a variance where f is equal."""
+    spread = "σ²" if setting == "equal f" else "σ"
+    between = "" if tau is None else f"τ {tau:g}, "
+    return f"K {width}, {between}{spread} {scale:g}, D {layers}"
+
+
+def _length(row: dict) -> float:
+    return float("inf") if row["length"] is None else row["length"]
 
 
 def _text(row: dict) -> str:
-    if row["length"] > DIVERGES:
+    if row["length"] is None:
         return "diverges"
     return f"{row['length']:.3g} ± {row['length_std']:.2g}"
 
 
 def plot(rows: list[dict], panels) -> None:
-    """Length over width, a panel an activation; the shortest tau solid, longer ones dashed."""
-    first = rows[0]
+    """Length over width, a panel an activation: solid as published, dashed with the same drive."""
+    looks = {"published": "-", "same drive": "--"}
     for panel, activation in zip(panels, dict.fromkeys(row["activation"] for row in rows)):
-        for index, network in enumerate(NETWORKS):
-            for tau in sorted({row["tau"] for row in rows}):
-                chosen = {"network": network, "activation": activation, "tau": tau}
-                chosen |= {key: first[key] for key in ("scale", "layers")}
+        for index, network in enumerate(ODES):
+            for setting, line in looks.items():
+                chosen = {"setting": setting, "activation": activation, "network": network}
                 here = [row for row in rows if all(row[k] == v for k, v in chosen.items())]
-                here = [row for row in here if row["length"] < DIVERGES]
+                here = [
+                    row for row in here
+                    if row["length"] is not None
+                    and (row["scale"], row["layers"]) == (here[0]["scale"], here[0]["layers"])
+                ]  # fmt: skip
                 here.sort(key=lambda row: row["width"])
-                solid = tau == min(row["tau"] for row in rows)
                 panel.errorbar(
                     [row["width"] for row in here],
                     [row["length"] for row in here],
                     [row["length_std"] for row in here],
                     color=f"C{index}",
-                    linestyle="-" if solid else "--",
+                    linestyle=line,
                     marker="o",
-                    label=network if solid else None,
+                    label=network if setting == "published" else None,
                 )
         panel.set(xlabel="neurons", title=activation, xscale="log", yscale="log")
-    taus = sorted({row["tau"] for row in rows})
-    title = f"τ = {taus[0]:g}" + (f", dashed {taus[-1]:g}" if len(taus) > 1 else "")
-    panels[-1].legend(title=title, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    panels[-1].legend(
+        title="published;\ndashed: same drive", fontsize=8, loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+    )  # fmt: skip

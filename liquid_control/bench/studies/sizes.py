@@ -6,15 +6,15 @@ from liquid_control.config import StrictModel
 
 
 class ExpressivitySizes(StrictModel):
-    """What is varied around the first value of each list: width with tau, the others alone."""
+    """What is varied around the first value of each list: width (with tau), the others alone."""
 
     activations: list[str] = Field(min_length=1)
     widths: list[int] = Field(min_length=1)
-    taus: list[float] = Field(min_length=1)
-    scales: list[float] = Field(min_length=1)  # sigma_w^2
+    taus: list[float] = Field(min_length=1)  # where f is equal; as published they are drawn
+    scales: list[float] = Field(min_length=1)  # sigma of the weights as published, else sigma^2 K
     layers: list[int] = Field(min_length=1)
     sigma_b2: float = Field(ge=0)
-    steps: int = Field(gt=1)  # of the solver in the one turn of the circle
+    steps: int = Field(gt=1)  # samples in the one turn of the circle
     draws: int = Field(gt=1)  # of the random weights
 
 

@@ -67,7 +67,7 @@ class GradientTrainer:
         compiled: run windows as compiled code: on the CPU that of `lanes.window`, which needs a
             C++ compiler and takes seconds once a machine; elsewhere, and for observations that it
             doesn't know, torch.compile's. ``None`` decides by whether a compiler is there. Without
-            it the same run takes some twenty times longer.
+            it the same run takes many times longer.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ def training_progress() -> Iterator:
 
         def on_start(trainer) -> None:
             if not trainer.compiled:
-                CONSOLE.print("The step is not compiled: this takes some twenty times longer.")
+                CONSOLE.print("The step is not compiled: this takes many times longer.")
             elif getattr(trainer, "compiled_by", "").endswith("torch"):
                 CONSOLE.print("torch compiles the step: a minute or two before the first update.")
             bar.start()

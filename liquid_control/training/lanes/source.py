@@ -2,7 +2,7 @@
 
 The vectors are those of GCC and Clang (``vector_size``), which the compiler splits into as many
 registers as the processor needs. exp, sin and cos are the polynomials of Cephes in single precision
-(Moshier, https://www.netlib.org/cephes/), within 2 units in the last place for the angles of a
+(Moshier, https://www.netlib.org/cephes/), for the angles of a
 step (below 8192 rad). NaN goes through all functions.
 """
 

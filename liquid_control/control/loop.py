@@ -242,12 +242,14 @@ class ControlLoop:
 
     def _checked(self, who: str, wanted: Any) -> tuple[Sequence[float] | None, str]:
         """The values as plain floats, or what is wrong with them."""
-        if isinstance(wanted, _UNORDERED):
+        if type(wanted) is np.ndarray and wanted.dtype.char in _FLOATS and wanted.ndim == 1:
+            wanted = wanted.tolist()
+        elif isinstance(wanted, _UNORDERED):
             return None, f"{who} commands a {type(wanted).__name__}, expected an array or a list"
-        plain = type(wanted) is np.ndarray and wanted.dtype.char in _FLOATS and wanted.ndim == 1
-        if isinstance(wanted, np.ndarray) and wanted.ndim != 1:
+        elif isinstance(wanted, np.ndarray) and wanted.ndim != 1:
             return None, f"{who} commands an array of shape {wanted.shape}, expected one dimension"
-        wanted = wanted.tolist() if plain else [float(value) for value in wanted]
+        else:
+            wanted = [float(value) for value in wanted]
         if len(wanted) != len(self._previous):
             return None, f"{who} commands {wanted}, expected {len(self._previous)} values"
         if not all(map(math.isfinite, wanted)):

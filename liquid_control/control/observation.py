@@ -192,6 +192,7 @@ class Observer:
         self.rows, self.on_request = tuple(rows), tuple(on_request)
         self.layout = Layout(tuple(row.slot for row in self.rows))
         self._functions = tuple(row.function for row in self.rows)
+        self._size = self.layout.size
         self.sensors = tuple(dict.fromkeys(name for row in self.rows for name in row.sensors))
         self.simulated = tuple(row.slot.name for row in self.rows if row.simulated)
 
@@ -217,7 +218,7 @@ class Observer:
         parts: list[Array] = []
         for function in self._functions:
             parts.extend(function(situation))
-        if len(parts) != self.layout.size:
+        if len(parts) != self._size:
             raise ValueError(self._misfit(situation))
         return stack(parts[0], *parts)
 

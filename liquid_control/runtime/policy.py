@@ -37,6 +37,10 @@ class OnnxPolicy:
             for name, array in zip(names, arrays, strict=True):
                 bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         self._neuron_index = np.array(self.metadata.neuron_index, dtype=int)
+        # the same memory without the axis of the batch
+        self._seen, self._given, self._memory = (
+            array[0] for array in (self._observation, self._command, self._state)
+        )
         self.warm_up()
 
     def reset(self) -> None:
@@ -48,11 +52,11 @@ class OnnxPolicy:
 
         ``dt`` is the time in seconds since the step before.
         """
-        self._observation[0] = observation
+        self._seen[:] = observation
         self._dt[0, 0] = dt
         self._session.run_with_iobinding(self._binding)
         self._state[:] = self._next_state
-        return self._command[0].copy()
+        return self._given.copy()
 
     def warm_up(self) -> None:
         """Compute a step and forget it: after a pause, caches are cold and a step takes longer."""
@@ -61,12 +65,12 @@ class OnnxPolicy:
     @property
     def state(self) -> np.ndarray:
         """The state after the last step, ``(m,)``."""
-        return self._state[0].copy()
+        return self._memory.copy()
 
     @property
     def neurons(self) -> np.ndarray:
         """Activity of each neuron, in the order of ``metadata.neuron_names``."""
-        return self._state[0, self._neuron_index]
+        return self._memory.take(self._neuron_index)
 
 
 def load_policy(name: str | Path) -> OnnxPolicy:

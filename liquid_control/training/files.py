@@ -105,6 +105,7 @@ class RunFiles:
             "learning_rate": progress.learning_rate or None,
             "env_steps_per_s": None if rate is None else round(rate, 1),
             "rollbacks": progress.rollbacks,
+            "held_out_m": None if np.isnan(progress.held_out) else progress.held_out,
         }
 
     def save(self, last: bool = False) -> None:
@@ -170,6 +171,7 @@ class RunFiles:
             "seconds": round(self.seconds, 1),
             "loss": self.rows[-1]["loss"],
             "training_rmse_m": float(np.mean(tail)) if tail else None,
+            "held_out_m": self.rows[-1].get("held_out_m"),
             "provenance": provenance(),
         }
         if isinstance(trainer.policy, Expert):

@@ -39,6 +39,7 @@ from liquid_control.training.environments import (
     start_environments,
     with_gradient,
 )
+from liquid_control.training.held_out import held_out_error
 from liquid_control.training.lanes.build import CannotBuild, compiler
 from liquid_control.training.lanes.policy import LanesPolicy
 from liquid_control.training.lanes.symbols import CannotTrace
@@ -55,6 +56,7 @@ from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 STRAYED = 3 * MAX_POS_ERROR  # m from the setpoint; such an episode starts anew
+HELD_OUT_EVERY = 500  # updates; a shorter run is not measured so
 SETTLED = 3.0  # s after the start of an episode; the error is reported from there on
 
 
@@ -105,7 +107,7 @@ class GradientTrainer:
         if compiled is None:
             compiled = self.device.type != "cpu" or compiler() is not None
         self.compiled = compiled
-        self.environments = self._start(settings.environments)
+        self.environments = self.start(settings.environments)
         self.lanes = self._compile_lanes() if compiled else None
         fuse = compiled and self.lanes is None
         self._step = _compile(self._step_eager) if fuse else self._step_eager
@@ -126,7 +128,8 @@ class GradientTrainer:
         except (CannotTrace, CannotBuild):
             return None
 
-    def _start(self, batch: int) -> Environments:
+    def start(self, batch: int) -> Environments:
+        """As many environments at the start of an episode."""
         state = self.policy.initial_state(batch)
         return start_environments(self.draw, batch, self.config, self.nominal, state)
 
@@ -156,14 +159,15 @@ class GradientTrainer:
     def _window(self) -> tuple[Tensor, Tensor, Tensor]:
         """Roll out a window: loss, and squared error and count of the settled environments."""
         envs = self.environments
-        window, process = self._draw()
-        flown = self._roll_out(window)
+        window, process = self.draw_window()
+        flown = self.roll_out(window)
         settled = (envs.process.time > SETTLED).float()
         self._strayed = flown.miss[-1] > STRAYED**2
         self.environments = Environments(detached(flown.flight), envs.conditions, process)
         return flown.cost, (flown.miss * settled).mean(), settled.mean()
 
-    def _draw(self) -> tuple[Window, Process]:
+    def draw_window(self) -> tuple[Window, Process]:
+        """What the next window brings, and the processes after it."""
         config, envs = self.config, self.environments
         return draw_window(
             self.draw,
@@ -174,7 +178,8 @@ class GradientTrainer:
             config.reference,
         )
 
-    def _roll_out(self, window: Window) -> Flown:
+    def roll_out(self, window: Window) -> Flown:
+        """The policy flies a window from where the environments are, which stay there."""
         roll_out = self._roll_out_steps if self.lanes is None else self.lanes.fly
         envs = self.environments
         return roll_out(envs.flight, window, envs.conditions, self.policy.weights())
@@ -195,7 +200,7 @@ class GradientTrainer:
         return Flown(total / steps, flight, torch.stack(misses))
 
     def _restart_some(self) -> None:
-        fresh = self._start(self.config.optimiser.environments)
+        fresh = self.start(self.config.optimiser.environments)
         lost = ~finite(self.environments.flight.vehicle)
         chosen = self.draw.uniform(lost.shape[0]) < self.config.optimiser.reset_share
         self.environments = choose(chosen | lost | self._strayed, fresh, self.environments)
@@ -230,7 +235,7 @@ class GradientTrainer:
         self._optimise()
         self.update += 1
         if self.rollback.after_update(float(loss.detach())):
-            self.environments = self._start(settings.environments)
+            self.environments = self.start(settings.environments)
         else:
             self._restart_some()
         rmse = float((error / settled).sqrt()) if float(settled) > 0 else math.nan
@@ -242,7 +247,15 @@ class GradientTrainer:
             rate,
             env_steps=settings.environments * settings.window,
             rollbacks=self.rollback.count,
+            held_out=self._held_out(),
         )
+
+    def _held_out(self) -> float:
+        """Its error in m, at some updates; else NaN."""
+        last = self.update == self.updates >= HELD_OUT_EVERY
+        if self.update % HELD_OUT_EVERY and not last:
+            return math.nan
+        return held_out_error(self, SETTLED, STRAYED)
 
     @property
     def compiled_by(self) -> str:

@@ -21,7 +21,8 @@ class Tried:
 
     config: str
     value: float
-    # m, RMSE in flight at the end of each run; infinite: it diverged, NaN: it ended too early
+    # m, of each run at its end in held-out episodes (a short one: RMSE in training); infinite: it
+    # diverged, NaN: it ended too early
     errors: tuple[float, ...]
 
     @property
@@ -50,7 +51,8 @@ def _error(result: Path | None) -> float:
         return math.inf
     if result.suffix == ".yaml":
         raise ValueError(f"{result}: a grid is for policies, gains have no error in training")
-    error = load_artifact(result).metadata.training["training_rmse_m"]
+    record = load_artifact(result).metadata.training
+    error = record.get("held_out_m") or record["training_rmse_m"]
     return math.nan if error is None else error
 
 

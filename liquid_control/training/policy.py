@@ -33,6 +33,7 @@ class Progress:
     learning_rate: float  # 0 where nothing descends a gradient
     env_steps: int = 0  # control steps that were flown for this update, in all environments
     rollbacks: int = 0  # times that the run went back to an earlier policy
+    held_out: float = math.nan  # m, see `held_out`; NaN where it was not measured
 
 
 class Trainer(Protocol):

@@ -381,7 +381,7 @@ def test_environments_start_anew_whole_whatever_the_number_of_states():
     state = old.flight.policy_state
     assert state.shape == (58, 58)
     old = old._replace(flight=old.flight._replace(policy_state=torch.ones_like(state)))
-    fresh = trainer._start(58)
+    fresh = trainer.start(58)
     again = torch.arange(58) % 3 == 0
     chosen = choose(again, fresh, old)
     expected = torch.where(again[:, None], fresh.flight.policy_state, 1.0)

@@ -20,8 +20,8 @@ from liquid_control.training.gradient import GradientTrainer
 TURNS, QUICK_TURNS = 31, 9
 WARM_UP = 3  # updates, in which torch compiles what it compiles
 PARTS = {  # methods of the trainer that an update consists of; what is left is "other"
-    "draw": "_draw",
-    "forward": "_roll_out",
+    "draw": "draw_window",
+    "forward": "roll_out",
     "backward": "_backward",
     "optimiser": "_optimise",
     "restart": "_restart_some",

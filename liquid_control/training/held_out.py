@@ -1,0 +1,56 @@
+"""How well a policy flies that is being trained, in episodes that it does not learn from.
+
+They are the same for every network, seed and update, so that runs can be compared and a run can be
+told to have converged: the error in training is one of few episodes, others at each update.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from liquid_control.training.conditions import Draw
+from liquid_control.training.environments import Environments
+
+if TYPE_CHECKING:
+    from liquid_control.training.gradient import GradientTrainer
+
+SEED = 20_240_229  # of the episodes
+ROUNDS = 2  # of as many episodes as the run has environments
+STEPS = 1200  # control steps of an episode, 6 s at 200 Hz
+
+
+@torch.no_grad()
+def held_out_error(trainer: GradientTrainer, settled: float, strayed: float) -> float:
+    """Mean over the episodes of the RMS position error in m from ``settled`` s on.
+
+    An episode whose error was ever beyond ``strayed`` m, or no number, counts as that. The trainer
+    is left as it was.
+    """
+    kept = trainer.draw, trainer.environments
+    trainer.draw = Draw(torch.Generator(trainer.device).manual_seed(SEED), trainer.device)
+    try:
+        errors = [_episodes(trainer, settled, strayed) for _ in range(ROUNDS)]
+    finally:
+        trainer.draw, trainer.environments = kept
+    return float(torch.cat(errors).mean())
+
+
+def _episodes(trainer: GradientTrainer, settled: float, strayed: float) -> torch.Tensor:
+    """The error of each, (B) m."""
+    settings = trainer.config.optimiser
+    trainer.environments = trainer.start(settings.environments)
+    total = torch.zeros(settings.environments, device=trainer.device)
+    steps, lost = torch.zeros_like(total), total > 0
+    for _ in range(-(-STEPS // settings.window)):
+        envs = trainer.environments
+        window, process = trainer.draw_window()
+        flown = trainer.roll_out(window)
+        counts = (envs.process.time > settled).float()
+        lost |= ~(flown.miss <= strayed**2).all(0)  # NaN is not, either
+        total += flown.miss.nan_to_num().sum(0) * counts
+        steps += settings.window * counts
+        trainer.environments = Environments(flown.flight, envs.conditions, process)
+    error = (total / steps.clamp(min=1)).sqrt()
+    return torch.where(lost, strayed, error)

@@ -6,23 +6,34 @@ told to have converged: the error in training is one of few episodes, others at 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 
 from liquid_control.training.conditions import Draw
+from liquid_control.training.config import GradientConfig
 from liquid_control.training.environments import Environments
-
-if TYPE_CHECKING:
-    from liquid_control.training.gradient import GradientTrainer
 
 SEED = 20_240_229  # of the episodes
 ROUNDS = 2  # of as many episodes as the run has environments
 STEPS = 1200  # control steps of an episode, 6 s at 200 Hz
 
 
+class Flies(Protocol):
+    """What is measured: `gradient.GradientTrainer`."""
+
+    config: GradientConfig
+    device: torch.device
+    draw: Draw
+    environments: Environments
+    start: Callable[[int], Environments]
+    draw_window: Callable[[], Any]
+    roll_out: Callable[[Any], Any]
+
+
 @torch.no_grad()
-def held_out_error(trainer: GradientTrainer, settled: float, strayed: float) -> float:
+def held_out_error(trainer: Flies, settled: float, strayed: float) -> float:
     """Mean over the episodes of the RMS position error in m from ``settled`` s on.
 
     An episode whose error was ever beyond ``strayed`` m, or no number, counts as that. The trainer
@@ -37,7 +48,7 @@ def held_out_error(trainer: GradientTrainer, settled: float, strayed: float) -> 
     return float(torch.cat(errors).mean())
 
 
-def _episodes(trainer: GradientTrainer, settled: float, strayed: float) -> torch.Tensor:
+def _episodes(trainer: Flies, settled: float, strayed: float) -> torch.Tensor:
     """The error of each, (B) m."""
     settings = trainer.config.optimiser
     trainer.environments = trainer.start(settings.environments)

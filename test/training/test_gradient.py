@@ -14,6 +14,7 @@ from liquid_control.config import ConfigError, read_yaml, share_dir
 from liquid_control.runtime.artifact import load_artifact
 from liquid_control.runtime.catalogue import make_controller
 from liquid_control.runtime.policy import load_policy
+from liquid_control.training import gradient, held_out
 from liquid_control.training.conditions import (
     Draw,
     draw_conditions,
@@ -286,6 +287,34 @@ def test_one_command_trains_every_configuration_with_every_seed(tmp_path, capsys
     assert main([*command, "--out", str(tmp_path / "parallel"), "--jobs", "2"]) == 0
     parallel = json.loads(capsys.readouterr().out)["runs"]
     assert [load_artifact(run["policy"]).metadata.golden for run in parallel] == golden
+
+
+def test_held_out_episodes_are_the_same_for_every_run_and_leave_it_as_it_was(monkeypatch):
+    monkeypatch.setattr(held_out, "STEPS", 16)
+    first, second = (
+        GradientTrainer(small().model_copy(update={"seed": seed}), compiled=False)
+        for seed in (1, 2)
+    )
+    first.step()
+    second.policy.load_state_dict(first.policy.state_dict())
+    before = first.draw.generator.get_state(), leaves(first.environments)
+    error = held_out.held_out_error(first, settled=0.0, strayed=4.5)
+    assert 0 < error < 4.5
+    assert held_out.held_out_error(second, settled=0.0, strayed=4.5) == error
+    assert torch.equal(first.draw.generator.get_state(), before[0])
+    assert all(map(torch.equal, leaves(first.environments), before[1]))
+    for parameter in second.policy.parameters():
+        parameter.data.fill_(math.nan)
+    assert held_out.held_out_error(second, settled=0.0, strayed=4.5) == 4.5
+
+
+def test_the_end_of_a_run_is_measured_in_held_out_episodes(monkeypatch, tmp_path):
+    monkeypatch.setattr(held_out, "STEPS", 8)
+    monkeypatch.setattr(gradient, "HELD_OUT_EVERY", 2)
+    result = train(write(small(updates=3), tmp_path / "a.yaml"), tmp_path / "a", compiled=False)
+    rows = [json.loads(line) for line in (tmp_path / "a/log.jsonl").read_text().splitlines()]
+    record = load_artifact(result).metadata.training
+    assert record["held_out_m"] == rows[-1]["held_out_m"] is not None
 
 
 def test_each_run_of_several_seeds_has_a_wiring_of_its_own(tmp_path):

@@ -63,6 +63,8 @@ def _synapses(metadata: PolicyMetadata) -> str:
 
 
 def _training(record: dict) -> str:
-    error = record.get("training_rmse_m")
+    held_out, error = record.get("held_out_m"), record.get("training_rmse_m")
     settled = "" if error is None else f", error {100 * error:.1f} cm in training conditions"
+    if held_out is not None:
+        settled = f", error {100 * held_out:.1f} cm in held-out episodes"
     return f"{record.get('updates', '?')} updates in {record.get('seconds', '?')} s{settled}"

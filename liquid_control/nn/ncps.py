@@ -48,8 +48,8 @@ class _Network(nn.Module):
     def __init__(
         self,
         cell: Cell,
+        units: Any,
         *,
-        theirs: bool,
         proj_size: int | None,
         return_sequences: bool,
         batch_first: bool,
@@ -57,6 +57,8 @@ class _Network(nn.Module):
         rng: torch.Generator,
     ) -> None:
         super().__init__()
+        self.wiring_or_units = units
+        theirs = hasattr(units, "get_neurons_of_layer")  # a wiring of ncps
         self.batch_first, self.return_sequences = batch_first, return_sequences
         self.use_mixed, self.proj_size = mixed_memory, proj_size
         self.input_size, self.state_size = cell.input_size, cell.state_size
@@ -186,14 +188,13 @@ class CfC(_Network):
             )
         super().__init__(
             cell,
-            theirs=hasattr(units, "get_neurons_of_layer"),
+            units,
             proj_size=proj_size,
             return_sequences=return_sequences,
             batch_first=batch_first,
             mixed_memory=mixed_memory,
             rng=rng,
         )
-        self.wiring_or_units = units
 
 
 class LTC(_Network):
@@ -237,14 +238,13 @@ class LTC(_Network):
         )
         super().__init__(
             cell,
-            theirs=hasattr(units, "get_neurons_of_layer"),
+            units,
             proj_size=None,
             return_sequences=return_sequences,
             batch_first=batch_first,
             mixed_memory=mixed_memory,
             rng=rng,
         )
-        self.wiring_or_units = units
 
     @property
     def _ltc(self) -> ltc.LTC:

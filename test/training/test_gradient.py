@@ -53,14 +53,6 @@ def write(config, path):
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.slow
 def test_it_learns_to_hover():
     """A few minutes: from nothing to a hover in gusts, with the shipped configuration."""

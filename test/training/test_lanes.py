@@ -49,14 +49,6 @@ IN_TORCH = {  # what a trace doesn't know, or would be too long
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def no_torch_compiler(monkeypatch):
     """What torch would compile runs as it is, which takes milliseconds in place of a minute."""

@@ -32,14 +32,6 @@ def losses(**changes):
     return [run.step().loss for _ in range(2)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_noise_does_not_reach_it():
     """Setpoints are brought within reach of the measured position: none is that far here."""
     near = {"start.position": 0.1, "reference.amplitude": [0.01, 0.02], "reference.step": 0.0}

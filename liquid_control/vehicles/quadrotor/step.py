@@ -59,11 +59,7 @@ def vehicle_wrench(
     thrust, cx, cy, cz = command
     wanted = rotor_speed_command(thrust, (cx, cy, cz), w, loop)
     air = air_velocity_body(quat, vel_world, wind_world)
-    height = pos_world[2]
-    turned, force, torque = _turn(
-        height, quat, w, air, wanted, armed, speeds, decay_up, decay_down, dt, p
-    )
-    return turned, w, force, torque
+    return _turn(pos_world[2], quat, w, air, wanted, armed, speeds, decay_up, decay_down, dt, p)
 
 
 def rotor_wrench(
@@ -86,11 +82,7 @@ def rotor_wrench(
     gx, gy, gz = ang_vel_world
     w = rotate_components(-qx, -qy, -qz, qw, gx, gy, gz)
     air = air_velocity_body(quat, vel_world, wind_world)
-    height = pos_world[2]
-    turned, force, torque = _turn(
-        height, quat, w, air, command, armed, speeds, decay_up, decay_down, dt, p
-    )
-    return turned, w, force, torque
+    return _turn(pos_world[2], quat, w, air, command, armed, speeds, decay_up, decay_down, dt, p)
 
 
 def _turn(
@@ -116,4 +108,4 @@ def _turn(
     turned = (n0, n1, n2, n3)
     accelerations = ((n0 - s0) / dt, (n1 - s1) / dt, (n2 - s2) / dt, (n3 - s3) / dt)
     force, torque = wrench(height, quat, ang_vel_body, air_vel, turned, accelerations, p)
-    return turned, force, torque
+    return turned, ang_vel_body, force, torque

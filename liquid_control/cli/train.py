@@ -6,9 +6,13 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liquid_control.arguments import add_json_argument, add_worker_arguments, complete_names
-from liquid_control.cli.exits import DONE
+from liquid_control.cli.exits import DONE, FAILED, complain
+
+if TYPE_CHECKING:
+    from liquid_control.training.run import TrainingJob
 
 
 def add(commands) -> None:
@@ -49,32 +53,57 @@ def add(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train one run or several; returns the exit status."""
-    from liquid_control.training.run import train, train_all
+    from liquid_control.training.run import train_all
 
     if options.grid is not None:
         return _run_grid(options)
     runs = _training_runs(options)
     workers = {"jobs": options.jobs, "ray_address": options.ray}
     if options.json:
-        summaries = [_summary(result) for result in train_all(runs, **workers)]
+        results = train_all(runs, **workers)
+        summaries = [_summary(result) for result in results]
         one = len(summaries) == 1
         print(json.dumps(summaries[0] if one else {"runs": summaries}, allow_nan=False))
-        return DONE
+        return _status(results)
 
-    from liquid_control.cli.display.policy import show_trained
-    from liquid_control.cli.display.progress import count_progress, training_progress
+    if options.jobs == 1 and not options.ray:
+        return _status([_train_shown(run) for run in runs])
+    from liquid_control.cli.display.progress import count_progress
 
-    if options.jobs != 1 or options.ray:
-        with count_progress("training", "runs") as on_progress:
-            results = train_all(runs, on_progress=on_progress, **workers)
-        for result in results:
-            show_trained(result)
-        return DONE
-    for run in runs:
-        with training_progress() as (on_start, on_progress):
+    with count_progress("training", "runs") as on_progress:
+        results = train_all(runs, on_progress=on_progress, **workers)
+    _show(results)
+    return _status(results)
+
+
+def _train_shown(run: TrainingJob) -> Path | FloatingPointError:
+    """Train one run with a bar over its updates, and show what it made."""
+    from liquid_control.cli.display.progress import training_progress
+    from liquid_control.training.run import train
+
+    with training_progress() as (on_start, on_progress):
+        try:
             result = train(**vars(run), on_start=on_start, on_progress=on_progress)
-        show_trained(result)
-    return DONE
+        except FloatingPointError as error:
+            result = error
+    _show([result])
+    return result
+
+
+def _show(results: list[Path | FloatingPointError]) -> None:
+    from liquid_control.cli.display.policy import show_trained
+
+    for result in results:
+        if isinstance(result, Path):
+            show_trained(result)
+
+
+def _status(results: list[Path | FloatingPointError]) -> int:
+    """Say which runs diverged; returns the exit status."""
+    diverged = [result for result in results if not isinstance(result, Path)]
+    for error in diverged:
+        complain(error, FAILED)
+    return FAILED if diverged else DONE
 
 
 def _run_grid(options: argparse.Namespace) -> int:
@@ -97,11 +126,12 @@ def _run_grid(options: argparse.Namespace) -> int:
         return DONE
 
     from liquid_control.cli.display.progress import count_progress
+    from liquid_control.whole_file import write_whole
 
     with count_progress("training", "runs") as on_progress:
         tried = train_grid(runs, on_progress=on_progress, **workers)
     table = grid_table(key, tried)
-    (options.out / "grid.md").write_text(table, encoding="utf-8")
+    write_whole(options.out / "grid.md", table)
     print(table, end="")
     return DONE
 
@@ -109,6 +139,7 @@ def _run_grid(options: argparse.Namespace) -> int:
 def _grid_runs(options: argparse.Namespace) -> tuple[str, dict]:
     """The setting, and the runs of each configuration and value, checked."""
     from liquid_control.config import ConfigError
+    from liquid_control.training.config import load_training
     from liquid_control.training.run import TrainingJob
 
     key, listed = _assignment("--grid", options.grid)
@@ -137,6 +168,9 @@ def _grid_runs(options: argparse.Namespace) -> tuple[str, dict]:
         for file in files
         for value in values
     }
+    for file in files:
+        if load_training(file, changes).network.get("kind") == "geometric":
+            raise ConfigError(f"--grid: {file} tunes gains; expected policies")
     _check([job for group in runs.values() for job in group])
     return key, runs
 
@@ -206,7 +240,9 @@ def _assignment(flag: str, text: str) -> tuple[str, object]:
     return key, read
 
 
-def _summary(result: Path) -> dict:
+def _summary(result: Path | FloatingPointError) -> dict:
+    if not isinstance(result, Path):
+        return {"policy": None, "diverged": str(result)}
     if result.suffix == ".yaml":
         return {"policy": str(result)}
     from liquid_control.runtime.artifact import load_artifact

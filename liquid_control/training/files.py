@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -21,12 +20,14 @@ import yaml
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
-from liquid_control.evaluation.runs.record import TRAINING, write_record
+from liquid_control.evaluation.runs.record import TRAINING, read_record, write_record
 from liquid_control.nn.export import export_policy
+from liquid_control.runtime.artifact import load_artifact
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
 from liquid_control.training.policy import Progress, Trainer, rules_of
 from liquid_control.training.watching import LOG, Watch
+from liquid_control.whole_file import write_whole
 
 CHECKPOINT_EVERY = 20.0  # s
 LOG_EVERY = 10  # updates
@@ -134,10 +135,10 @@ class RunFiles:
         }
         buffer = io.BytesIO()  # a full disk is then an OSError, not one of torch's own
         torch.save(state, buffer)
-        _replace(self.checkpoint, buffer.getbuffer())
+        write_whole(self.checkpoint, buffer.getbuffer())
 
     def _write_log(self) -> None:
-        _replace(self.log, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
+        write_whole(self.log, "".join(json.dumps(row) + "\n" for row in self.rows))
 
     def save_if_possible(self, last: bool = False) -> None:
         """`save`, but what goes wrong with the disk is only told, once until it goes well."""
@@ -195,16 +196,27 @@ class RunFiles:
         return path
 
 
-def _replace(path: Path, content: bytes | memoryview) -> None:
-    """Write a file that appears whole or not at all; nothing is left of one that can't be."""
-    partial = path.with_suffix(".partial")
+def finished(out: Path, config: TrainingConfig) -> Path | None:
+    """The result of a run that is done, its checkpoint there or not; ``None`` if there is none.
+
+    Raises:
+        ConfigError: for one of another configuration, which would be lost.
+    """
+    result = out / ("gains.yaml" if config.network.get("kind") == "geometric" else "policy.onnx")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        error.filename = str(path)
-        raise
+        record = read_record(out, TRAINING)
+        if result.suffix == ".onnx":
+            load_artifact(result)
+    except ConfigError:  # damaged, or not there: trained from the checkpoint, or anew
+        return None
+    if not (record.get("done") and result.is_file()):
+        return None
+    if record["config"] != config.model_dump(mode="json"):
+        raise ConfigError(
+            f"{out}: holds a run of another configuration; give another --out, or start anew with "
+            "--restart"
+        )
+    return result
 
 
 def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
@@ -214,8 +226,7 @@ def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:
         "# Units and ranges: see GeometricGains in vehicles/quadrotor/parameters.py.\n"
     )
     text += yaml.safe_dump(expert.gains().model_dump(), sort_keys=False)
-    _replace(path, text.encode())
-    return path
+    return write_whole(path, text)
 
 
 def _network_name(cell: dict[str, Any]) -> list[str]:

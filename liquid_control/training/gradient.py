@@ -218,7 +218,7 @@ class GradientTrainer:
         """One update.
 
         Raises:
-            FloatingPointError: if the loss is not finite, naming the update.
+            FloatingPointError: if the loss or its gradient is not finite, naming update and rate.
         """
         settings = self.config.optimiser
         rate = cosine_rate(settings.learning_rate, self.update, settings.updates, settings.warmup)
@@ -230,7 +230,8 @@ class GradientTrainer:
         norm = self._backward(loss)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(
-                f"update {self.update}: loss {float(loss.detach())}, gradient norm {float(norm)}"
+                f"update {self.update}: loss {float(loss.detach()):.4g}, gradient norm "
+                f"{float(norm):.4g}, at a learning rate of {rate:.2g}"
             )
         self._optimise()
         self.update += 1

@@ -27,9 +27,8 @@ class Rollback:
         self._policy, self._optimiser = policy, optimiser
         self.count = 0  # times that the run went back
         self._level, self._best = math.nan, math.inf
-        self._since = (
-            0  # updates since the run began or went back; fresh episodes cost more at first
-        )
+        # updates since the run began or went back; fresh episodes cost more at first
+        self._since = 0
         self._copies = [self._copy()] * 2  # older, newer
 
     @property
@@ -43,6 +42,8 @@ class Rollback:
         self._level = loss if fresh else self._level + (loss - self._level) / SPAN
         self._since += 1
         if self._since < EVERY:
+            if self.count == 0 and self._since >= SPAN:  # a rate too high ruins within these
+                self._best = min(self._best, self._level)
             return False
         if self._level > RUNAWAY * self._best:
             older = self._copies[0]

@@ -24,7 +24,7 @@ import torch
 from liquid_control.config import ConfigError
 from liquid_control.preflight import output_folder
 from liquid_control.training.config import EarlyStopConfig, load_training
-from liquid_control.training.files import LOG_EVERY, RunFiles
+from liquid_control.training.files import LOG_EVERY, RunFiles, finished
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.training.imitation import ImitationTrainer
 from liquid_control.training.policy import Progress, Trainer, make_policy
@@ -52,7 +52,8 @@ def train(
 ) -> Path:
     """Train, or go on with, the run that ``config_file`` describes; use it in place of the command.
 
-    Returns the result: ``out/policy.onnx``, or ``out/gains.yaml`` where an expert is tuned.
+    Returns the result: ``out/policy.onnx``, or ``out/gains.yaml`` where an expert is tuned; a run
+    that is done, with its record in ``out/training.json``, is left as it is.
 
     Args:
         config_file: path, or the name of a shipped one.
@@ -65,10 +66,14 @@ def train(
         on_progress: called after each update.
 
     Raises:
-        ConfigError: for a bad configuration, and for a checkpoint of another configuration.
+        ConfigError: for a bad configuration, and for a folder with a run of another one.
+        FloatingPointError: if the run diverges, naming folder, update and learning rate.
     """
     config = load_training(config_file, changes)
     out, device = output_folder(Path(out)), _device(device)
+    done = None if restart else finished(out, config)
+    if done is not None:
+        return done
     try:
         trainer = TRAINERS[config.method](config, device=device, compiled=compiled)
     except ValueError as error:
@@ -79,7 +84,10 @@ def train(
         on_start(trainer)
     with _between_updates() as check_interrupt:
         while trainer.update < trainer.updates and not stops_early(run.rows, config.early_stop):
-            progress = trainer.step()
+            try:
+                progress = trainer.step()
+            except FloatingPointError as error:
+                raise FloatingPointError(f"{out}: diverged: {error}") from None
             run.after_update(progress)
             try:
                 on_progress(progress)
@@ -134,33 +142,29 @@ def train_all(
     *,
     jobs: int = 1,
     ray_address: str | None = None,
-    tolerant: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Path | None]:
-    """Train several runs; returns their results, in order.
+) -> list[Path | FloatingPointError]:
+    """Train several runs; returns their results, in order: of one that diverges, its error.
 
     ``jobs`` and ``ray_address``: see `worker_pool`; each worker has one thread. On a cluster the
     folders of the runs are ones that all machines see. ``on_progress`` is called with runs done
-    and in total. An interruption leaves every run at its last checkpoint. ``tolerant``: a run that
-    diverges gives ``None`` in place of ending all with its error.
+    and in total. An interruption leaves every run at its last checkpoint.
     """
     one_thread = partial(torch.set_num_threads, 1)
-    results: dict[Path, Path | None] = {}
+    results: dict[Path, Path | FloatingPointError] = {}
     with worker_pool(jobs, ray_address, len(runs), start=one_thread) as run:
         on_progress(0, len(runs))
-        for out, result in run(partial(_train_job, tolerant), runs):
+        for out, result in run(_train_job, runs):
             results[out] = result
             on_progress(len(results), len(runs))
     return [results[job.out] for job in runs]
 
 
-def _train_job(tolerant: bool, job: TrainingJob) -> tuple[Path, Path | None]:
+def _train_job(job: TrainingJob) -> tuple[Path, Path | FloatingPointError]:
     try:
         return job.out, train(**vars(job))
-    except FloatingPointError:
-        if not tolerant:
-            raise
-        return job.out, None
+    except FloatingPointError as error:
+        return job.out, error
 
 
 @contextmanager

@@ -104,6 +104,22 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path):
     assert load_artifact(resumed).metadata.golden == load_artifact(whole).metadata.golden
 
 
+def test_a_run_that_is_done_needs_no_checkpoint_and_is_not_lost(tmp_path):
+    file, out = write(small(updates=2), tmp_path / "run.yaml"), tmp_path / "out"
+    policy = train(file, out, compiled=False)
+    made = policy.read_bytes()
+    (out / "checkpoint.pt").unlink()
+    assert train(file, out, on_progress=lambda p: pytest.fail("trained again")) == policy
+    with pytest.raises(ConfigError, match="a run of another configuration"):
+        train(file, out, changes={"seed": 2}, compiled=False)
+    assert policy.read_bytes() == made
+    policy.write_bytes(b"damaged")
+    train(file, out, compiled=False)
+    assert load_artifact(policy).metadata.training["updates"] == 2
+    train(file, out, changes={"seed": 2}, compiled=False, restart=True)
+    assert load_artifact(policy).metadata.training["config"]["seed"] == 2
+
+
 def test_ctrl_c_waits_for_the_end_of_an_update(tmp_path, monkeypatch):
     """Wherever the signal comes in an update, the run resumes to the same weights."""
     file = write(small(), tmp_path / "run.yaml")
@@ -340,6 +356,32 @@ def test_a_grid_needs_three_numbers(tmp_path, capsys, grid):
     status = main(["train", "hover_liquid", "--grid", grid, "--out", str(tmp_path)])
     assert status == 2
     assert f"--grid {grid}: expected KEY=VALUE" in capsys.readouterr().err
+
+
+def test_a_grid_is_for_policies(tmp_path, capsys):
+    command = ["train", "expert_searched", "--grid", "seed=1,2,3", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "tunes gains; expected policies" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_diverges_ends_only_itself(tmp_path, capsys, jobs):
+    steep, good = (
+        write(config, tmp_path / f"{name}.yaml")
+        for name, config in (
+            ("steep", small(learning_rate=1e30, updates=4)),
+            ("good", small(updates=2)),
+        )
+    )
+    out = tmp_path / "out"
+    command = ["train", str(steep), str(good), "--no-compile", "--jobs", str(jobs)]
+    assert main([*command, "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert f"liquid-control: {out / 'steep'}: diverged: update " in error
+    assert "at a learning rate of 8.5e+29\n" in error
+    assert (out / "good/policy.onnx").is_file()
+    assert not (out / "steep/policy.onnx").exists()
 
 
 @pytest.mark.slow

@@ -36,6 +36,14 @@ def test_a_runaway_goes_back_to_a_copy_of_the_best_time_and_halves_the_rate(runa
     assert parts[0].rate_factor == 0.5 ** sum(backs) < 1
 
 
+def test_a_policy_ruined_before_the_first_copy_begins_again_with_half_the_rate():
+    losses = torch.cat([torch.linspace(2, 0.5, 50), torch.linspace(0.5, 3, 30), 3 * torch.ones(60)])
+    parts = fresh()
+    first = parts[1].weight.item()
+    weights, backs = run(losses.tolist(), *parts)
+    assert weights[backs.index(True)] == first
+
+
 def test_the_cost_of_fresh_episodes_after_it_is_no_runaway():
     losses = [1.0] * 2 * EVERY + [9.0] * 5 + [4.0] * 10 + [1.0] * 300
     assert sum(run(losses, *fresh())[1]) == 1

@@ -9,13 +9,13 @@ import base64
 import gzip
 import html
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from liquid_control.config import missing_packages
+from liquid_control.whole_file import write_whole
 
 try:
     from plotly.offline import get_plotlyjs
@@ -108,15 +108,7 @@ class Page:
         )
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            error.filename, error.filename2 = str(path), None
-            raise
-        return path
+        return write_whole(path, text)
 
 
 def _script_safe(text: str) -> str:

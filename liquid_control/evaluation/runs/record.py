@@ -7,13 +7,13 @@ what came of it. The file appears whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
+from liquid_control.whole_file import write_whole
 
 FLIGHT, TRAINING = "flight", "training"
 SCHEMA = 1
@@ -40,14 +40,7 @@ def write_record(
     origin = provenance() if origin is None else origin
     record = {"kind": kind, "schema": SCHEMA, **facts, "provenance": dict(origin)}
     path = folder / record_name(kind)
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_text(json.dumps(record, allow_nan=False, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return path
+    return write_whole(path, json.dumps(record, allow_nan=False, indent=1) + "\n")
 
 
 def read_record(folder: Path, kind: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from liquid_control.evaluation.views.training_curves import SPAN
+from liquid_control.whole_file import write_whole
 
 BLUE, ORANGE = "#3b8fd9", "#e08a1e"  # as in the pages of plots
 
@@ -65,14 +66,9 @@ def draw_run(rows: Sequence[Mapping[str, Any]], path: Path, name: str) -> Path:
     last = rows[-1]
     axes[0].set_title(f"{name}, after {last['update']} updates and {last['seconds']:.0f} s")
     axes[-1].set_xlabel("update")
-    partial = path.with_suffix(".partial")
-    try:
-        figure.savefig(partial, format="png", dpi=110)
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return path
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    return write_whole(path, picture.getbuffer())
 
 
 def _mark(value: np.ndarray) -> str:

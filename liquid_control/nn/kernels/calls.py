@@ -73,19 +73,23 @@ class Scratch:
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         size = math.prod(shape) * dtype.itemsize
         step = max(2 ** (size.bit_length() - 3), self._line)
-        self._size = (size // step + 2) * step
+        self._size = (size // step + 1) * step
         try:
             self._bytes = self._free[self._size].pop()
         except (KeyError, IndexError):
-            self._bytes = np.empty(self._size, np.uint8)
-        first = -self._bytes.ctypes.data % self._line
-        self.array = self._bytes[first : first + size].view(dtype).reshape(shape)
+            whole = np.empty(self._size + self._line, np.uint8)
+            first = -whole.ctypes.data % self._line
+            self._bytes = whole[first : first + self._size]
+        self.array = np.ndarray(shape, dtype, self._bytes)
 
     def __del__(self) -> None:
-        sizes = list(self._free)  # none is ever removed
-        if self._size + sum(size * len(self._free[size]) for size in sizes) > self._kept:
-            for size in sizes:
-                self._free[size].clear()
+        free = list(self._free.items())  # none is ever removed
+        total = self._size
+        for size, arrays in free:
+            total += size * len(arrays)
+        if total > self._kept:
+            for _, arrays in free:
+                arrays.clear()
         if self._size <= self._kept:
             self._free.setdefault(self._size, []).append(self._bytes)
 

@@ -152,6 +152,16 @@ def test_the_curves_of_a_training_are_its_log_averaged(tmp_path):
     assert error[-1] == pytest.approx(100 * np.mean([1 / k for k in range(1991, 2001)]))
 
 
+def test_the_held_out_error_stands_until_it_is_measured_again(tmp_path):
+    rows = [dict(row, held_out_m=None) for row in made_up_rows(2000)]
+    rows[499]["held_out_m"], rows[999]["held_out_m"] = 0.5, 0.25
+    keep_training(tmp_path / "x", rows)
+    (run,), _ = find_runs(tmp_path)
+    update, error = run.axes["update"], course(run, "error in held-out episodes, cm").values
+    wanted = np.where(update < 5000, np.nan, np.where(update < 10000, 50.0, 25.0))
+    np.testing.assert_array_equal(error, wanted)
+
+
 def test_the_first_rows_without_an_error_have_none(tmp_path):
     keep_training(tmp_path / "x", made_up_rows(20))
     (run,), _ = find_runs(tmp_path)

@@ -25,6 +25,7 @@ FILES = {
 AXES = {"update": "update", "seconds": "training time, s"}
 _CURVES = (  # column of the log, group, title, factor, whether it is noisy and spans decades
     ("rmse_m", "error", "error in training, cm", 100, True),
+    ("held_out_m", "held-out error", "error in held-out episodes, cm", 100, False),
     ("loss", "loss", "loss", 1, True),
     ("learning_rate", "learning rate", "learning rate", 1, False),
     ("env_steps_per_s", "speed", "environment steps per s", 1, False),
@@ -80,8 +81,9 @@ def training_run(log: Path, name: str) -> Run:
 
 
 def _curve(values: np.ndarray, kept: np.ndarray, group: str, title: str, noisy: bool) -> Curve:
-    if not noisy:
-        return Curve(group, title, values[kept])
+    if not noisy:  # what few rows have, as the error in held-out episodes, holds until the next
+        last = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), 0))
+        return Curve(group, title, values[last][kept])
     mean = _running_mean(values)
     return Curve(group, title, mean[kept], raw=values[kept], logarithmic=True)
 

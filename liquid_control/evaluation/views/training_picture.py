@@ -17,6 +17,7 @@ BLUE, ORANGE = "#3b8fd9", "#e08a1e"  # as in the pages of plots
 TRAINING_PICTURE = "training.png"
 _ROWS = (  # column of the log, factor, what stands at its axis, whether it is noisy: tall, averaged
     ("rmse_m", 100, "error, cm", True),
+    ("held_out_m", 100, "held out, cm", False),
     ("loss", 1, "loss", True),
     ("learning_rate", 1, "learning rate", False),
     ("env_steps_per_s", 1e-3, "1000 steps/s", False),

@@ -7,10 +7,14 @@ python test/tables.py --check     names those that would change
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
+import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import numpy as np
 
 import liquid_control
 from liquid_control.bench.sequences.config import SequenceBenchmark
@@ -18,6 +22,7 @@ from liquid_control.bench.sequences.report import collect, side_by_side
 from liquid_control.bench.sequences.runs import RunFile
 from liquid_control.config import load_yaml
 from liquid_control.evaluation.metrics import METRICS, command_metrics
+from liquid_control.evaluation.suite.statistics import mean_interval
 from liquid_control.parameters import (
     RecorderParameters,
     SimulatorParameters,
@@ -101,6 +106,35 @@ def sequences(*tasks: str) -> str:
     return side_by_side(benchmark, collect(benchmark, runs), list(tasks))
 
 
+def convergence() -> str:
+    """Error in held-out episodes over the updates of the comparison's runs, which are kept."""
+    logs: dict[str, list[list[dict]]] = {}
+    for path in sorted((ROOT / "docs/results/comparison_runs").glob("*.tar.xz")):
+        with tarfile.open(path) as archive:
+            for name in archive.getnames():
+                if name.endswith("/log.jsonl"):
+                    rows = archive.extractfile(name).read().splitlines()
+                    logs.setdefault(name.split("/")[1], []).append([json.loads(r) for r in rows])
+    updates = (500, 1000, 2000, 3000, 4000)
+    rows = []
+    for network, runs in logs.items():
+        errors = np.array([
+            [100 * row["held_out_m"] for row in run if row["update"] in updates] for run in runs
+        ])  # fmt: skip
+        last = mean_interval(errors[:, -1:])
+        rows.append((
+            network,
+            str(len(runs)),
+            *(f"{error:.1f}" for error in errors[:, :-1].mean(axis=0)),
+            f"{last.mean:.1f} [{last.low:.1f}, {last.high:.1f}]",
+            f"{errors[:, -1].min():.1f}, {errors[:, -1].max():.1f}",
+            str(sum(run[-1]["rollbacks"] > 0 for run in runs)),
+            f"{np.median([run[-1]['seconds'] for run in runs]):.0f}",
+        ))  # fmt: skip
+    head = ("", "seeds", *(f"{n:,}" for n in updates), "best, worst seed", "went back", "CPU s")
+    return table(head, sorted(rows, key=lambda row: float(row[6].split()[0])))
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "folders": ("house.md", folders),
     "front door": ("api/index.md", front_door),
@@ -109,6 +143,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "parameters": ("ros.md", lambda: parameter_markdown(QuadrotorParameters)),
     "simulator": ("ros.md", lambda: parameter_markdown(SimulatorParameters)),
     "recorder": ("ros.md", lambda: parameter_markdown(RecorderParameters)),
+    "convergence": ("results/convergence.md", convergence),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),
     "xor as published": (
         "networks.md",

@@ -169,7 +169,7 @@ def _grid_runs(options: argparse.Namespace) -> tuple[str, dict]:
         for value in values
     }
     for file in files:
-        if load_training(file, changes).network.get("kind") == "geometric":
+        if load_training(file, changes).tunes_gains:
             raise ConfigError(f"--grid: {file} tunes gains; expected policies")
     _check([job for group in runs.values() for job in group])
     return key, runs

@@ -140,6 +140,11 @@ class TrainingConfig(StrictModel):
     network: dict[str, Any]
     early_stop: EarlyStopConfig | None = None
 
+    @property
+    def tunes_gains(self) -> bool:
+        """Whether a geometric controller is tuned, in place of a network that is trained."""
+        return self.network.get("kind") == "geometric"
+
 
 class GradientConfig(TrainingConfig):
     """A training run by back-propagation through the batched dynamics."""

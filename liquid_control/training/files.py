@@ -202,14 +202,14 @@ def finished(out: Path, config: TrainingConfig) -> Path | None:
     Raises:
         ConfigError: for one of another configuration, which would be lost.
     """
-    result = out / ("gains.yaml" if config.network.get("kind") == "geometric" else "policy.onnx")
+    result = out / ("gains.yaml" if config.tunes_gains else "policy.onnx")
     try:
         record = read_record(out, TRAINING)
-        if result.suffix == ".onnx":
+        if not (record.get("done") and result.is_file()):
+            return None
+        if not config.tunes_gains:
             load_artifact(result)
-    except ConfigError:  # damaged, or not there: trained from the checkpoint, or anew
-        return None
-    if not (record.get("done") and result.is_file()):
+    except ConfigError:  # damaged: trained from the checkpoint, or anew
         return None
     if record["config"] != config.model_dump(mode="json"):
         raise ConfigError(

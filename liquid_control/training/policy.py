@@ -118,7 +118,7 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
     rules = rules_of(config)
     observer = rules.observer.select(config.observation)
     layout = observer.layout
-    if config.network.get("kind") == "geometric":
+    if config.tunes_gains:
         if layout != OBSERVER.layout:
             raise ValueError(f"a geometric controller observes {OBSERVER.layout.names}")
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from liquid_control.bench.sequences.config import SequenceBenchmark, Task
 from liquid_control.bench.sequences.trials import Choice, choose, is_late
 from liquid_control.config import ConfigError
+from liquid_control.whole_file import write_whole
 
 # parts of a task that don't decide the result of a single run
 NOT_OF_A_RUN = {
@@ -63,9 +64,7 @@ class RunFile:
         """Add a result; it is on disk at once."""
         about = {"protocol": self.benchmark.protocol, "task": job.name, "network": job.network}
         self.done[job.key] = {**about, "seed": job.seed, **result}
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.done, indent=1))
-        partial.replace(self.path)
+        write_whole(self.path, json.dumps(self.done, indent=1))
 
     def choice(self, name: str, network: str) -> Choice:
         """The learning rate and epochs of a network, by the rule of `choose`."""

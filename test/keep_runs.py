@@ -1,0 +1,69 @@
+"""Keeps the runs of a comparison in the repository: policies, records and every tenth log row.
+
+python test/keep_runs.py out/comparison
+
+writes docs/results/comparison_runs/comparison_NN.tar.xz, one file a training seed, of the runs
+that are done: about 150 kB for nine networks of 1,800 weights. `python -m tarfile -e FILE out`
+brings them back to where `train` and `evaluate` look for them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import sys
+import tarfile
+from pathlib import Path
+
+KEPT = Path(__file__).parents[1] / "docs" / "results"
+
+
+def members(run: Path) -> dict[str, bytes]:
+    """What is kept of a run: file names and contents; none if it is not done."""
+    record = run / "training.json"
+    if not (record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("done")):
+        return {}
+    rows = [
+        row
+        for row in (run / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        if json.loads(row)["update"] % 100 == 0 or json.loads(row).get("held_out_m") is not None
+    ]
+    return {
+        "policy.onnx": (run / "policy.onnx").read_bytes(),
+        "training.json": record.read_bytes(),
+        "log.jsonl": "".join(rows).encode(),
+    }
+
+
+def keep(runs: Path) -> None:
+    """Write the archives of a folder RUNS/NETWORK/SEED/."""
+    seeds: dict[int, dict[str, bytes]] = {}
+    for run in sorted(runs.glob("*/*/")):
+        if run.name.isdigit():
+            files = members(run)
+            if files:
+                named = {
+                    f"{runs.name}/{run.parent.name}/{run.name}/{k}": v for k, v in files.items()
+                }
+                seeds.setdefault(int(run.name), {}).update(named)
+    folder = KEPT / f"{runs.name}_runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, files in sorted(seeds.items()):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        path = folder / f"{runs.name}_{seed:02d}.tar.xz"
+        path.write_bytes(lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME))
+        print(
+            f"{path.relative_to(KEPT.parents[1])}: {len(files) // 3} runs, {path.stat().st_size} B"
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python test/keep_runs.py FOLDER_OF_RUNS")
+    keep(Path(sys.argv[1]))

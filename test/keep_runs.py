@@ -41,12 +41,10 @@ def keep(runs: Path) -> None:
     seeds: dict[int, dict[str, bytes]] = {}
     for run in sorted(runs.glob("*/*/")):
         if run.name.isdigit():
-            files = members(run)
+            place = f"{runs.name}/{run.parent.name}/{run.name}"
+            files = {f"{place}/{name}": content for name, content in members(run).items()}
             if files:
-                named = {
-                    f"{runs.name}/{run.parent.name}/{run.name}/{k}": v for k, v in files.items()
-                }
-                seeds.setdefault(int(run.name), {}).update(named)
+                seeds.setdefault(int(run.name), {}).update(files)
     folder = KEPT / f"{runs.name}_runs"
     folder.mkdir(parents=True, exist_ok=True)
     for seed, files in sorted(seeds.items()):
@@ -58,9 +56,7 @@ def keep(runs: Path) -> None:
                 archive.addfile(info, io.BytesIO(content))
         path = folder / f"{runs.name}_{seed:02d}.tar.xz"
         path.write_bytes(lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME))
-        print(
-            f"{path.relative_to(KEPT.parents[1])}: {len(files) // 3} runs, {path.stat().st_size} B"
-        )
+        print(f"{path.name}: {len(files) // 3} runs, {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

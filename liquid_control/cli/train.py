@@ -67,35 +67,28 @@ def run(options: argparse.Namespace) -> int:
         return _status(results)
 
     if options.jobs == 1 and not options.ray:
-        return _status([_train_shown(run) for run in runs])
-    from liquid_control.cli.display.progress import count_progress
+        results = [_train_shown(run) for run in runs]
+    else:
+        from liquid_control.cli.display.progress import count_progress
 
-    with count_progress("training", "runs") as on_progress:
-        results = train_all(runs, on_progress=on_progress, **workers)
-    _show(results)
+        with count_progress("training", "runs") as on_progress:
+            results = train_all(runs, on_progress=on_progress, **workers)
+    from liquid_control.cli.display.policy import show_trained
+
+    show_trained([result for result in results if isinstance(result, Path)])
     return _status(results)
 
 
 def _train_shown(run: TrainingJob) -> Path | FloatingPointError:
-    """Train one run with a bar over its updates, and show what it made."""
+    """Train one run with a bar over its updates."""
     from liquid_control.cli.display.progress import training_progress
     from liquid_control.training.run import train
 
     with training_progress() as (on_start, on_progress):
         try:
-            result = train(**vars(run), on_start=on_start, on_progress=on_progress)
+            return train(**vars(run), on_start=on_start, on_progress=on_progress)
         except FloatingPointError as error:
-            result = error
-    _show([result])
-    return result
-
-
-def _show(results: list[Path | FloatingPointError]) -> None:
-    from liquid_control.cli.display.policy import show_trained
-
-    for result in results:
-        if isinstance(result, Path):
-            show_trained(result)
+            return error
 
 
 def _status(results: list[Path | FloatingPointError]) -> int:

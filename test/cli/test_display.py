@@ -1,5 +1,6 @@
 """What the terminal shows at the end."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -55,3 +56,24 @@ def test_the_synapses_of_a_policy_are_those_of_its_trained_weights(console):
     source, target, strength = max(wiring.synapses, key=lambda synapse: abs(synapse[2]))
     names = artifact.metadata.neuron_names
     assert f"{names[source]} → {names[target]} {strength:+.2f}" in text
+
+
+def test_several_trained_policies_are_a_line_each(console, tmp_path):
+    shipped = share_dir() / "config/policies"
+    runs = []
+    for seed in ("1", "2"):
+        runs.append(tmp_path / "hover_19" / seed / "policy.onnx")
+        runs[-1].parent.mkdir(parents=True)
+        shutil.copy(shipped / "hover_19.onnx", runs[-1])
+    gains = tmp_path / "expert" / "gains.yaml"
+    gains.parent.mkdir()
+    gains.write_text("position: 1.0\n")
+    policy_display.show_trained([*runs, gains])
+    lines = console.export_text().splitlines()
+    record = load_artifact(runs[0]).metadata.training
+    for run in ("hover_19/1", "hover_19/2"):
+        (line,) = (line for line in lines if f" {run} " in line)
+        assert f" {record['updates']} " in line
+        assert f" {record['seconds']} " in line
+    assert sum(" expert " in line for line in lines) == 1
+    assert len(lines) < 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.table import Table
@@ -10,12 +11,30 @@ from liquid_control.cli.display import CONSOLE
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
 
 
-def show_trained(result: Path) -> None:
-    """What a training run made: a policy, or a file of gains."""
-    if result.suffix == ".onnx":
-        show_policy(result, load_artifact(result).metadata)
-    else:
-        CONSOLE.print(f"{result}\n{result.read_text()}", highlight=False)
+def show_trained(results: list[Path]) -> None:
+    """What training runs made, policies or files of gains: all of one, a line each of several."""
+    if len(results) > 1:
+        return _show_several(results)
+    for result in results:
+        if result.suffix == ".onnx":
+            show_policy(result, load_artifact(result).metadata)
+        else:
+            CONSOLE.print(f"{result}\n{result.read_text()}", highlight=False)
+
+
+def _show_several(results: list[Path]) -> None:
+    folder = Path(os.path.commonpath([result.parent for result in results]))
+    table = Table("run", "network", "weights", "updates", "seconds", "error, cm", title=str(folder))
+    for result in results:
+        row = [str(result.parent.relative_to(folder)), "gains"]
+        if result.suffix == ".onnx":
+            metadata = load_artifact(result).metadata
+            record = metadata.training
+            error, _ = _error(record)
+            row[1:] = [metadata.network, str(metadata.weights)]
+            row += [str(record.get("updates", "?")), str(record.get("seconds", "?")), error]
+        table.add_row(*row)
+    CONSOLE.print(table)
 
 
 def show_policy(path: Path, metadata: PolicyMetadata) -> None:
@@ -63,8 +82,15 @@ def _synapses(metadata: PolicyMetadata) -> str:
 
 
 def _training(record: dict) -> str:
-    held_out, error = record.get("held_out_m"), record.get("training_rmse_m")
-    settled = "" if error is None else f", error {100 * error:.1f} cm in training conditions"
-    if held_out is not None:
-        settled = f", error {100 * held_out:.1f} cm in held-out episodes"
+    error, where = _error(record)
+    settled = f", error {error} cm in {where}" if error else ""
     return f"{record.get('updates', '?')} updates in {record.get('seconds', '?')} s{settled}"
+
+
+def _error(record: dict) -> tuple[str, str]:
+    """In cm, of a training record, and where it was measured; empty if it was not."""
+    places = {"held_out_m": "held-out episodes", "training_rmse_m": "training conditions"}
+    for key, where in places.items():
+        if record.get(key) is not None:
+            return f"{100 * record[key]:.1f}", where
+    return "", ""

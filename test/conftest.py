@@ -1,5 +1,6 @@
 """Worlds and vehicles for all tests."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 
 from liquid_control.config import merge
 from liquid_control.vehicles.catalogue import load_vehicle
+
+# torch's threads wait for each other in a loop: where a core has other work, small tensors take
+# fifty times as long; processes that tests start inherit it
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
 IDEAL = {

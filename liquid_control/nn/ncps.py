@@ -18,32 +18,30 @@ import torch
 from torch import Tensor, nn
 
 from liquid_control.nn import compat
-from liquid_control.nn.cells import cfc, ltc
 from liquid_control.nn.cells.activations import ACTIVATIONS
 from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.cell import Cell
 from liquid_control.nn.cells.sequence import run_sequence
 from liquid_control.nn.checks import one_of
-from liquid_control.nn.compat_entries import order_of
 from liquid_control.nn.ncps_arguments import (
     generator,
     is_wiring,
     like_ncps,
-    make_wiring,
+    make_backbone,
+    make_ltc,
+    make_wired_cfc,
     state_of,
     timespans_of,
 )
+from liquid_control.nn.ncps_cells import CfCCell, LTCCell, WiredCfCCell
+from liquid_control.nn.ncps_module import LtcCounts, NcpsModule
 
-__all__ = ["LTC", "CfC"]
+__all__ = ["LTC", "CfC", "CfCCell", "LTCCell", "WiredCfCCell"]
 State = Tensor | tuple[Tensor, Tensor]
 
 
-class _Network(nn.Module):
-    """What CfC and LTC share: a cell over sequences, with ncps's order of neurons.
-
-    ``cell`` is the cell, in a ``MixedMemory`` where there is one: give it to
-    :func:`liquid_control.nn.export.export_policy` in a ``Policy``, or to ``run_sequence``.
-    """
+class _Network(NcpsModule):
+    """What CfC and LTC share: a cell over sequences, in a ``MixedMemory`` where there is one."""
 
     def __init__(
         self,
@@ -56,17 +54,10 @@ class _Network(nn.Module):
         mixed_memory: bool,
         rng: torch.Generator,
     ) -> None:
-        super().__init__()
+        super().__init__(cell, units)
         self.wiring_or_units = units
-        theirs = hasattr(units, "get_neurons_of_layer")  # a wiring of ncps
         self.batch_first, self.return_sequences = batch_first, return_sequences
         self.use_mixed, self.proj_size = mixed_memory, proj_size
-        self.input_size, self.state_size = cell.input_size, cell.state_size
-        self.output_size = cell.output_size
-        order = torch.as_tensor(order_of(cell)) if theirs else torch.arange(cell.state_size)
-        self._in_order = bool((order == torch.arange(len(order))).all())
-        self.register_buffer("_order", order, persistent=False)
-        self.register_buffer("_back", order.argsort(), persistent=False)
         self.cell = like_ncps(cell, rng) if mixed_memory else cell
         self.fc = nn.Identity() if proj_size is None else nn.Linear(cell.output_size, proj_size)
 
@@ -104,24 +95,8 @@ class _Network(nn.Module):
             output = output.transpose(0, 1)
         return output, state.chunk(2, dim=-1) if self.use_mixed else state
 
-    def _ordered(self, state: Tensor, order: Tensor) -> Tensor:
-        """Neurons, and memories behind them, put into another order."""
-        if self._in_order:
-            return state
-        return torch.cat([part[:, order] for part in state.split(len(order), dim=1)], dim=1)
-
-    def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
-        """Weights under ncps's names are put under ours first."""
-        names = [n for n in state_dict if n.startswith((f"{prefix}rnn_cell.", f"{prefix}lstm."))]
-        if names:
-            theirs = {name.removeprefix(prefix): state_dict.pop(name) for name in names}
-            try:
-                values = compat.converted(self.cell, theirs)
-            except ValueError as error:
-                arguments[-1].append(str(error))  # all that do not fit are told at once
-                values = self.cell.state_dict()
-            state_dict.update({f"{prefix}cell.{name}": value for name, value in values.items()})
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
+    def _is_theirs(self, name: str) -> bool:
+        return name.startswith(("rnn_cell.", "lstm."))
 
     def ncps_state_dict(self) -> dict[str, Tensor]:
         """The weights for ncps's network of the same arguments; it takes them by load_state_dict.
@@ -162,8 +137,6 @@ class CfC(_Network):
         backbone_layers: int | None = None,
         backbone_dropout: float | None = None,
     ) -> None:
-        one_of("mode", mode, ("default", "no_gate", "pure"))
-        one_of("activation", activation, ACTIVATIONS)
         rng = generator()
         backbone = {
             "backbone_units": backbone_units,
@@ -171,21 +144,13 @@ class CfC(_Network):
             "backbone_dropout": backbone_dropout,
         }
         given = {name: value for name, value in backbone.items() if value is not None}
-        if is_wiring(units):
-            if given:
-                raise ValueError(f"{given} with a wiring, expected None: it has no backbone")
-            wiring = make_wiring(units, input_size, all_neurons=True)
-            cell: Cell = cfc.CfC(wiring, mode=mode, nominal_dt=1.0, compat="ncps", rng=rng)
+        if not is_wiring(units):
+            cell: Cell = make_backbone(input_size, units, mode, activation, rng, **given)
+        elif given:
+            raise ValueError(f"{given} with a wiring, expected None: it has no backbone")
         else:
-            cell = BackboneCfC(
-                input_size=input_size,
-                units=units,
-                mode=mode,
-                activation=activation,
-                nominal_dt=1.0,
-                rng=rng,
-                **given,
-            )
+            one_of("activation", activation, ACTIVATIONS)
+            cell = make_wired_cfc(input_size, units, mode, rng)
         super().__init__(
             cell,
             units,
@@ -197,7 +162,7 @@ class CfC(_Network):
         )
 
 
-class LTC(_Network):
+class LTC(LtcCounts, _Network):
     """``ncps.torch.LTC``: the liquid time-constant cell, wired or fully connected.
 
     units: number of neurons, all connected; or a wiring, of ncps or of this package.
@@ -224,17 +189,15 @@ class LTC(_Network):
         implicit_param_constraints: bool = True,
     ) -> None:
         rng = generator()
-        wiring = make_wiring(units, input_size)
-        cell = ltc.LTC(
-            wiring,
-            nominal_dt=1.0,
-            rng=rng,
-            unfolds=ode_unfolds,
-            positive="softplus" if implicit_param_constraints else "identity",
-            compat="ncps",
-            epsilon=epsilon,
-            input_mapping="none" if input_mapping is None else input_mapping,
-            output_mapping="none" if output_mapping is None else output_mapping,
+        cell = make_ltc(
+            input_size,
+            units,
+            input_mapping,
+            output_mapping,
+            ode_unfolds,
+            epsilon,
+            implicit_param_constraints,
+            rng,
         )
         super().__init__(
             cell,
@@ -245,22 +208,3 @@ class LTC(_Network):
             mixed_memory=mixed_memory,
             rng=rng,
         )
-
-    @property
-    def _ltc(self) -> ltc.LTC:
-        return self.cell.cell if self.use_mixed else self.cell
-
-    @property
-    def synapse_count(self) -> int:
-        """Number of synapses between neurons."""
-        return int(abs(self._ltc.wiring.adjacency).sum())
-
-    @property
-    def sensory_synapse_count(self) -> int:
-        """Number of synapses from inputs to neurons."""
-        return int(abs(self._ltc.wiring.sensory_adjacency).sum())
-
-    def apply_weight_constraints(self) -> None:
-        """Make conductances and capacitances positive in place, unless softplus does it."""
-        if self._ltc.positive == "identity":
-            self._ltc.clip_parameters()

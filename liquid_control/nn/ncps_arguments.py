@@ -1,6 +1,6 @@
-"""The arguments of ncps's networks, made into those of the cells: wirings, timespans, states.
+"""The arguments of ncps's networks, made into cells, wirings, timespans and states.
 
-Used by :mod:`liquid_control.nn.ncps`.
+Used by :mod:`liquid_control.nn.ncps` and :mod:`liquid_control.nn.ncps_cells`.
 
 Shapes: B batch, T time, F inputs, H neurons.
 """
@@ -11,13 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.cell import Cell
+from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.cells.circuit import Wiring
+from liquid_control.nn.cells.ltc import LTC
 from liquid_control.nn.cells.wrappers import MixedMemory
-from liquid_control.nn.checks import whole
+from liquid_control.nn.checks import one_of, whole
 from liquid_control.nn.compat import wiring_from_ncps
 from liquid_control.nn.compat_entries import FORGET_OFFSET
 
+MODES = ("default", "no_gate", "pure")  # of ncps's CfC
 NCPS_SEED = 1111  # of ncps.wirings.FullyConnected
 
 
@@ -62,6 +66,53 @@ def _fully_connected(inputs: int, units: int) -> Wiring:
     adjacency = rng.choice([-1, 1, 1], size=(units, units))
     sensory = rng.choice([-1, 1, 1], size=(inputs, units))
     return Wiring("fully_connected", inputs, 0, 0, units, sensory, adjacency)
+
+
+def make_backbone(
+    input_size: int, units: int, mode: str, activation: str, rng: torch.Generator, **backbone: Any
+) -> BackboneCfC:
+    """The paper's CfC, with ncps's defaults."""
+    one_of("mode", mode, MODES)
+    return BackboneCfC(
+        input_size=input_size,
+        units=units,
+        mode=mode,
+        activation=activation,
+        nominal_dt=1.0,
+        rng=rng,
+        **backbone,
+    )
+
+
+def make_wired_cfc(input_size: int | None, units: Any, mode: str, rng: torch.Generator) -> CfC:
+    """ncps's CfC of a wiring."""
+    one_of("mode", mode, MODES)
+    wiring = make_wiring(units, input_size, all_neurons=True)
+    return CfC(wiring, mode=mode, nominal_dt=1.0, compat="ncps", rng=rng)
+
+
+def make_ltc(
+    input_size: int | None,
+    units: Any,
+    input_mapping: str | None,
+    output_mapping: str | None,
+    ode_unfolds: int,
+    epsilon: float,
+    implicit_param_constraints: bool,
+    rng: torch.Generator,
+) -> LTC:
+    """ncps's LTC."""
+    return LTC(
+        make_wiring(units, input_size),
+        nominal_dt=1.0,
+        rng=rng,
+        unfolds=ode_unfolds,
+        positive="softplus" if implicit_param_constraints else "identity",
+        compat="ncps",
+        epsilon=epsilon,
+        input_mapping="none" if input_mapping is None else input_mapping,
+        output_mapping="none" if output_mapping is None else output_mapping,
+    )
 
 
 def like_ncps(cell: Cell, rng: torch.Generator) -> MixedMemory:

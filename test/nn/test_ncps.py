@@ -330,3 +330,100 @@ def test_weights_of_another_network_are_named():
     ours = ours_torch.CfC(INPUTS, 9)
     with pytest.raises(RuntimeError, match=r"ff1.weight has shape \(8, 128\), expected \(9, 128\)"):
         ours.load_state_dict(theirs_torch.CfC(INPUTS, 8).state_dict())
+
+
+# The cells: one step
+
+
+def cell_pair(kind, wiring="ncp", **arguments):
+    """(theirs, ours) with theirs' weights."""
+    torch.manual_seed(0)
+    if kind == "CfCCell":
+        size = (INPUTS, 9)
+    elif kind == "WiredCfCCell":
+        size = (INPUTS, WIRINGS[wiring]())
+    else:
+        size = (WIRINGS[wiring](), INPUTS)
+    theirs = getattr(theirs_torch, kind)(*size, **arguments)
+    ours = getattr(ours_torch, kind)(*copy.deepcopy(size), **arguments)
+    for name, parameter in theirs.named_parameters():
+        if parameter.requires_grad and "erev" not in name:
+            parameter.data += 0.1 * torch.rand_like(parameter)
+    ours.load_state_dict(theirs.state_dict())
+    return theirs.eval(), ours.eval()
+
+
+cells = pytest.mark.parametrize(
+    ("kind", "wiring", "arguments"),
+    [
+        *(("CfCCell", "units", {"mode": mode}) for mode in MODES),
+        ("CfCCell", "units", {"backbone_layers": 0}),
+        ("CfCCell", "units", {"backbone_activation": "silu", "backbone_layers": 2}),
+        *(("WiredCfCCell", "ncp", {"mode": mode}) for mode in MODES),
+        ("WiredCfCCell", "random", {}),
+        *(("LTCCell", wiring, {}) for wiring in ("ncp", "random", "fully_connected")),
+        ("LTCCell", "ncp", {"implicit_param_constraints": True, "ode_unfolds": 3}),
+        ("LTCCell", "random", {"input_mapping": None, "output_mapping": "linear"}),
+    ],
+)
+
+
+@cells
+@torch.no_grad()
+def test_the_steps_of_a_cell_are_theirs(kind, wiring, arguments):
+    """Over several steps, with one time for all samples and with a time for each."""
+    theirs, ours = cell_pair(kind, wiring, **arguments)
+    input_BTF, timespans_BT = inputs()
+    size = 9 if kind == "CfCCell" else theirs.state_size
+    states = [torch.randn(4, size)] * 2
+    for input_BF, ts in zip(input_BTF.unbind(1), (0.5, *timespans_BT[:, 1:, None].unbind(1))):
+        results = [cell(input_BF, hx, ts) for cell, hx in zip((theirs, ours), states)]
+        assert_equal(results[1], results[0])
+        states = [result[1] for result in results]
+
+
+@cells
+@torch.no_grad()
+def test_the_weights_of_a_cell_go_back(kind, wiring, arguments):
+    theirs, ours = cell_pair(kind, wiring, **arguments)
+    given = ours.ncps_state_dict()
+    for name, value in theirs.state_dict().items():
+        exists = given[name] != 0
+        torch.testing.assert_close(given[name][exists], value[exists], rtol=0, atol=1e-6)
+    theirs.load_state_dict(given)
+    own = copy.deepcopy(ours)
+    own.load_state_dict(ours.state_dict())
+    x, hx = torch.randn(3, INPUTS), torch.randn(3, ours.state_size)
+    assert_equal(own(x, hx, 0.7), ours(x, hx, 0.7), atol=0)
+
+
+@pytest.mark.parametrize("kind", ["CfCCell", "WiredCfCCell", "LTCCell"])
+def test_the_signature_of_a_cell_is_theirs(kind):
+    for name in ("__init__", "forward"):
+        theirs, ours = (
+            inspect.signature(getattr(getattr(module, kind), name)).parameters
+            for module in (theirs_torch, ours_torch)
+        )
+        assert [(p.name, p.default) for p in ours.values()] == [
+            (p.name, p.default) for p in theirs.values()
+        ]
+    public = {name for name in dir(ours_torch) if name in dir(theirs_torch) and name[0] != "_"}
+    assert {"CfC", "CfCCell", "LTC", "LTCCell", "WiredCfCCell"} <= public
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ours_torch.CfCCell(INPUTS, 9, sparsity_mask=torch.ones(9, 16)), "sparsity_mask"),
+        (lambda: ours_torch.CfCCell(INPUTS, 9, mode="fast"), "mode is 'fast'"),
+        (lambda: ours_torch.CfCCell(INPUTS, 9)(torch.zeros(INPUTS), torch.zeros(9), 1.0),
+         r"input has shape \(7,\)"),
+        (lambda: ours_torch.CfCCell(INPUTS, 9)(torch.zeros(2, INPUTS), torch.zeros(2, 9),
+         torch.ones(2, 9)), r"ts has shape \(2, 9\), expected one number"),
+        (lambda: ours_torch.CfCCell(INPUTS, 9)(torch.zeros(2, INPUTS), torch.zeros(3, 9), 1.0),
+         r"state has shape \(3, 9\)"),
+    ],
+)  # fmt: skip
+def test_steps_that_do_not_fit(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

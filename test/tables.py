@@ -135,6 +135,118 @@ def convergence() -> str:
     return table(head, sorted(rows, key=lambda row: float(row[6].split()[0])))
 
 
+STORMS = {
+    "still air": "calm",
+    "wind 2 m/s, turbulence 1 m/s, gusts 4 m/s (*moderate*)": "moderate",
+    "wind 5, turbulence 2, gusts 6 m/s (*severe*)": "severe",
+    "Dryden turbulence, severe (MIL-F-8785C)": "dryden_severe",
+    "figure-8 at 2.2 m/s, still air": "figure8",
+    "moderate, odometry 40 ms late": "delay_40ms",
+    "moderate, six times the sensor noise": "noise_x6",
+    "moderate, 60 % of the odometry lost": "dropout_60",
+    "moderate, mass +50 %": "mass_up_50",
+    "moderate, one motor −25 %": "motor_25",
+    "moderate, 8 g hung 5 cm below": "payload",
+    "moderate, control at 33 Hz": "rate_33",
+    "start tilted by 150°": "recovery_150",
+    "moderate, on a 0.5 kg vehicle": "hummingbird",
+    "severe, noise ×2, 20 ms late, 30 % lost, mass +30 %, motor −15 %": "combined",
+}
+OVER = "*interval over*"
+ERROR = "position RMSE in cm [95 % interval]"
+SHORT = ("moderate", "severe", "figure8", "motor_25", "payload", "rate_33")
+LIMIT = {
+    "still air": "calm",
+    "steady wind of 4 m/s": "steady_4",
+    "gusts of 4 m/s": "gusts",
+    "*moderate*: wind 2, turbulence 1, gusts 4 m/s": "moderate",
+    "*severe*: wind 5, turbulence 2, gusts 6 m/s": "severe",
+    "Dryden turbulence, severe": "dryden_severe",
+    "figure-8 at 2.2 m/s, still air": "figure8",
+    "moderate, mass +30 %": "mass_up_30",
+    "moderate, mass −50 %": "mass_down_50",
+    "moderate, 8 g hung 5 cm below": "payload",
+    "moderate, one motor −15 %": "motor_15",
+    "moderate, six times the sensor noise": "noise_x6",
+    "moderate, odometry 20 ms late": "delay_20ms",
+    "moderate, control at 200 Hz": "rate_200",
+    "moderate, control at 50 Hz": "rate_50",
+    "moderate, control at 33 Hz": "rate_33",
+    "still air, start tilted by 150°": "recovery_150",
+    "moderate, on the 0.5 kg vehicle": "hummingbird",
+    "severe, and everything worse (*combined*)": "combined",
+    "still air, control at 400 Hz": "calm_400",
+    "moderate, control at 400 Hz": "moderate_400",
+    "severe, control at 400 Hz": "severe_400",
+    "figure-8, control at 400 Hz": "figure8_400",
+    "moderate, 0.5 kg, control at 400 Hz": "hummingbird_400",
+}
+STORM = {
+    "moderate": "moderate",
+    "severe": "severe",
+    "figure-8": "figure8",
+    "payload": "payload",
+    "noise ×6": "noise_x6",
+    "33 Hz": "rate_33",
+    "0.5 kg": "hummingbird",
+    "combined": "combined",
+}
+FAR = {
+    "moderate": "moderate",
+    "25 Hz": "rate_25",
+    "20 Hz": "rate_20",
+    "400 Hz": "rate_400",
+    "5 to 40 ms": "uneven_5_40",
+    "5 to 60 ms": "uneven_5_60",
+    "80 % lost": "dropout_80",
+    "noise ×12": "noise_x12",
+    "IMU bias": "imu_bias",
+}
+
+
+def results(page: str) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
+    """Of a page of results: facts of each policy, and errors by condition and policy."""
+    text = (ROOT / f"docs/results/{page}.md").read_text(encoding="utf-8")
+    tables = {}
+    for lines in re.findall(r"(?:^\|.+\n)+", text, re.MULTILINE):
+        rows = [
+            [cell.strip() for cell in row.strip("|\n ").split("|")] for row in lines.splitlines()
+        ]
+        tables.setdefault(rows[0][0], (rows[0][1:], {row[0]: row[1:] for row in rows[2:]}))
+    names, errors = tables["condition"]
+    return tables["policy"][1], {
+        condition: dict(zip(names, cells, strict=True)) for condition, cells in errors.items()
+    }
+
+
+def verdict(page: str) -> str:
+    """What a page of results says of its first policy."""
+    text = (ROOT / f"docs/results/{page}.md").read_text(encoding="utf-8")
+    (line, *_) = re.findall(r"^.+ is clearly better than .+\n", text, re.MULTILINE)
+    return line
+
+
+def policies(page: str, names: Iterable[str], conditions: dict[str, str]) -> str:
+    """Some policies of a page in some of its conditions: conditions down, policies across."""
+    _, errors = results(page)
+    rows = [
+        [shown, *(errors[condition][name] for name in names)]
+        for shown, condition in {OVER: OVER, **conditions}.items()
+        if condition in errors
+    ]
+    return table((ERROR, *names), rows)
+
+
+def networks(page: str, conditions: dict[str, str]) -> str:
+    """Networks that were trained alike: networks down, conditions across."""
+    facts, errors = results(page)
+    rows = [
+        [name, facts[name][1], *(errors[condition][name] for condition in conditions.values())]
+        for name in facts
+    ]
+    return table(("network", "weights", *conditions), rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "folders": ("house.md", folders),
     "front door": ("api/index.md", front_door),
@@ -144,6 +256,20 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "simulator": ("ros.md", lambda: parameter_markdown(SimulatorParameters)),
     "recorder": ("ros.md", lambda: parameter_markdown(RecorderParameters)),
     "convergence": ("results/convergence.md", convergence),
+    "storm": (
+        "../README.md",
+        lambda: policies(
+            "storm",
+            ("liquid", "19 neurons", "geometric", "searched"),
+            {name: condition for name, condition in STORMS.items() if condition in SHORT},
+        ),
+    ),
+    "all storms": ("measured.md", lambda: policies("storm", results("storm")[0], STORMS)),
+    "comparison": ("measured.md", lambda: networks("comparison", STORM)),
+    "comparison verdict": ("measured.md", lambda: verdict("comparison")),
+    "far verdict": ("measured.md", lambda: verdict("far")),
+    "far": ("measured.md", lambda: networks("far", FAR)),
+    "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),
     "xor as published": (
         "networks.md",

@@ -36,7 +36,7 @@ def test_the_page_on_networks_cites_its_results():
 def test_flight_results_are_those_of_their_pages(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     text = text.split("<!-- results -->")[1].split("<!-- /results -->")[0]
-    pages = [RESULTS / f"{name}.md" for name in ("storm", "comparison")]
+    pages = [RESULTS / f"{name}.md" for name in ("storm", "comparison", "far")]
     measured = set().union(*(cited(p.read_text(encoding="utf-8")) for p in pages))
     assert len(cited(text)) > 20
     assert cited(text) <= measured

@@ -85,7 +85,7 @@ def make_backbone(
 
 
 def make_wired_cfc(input_size: int | None, units: Any, mode: str, rng: torch.Generator) -> CfC:
-    """ncps's CfC of a wiring."""
+    """The CfC of a wiring, whose neurons are all outputs where it has no groups."""
     one_of("mode", mode, MODES)
     wiring = make_wiring(units, input_size, all_neurons=True)
     return CfC(wiring, mode=mode, nominal_dt=1.0, compat="ncps", rng=rng)
@@ -101,7 +101,7 @@ def make_ltc(
     implicit_param_constraints: bool,
     rng: torch.Generator,
 ) -> LTC:
-    """ncps's LTC."""
+    """An LTC with what ncps names otherwise: mappings, unfolds, and what keeps weights positive."""
     return LTC(
         make_wiring(units, input_size),
         nominal_dt=1.0,

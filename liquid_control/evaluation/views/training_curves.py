@@ -16,9 +16,10 @@ Curve = tuple[np.ndarray, np.ndarray]  # seconds (N,), RMSE (N,) in m
 
 
 def training_curve(artifact: str) -> Curve | None:
-    """Seconds ``(N,)`` and running mean of the RMSE ``(N,)`` in m; None without a log.
+    """Seconds ``(N,)`` and RMSE ``(N,)`` in m; None without a log.
 
-    The log bears the name of the artifact, or the one that `train` gives it.
+    In held-out episodes where the log has them, else the running mean of the training's own. The
+    log bears the name of the artifact, or the one that `train` gives it.
     """
     path = Path(artifact)
     logs = (path.with_suffix(".jsonl"), path.with_name(TRAINING_LOG))
@@ -26,6 +27,9 @@ def training_curve(artifact: str) -> Curve | None:
     if log is None:
         return None
     rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    held_out = [row for row in rows if row.get("held_out_m") is not None and row["seconds"] > 0]
+    if len(held_out) > 1:
+        return tuple(np.array([row[key] for row in held_out]) for key in ("seconds", "held_out_m"))
     rows = [row for row in rows if row["rmse_m"] is not None and row["seconds"] > 0]
     seconds = np.array([row["seconds"] for row in rows])
     error = np.array([row["rmse_m"] for row in rows])
@@ -50,10 +54,9 @@ def draw_training(
         (line,) = axes.plot([], [], label=name, linewidth=2.2)
         for seconds, error in group:
             axes.plot(seconds, 100 * error, color=line.get_color(), linewidth=0.7, alpha=0.35)
-        shortest = min(len(error) for _, error in group)
-        middle = [np.median([part[k][:shortest] for part in group], axis=0) for k in (0, 1)]
-        line.set_data(middle[0], 100 * middle[1])
-    axes.set(xscale="log", yscale="log", xlabel="training time, s", ylabel="RMSE in training, cm")
+        times, middle = _median(group)
+        line.set_data(times, 100 * middle)
+    axes.set(xscale="log", yscale="log", xlabel="training time, s", ylabel="RMSE, cm")
     axes.set_xticks(TICKS_SECONDS, map(str, TICKS_SECONDS))
     axes.set_yticks(TICKS_CM, map(str, TICKS_CM))
     for axis in (axes.xaxis, axes.yaxis):
@@ -65,3 +68,11 @@ def draw_training(
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _median(group: Sequence[Curve]) -> Curve:
+    """Of the times that all curves of a group have."""
+    first = max(seconds[0] for seconds, _ in group)
+    last = min(seconds[-1] for seconds, _ in group)
+    times = np.geomspace(first, max(first, last), 200)
+    return times, np.median([np.interp(times, *curve) for curve in group], axis=0)

@@ -120,6 +120,15 @@ def test_a_run_that_is_done_needs_no_checkpoint_and_is_not_lost(tmp_path):
     assert load_artifact(policy).metadata.training["config"]["seed"] == 2
 
 
+@pytest.fixture
+def ctrl_c():
+    """As in a terminal: a shell starts what is in its background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_the_end_of_an_update(tmp_path, monkeypatch):
     """Wherever the signal comes in an update, the run resumes to the same weights."""
     file = write(small(), tmp_path / "run.yaml")

@@ -1,0 +1,125 @@
+"""What environments fly in: draws, turbulence, lost samples, new starts, held-out episodes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from small_runs import CONFIG, small
+
+from liquid_control.training import held_out
+from liquid_control.training.conditions import (
+    Draw,
+    draw_conditions,
+    draw_start,
+    draw_window,
+    start_process,
+)
+from liquid_control.training.config import load_training
+from liquid_control.training.environments import choose, leaves
+from liquid_control.training.gradient import GradientTrainer
+
+
+def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
+    config = load_training(CONFIG)
+    # steps short enough for the trapezoid below
+    random = config.randomisation.model_copy(update={"control_rate": (50.0, 200.0)})
+    reference = config.reference
+    draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"))
+    conditions = draw_conditions(draw, 4000, random, reference)
+    for values, (low, high) in (
+        (conditions.mass, random.mass),
+        (conditions.delay, random.delay),
+        (1 / conditions.period, random.control_rate),
+    ):
+        span = high - low
+        assert low <= values.min() < low + 0.05 * span
+        assert high - 0.05 * span < values.max() <= high * 1.0001
+    process = start_process(draw, 4000, random)
+    window, _ = draw_window(draw, 20, conditions, process, random, reference)
+    still = conditions.step_size == 0
+    moved = (window.setpoint_pos[1:] - window.setpoint_pos[:-1])[:, :, still]
+    mean_vel = 0.5 * (window.setpoint_vel[1:] + window.setpoint_vel[:-1])[:, :, still]
+    assert torch.allclose(moved, mean_vel * window.dt[:, None, still], atol=2e-4)
+    assert float(window.setpoint_vel.norm(dim=1).max()) <= reference.max_speed * 1.001
+    quat = draw_start(draw, 4000, config.start)[1]
+    assert torch.allclose(quat.norm(dim=0), torch.ones(4000), atol=1e-5)
+    up = 1 - 2 * (quat[0] ** 2 + quat[1] ** 2)
+    assert float(up.min()) < np.cos(0.95 * config.start.max_tilt)
+    assert float(up.min()) >= np.cos(config.start.max_tilt) - 1e-5
+
+
+def test_turbulence_has_the_strength_that_was_drawn():
+    config = load_training(CONFIG)
+    draw = Draw(torch.Generator().manual_seed(1), torch.device("cpu"))
+    conditions = draw_conditions(draw, 2000, config.randomisation, config.reference)
+    conditions = conditions._replace(
+        turbulence=torch.full((2000,), 1.5), gust_amplitude=torch.zeros(2000)
+    )
+    process = start_process(draw, 2000, config.randomisation)
+    for _ in range(8):
+        window, process = draw_window(
+            draw, 50, conditions, process, config.randomisation, config.reference
+        )
+    deviation = window.wind - conditions.wind_mean
+    assert float(deviation.std()) == pytest.approx(1.5, rel=0.05)
+
+
+def test_lost_odometry_keeps_the_error_of_the_sample_before():
+    config = load_training(CONFIG)
+    random, reference = config.randomisation, config.reference
+    draw = Draw(torch.Generator().manual_seed(2), torch.device("cpu"))
+    conditions = draw_conditions(draw, 500, random, reference)
+    conditions = conditions._replace(dropout=torch.full((500,), 0.3), noise=torch.ones(500))
+    process = start_process(draw, 500, random)
+    noise = draw_window(draw, 40, conditions, process, random, reference)[0].noise
+    held = noise[1:] == noise[:-1]
+    assert float(held[:, :9].float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(held[:, :9].all(dim=1), held[:, :9].any(dim=1))  # a sample is lost whole
+    assert not held[:, 9:].any()  # the IMU goes on
+
+
+def test_environments_start_anew_whole_whatever_the_number_of_states():
+    """As many states as environments: it is environments that are reset, not neurons."""
+    config = small(environments=58)
+    network = {**config.network, "wiring": {**config.network["wiring"], "units": 58}}
+    trainer = GradientTrainer(config.model_copy(update={"network": network}), compiled=False)
+    old = trainer.environments
+    state = old.flight.policy_state
+    assert state.shape == (58, 58)
+    old = old._replace(flight=old.flight._replace(policy_state=torch.ones_like(state)))
+    fresh = trainer.start(58)
+    again = torch.arange(58) % 3 == 0
+    chosen = choose(again, fresh, old)
+    expected = torch.where(again[:, None], fresh.flight.policy_state, 1.0)
+    assert torch.equal(chosen.flight.policy_state, expected)
+    for name in ("vehicle", "specific_force", "commands"):
+        for got, new, was in zip(
+            leaves(getattr(chosen.flight, name)),
+            leaves(getattr(fresh.flight, name)),
+            leaves(getattr(old.flight, name)),
+            strict=True,
+        ):
+            assert torch.equal(got[..., again], new[..., again])
+            assert torch.equal(got[..., ~again], was[..., ~again])
+    assert torch.equal(chosen.conditions.mass[again], fresh.conditions.mass[again])
+    assert torch.equal(chosen.process.turbulence[:, ~again], old.process.turbulence[:, ~again])
+
+
+def test_held_out_episodes_are_the_same_for_every_run_and_leave_it_as_it_was(monkeypatch):
+    monkeypatch.setattr(held_out, "STEPS", 16)
+    first, second = (
+        GradientTrainer(small().model_copy(update={"seed": seed}), compiled=False)
+        for seed in (1, 2)
+    )
+    first.step()
+    second.policy.load_state_dict(first.policy.state_dict())
+    before = first.draw.generator.get_state(), leaves(first.environments)
+    error = held_out.held_out_error(first, settled=0.0, strayed=4.5)
+    assert 0 < error < 4.5
+    assert held_out.held_out_error(second, settled=0.0, strayed=4.5) == error
+    assert torch.equal(first.draw.generator.get_state(), before[0])
+    assert all(map(torch.equal, leaves(first.environments), before[1]))
+    for parameter in second.policy.parameters():
+        parameter.data.fill_(math.nan)
+    assert held_out.held_out_error(second, settled=0.0, strayed=4.5) == 4.5

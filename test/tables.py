@@ -232,7 +232,6 @@ def policies(page: str, names: Iterable[str], conditions: dict[str, str]) -> str
     rows = [
         [shown, *(errors[condition][name] for name in names)]
         for shown, condition in {OVER: OVER, **conditions}.items()
-        if condition in errors
     ]
     return table((ERROR, *names), rows)
 

@@ -87,7 +87,7 @@ class Feeder(Node):
         """The response; asked again if it gets lost: a service may answer a client that it has
         not discovered whole."""
         client = self.create_client(kind, service)
-        assert client.wait_for_service(5.0)
+        assert client.wait_for_service(30.0)
         futures = []
 
         def answered():
@@ -296,7 +296,7 @@ def test_lifecycle_without_autostart(start, feeder):
     changer = feeder.create_client(ChangeState, "controller/change_state")
 
     def change(transition, expected):
-        assert changer.wait_for_service(5.0)
+        assert changer.wait_for_service(30.0)
         changer.call_async(ChangeState.Request(transition=Transition(id=transition)))
         wait_until(lambda: state() == expected)
 

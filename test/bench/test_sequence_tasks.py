@@ -88,3 +88,13 @@ def test_xor_told_at_the_end_has_fair_coins_and_one_answer():
         ones = torch.where(part.input_NTF[:, :, 0] > 0, last, 0.0).sum(dim=1)
         assert torch.equal(ones.long() % 2, part.target)
     assert parts[0].observed_NT.sum(dim=1).float().mean().item() == pytest.approx(16.5, abs=0.7)
+
+
+def test_without_padding_only_padding_is_cut():
+    part = bit_stream.published(np.random.default_rng(0), (40, 1, 1), form="event")[0]
+    short = part.take(torch.arange(40)).without_padding()
+    longest = part.observed_NT.sum(dim=1).max()
+    assert short.steps == longest < part.steps
+    assert torch.equal(short.input_NTF, part.input_NTF[:, :longest])
+    assert torch.equal(short.target, part.target)
+    assert not part.observed_NT[:, longest:].any()

@@ -29,15 +29,21 @@ class Sequences:
         return self.input_NTF.shape[1]
 
     def first(self, steps: int) -> "Sequences":
-        """The first steps of a task that has a target at every step."""
+        """The first steps; a class at the end stays what it is."""
         observed = None if self.observed_NT is None else self.observed_NT[:, :steps]
         return replace(
             self,
             input_NTF=self.input_NTF[:, :steps],
             dt_NT1=self.dt_NT1[:, :steps],
             observed_NT=observed,
-            target=self.target[:, :steps],
+            target=self.target if self.target.dim() == 1 else self.target[:, :steps],
         )
+
+    def without_padding(self) -> "Sequences":
+        """No longer than the longest sequence, so that no network runs through more padding."""
+        if self.observed_NT is None:
+            return self
+        return self.first(int(self.observed_NT.sum(dim=1).max()))
 
     def take(self, index: Tensor) -> "Sequences":
         """The sequences of these indices, for a batch."""

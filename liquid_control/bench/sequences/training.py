@@ -57,6 +57,7 @@ def train_network(
                 batch = batch.first(2 + round((batch.steps - 2) * min(done, 1.0)))
             if task.input_noise:
                 batch = batch.with_noise(task.input_noise, rng)
+            batch = batch.without_padding()
             loss = _loss(task, batch, _outputs(cell, batch, unit))
             optimizer.zero_grad()
             loss.backward()
@@ -115,7 +116,7 @@ def _scores(task: Task, cell: Cell, part: Sequences, unit: tuple[Tensor, Tensor]
     """(N,) float64: MSE of each sequence, or 1 where its class at the end is right."""
     scores = []
     for index in torch.arange(len(part)).split(512):
-        batch = part.take(index)
+        batch = part.take(index).without_padding()
         output = _outputs(cell, batch, unit)
         if task.metric == "mse":
             scores.append((output - batch.target).double().square().mean(dim=(1, 2)))

@@ -41,7 +41,7 @@ def add(commands) -> None:
         help="train each with each of these values, in OUT/CONFIG/KEY=VALUE/SEED, and say which "
         "is the best, e.g. optimiser.learning_rate=0.003,0.01,0.03,0.1",
     )
-    parser.add_argument("--device", help="cpu or cuda; default: cuda if torch sees one")
+    parser.add_argument("--device", help="cpu or cuda; default: the faster one here")
     parser.add_argument(
         "--no-compile", action="store_true", help="don't fuse with torch.compile (slower)"
     )

@@ -8,6 +8,8 @@ import torch
 from liquid_control.cli.exits import BAD_INPUT
 from liquid_control.cli.program import main
 from liquid_control.config import share_dir
+from liquid_control.training.config import load_training
+from liquid_control.training.run import GPU_PAYS_FROM, choose_device
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
@@ -25,6 +27,17 @@ def test_a_device_that_is_not_there_is_named(capsys):
     assert main(["train", "hover_liquid", "--out", "x", "--device", "cuda"]) == BAD_INPUT
     error = capsys.readouterr().err
     assert error == "liquid-control: --device cuda: torch sees no such device here\n"
+
+
+def test_a_gpu_is_taken_where_it_is_faster(monkeypatch):
+    few = load_training("hover_liquid")
+    many = load_training("hover_liquid", {"optimiser.environments": GPU_PAYS_FROM})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device(None, few) == "cpu"
+    assert choose_device(None, many) == "cuda"
+    assert choose_device(None, load_training("hover_imitation")) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device(None, many) == "cpu"
 
 
 def test_several_runs_are_checked_before_the_first(tmp_path, capsys):

@@ -48,6 +48,22 @@ def test_batch_equals_one_by_one_with_its_own_dt(name, wiring):
     torch.testing.assert_close(together[:5], torch.cat(alone), rtol=0, atol=2e-6)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+@every_cell
+def test_gpu_equals_cpu(name, wiring):
+    results = []
+    for device in ("cpu", "cuda"):
+        cell = make_cell(name, wiring).double().to(device)
+        inputs = random_inputs(cell, batch=5, steps=12, dtype=torch.float64)
+        inputs = [value.to(device) for value in inputs]
+        observed = (torch.arange(60).reshape(5, 12) % 4 > 0).to(device)
+        output, _ = run_sequence(cell, *inputs, observed_BT=observed)
+        output.square().sum().backward()
+        gradients = [p.grad for p in cell.parameters() if p.grad is not None]
+        results.append([value.detach().cpu() for value in (output, *gradients)])
+    torch.testing.assert_close(*results, rtol=1e-8, atol=1e-9)
+
+
 @every_cell
 def test_gradients_in_double_precision(name, wiring):
     cell = make_cell(name, wiring, sensory=3, units=8).double()

@@ -3,7 +3,8 @@
 A fault acts from ``at`` until ``until`` (to the end where that is null). What it acts on is told by
 the method that it has: `VehicleFault.apply` changes parameters of the vehicle,
 `SensorFault.disturb` changes what a sensor delivers, and `WindFault.build` adds to the wind, as a
-wind source does. Another kind of fault is a class with one of them, registered in `FAULTS`.
+wind source does. Another kind of fault is a class with one of them, registered in `FAULTS`. A
+number that is a `quantities.Draw` may be left to the seed: what acts has been picked by `drawn`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,26 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from liquid_control.config import Share, StrictModel
+from liquid_control.config import StrictModel
 from liquid_control.kinds import Kinds
-from liquid_control.sim.quantities import Lag, Time, Velocity, key
+from liquid_control.sim.quantities import (
+    Charge,
+    DrawnLag,
+    SpeedDraw,
+    StartTime,
+    bounds,
+    draw_all,
+    drawn,
+    key,
+)
 from liquid_control.sim.wind.sources import Source
 from liquid_control.structs import ImuSample, OdometrySample
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams
 
-Bias = Annotated[float, Field(ge=-1000, le=1000)]
+Bias = drawn(-1000, 1000)
+MassFactor = drawn(0.01, 100)
 Sample = ImuSample | OdometrySample
 QUANTITIES = {
     "imu": ("ang_vel_body", "specific_force_body"),
@@ -45,13 +56,15 @@ class Delivery(NamedTuple):
 class Fault(StrictModel):
     """When a fault acts; each kind adds what it does."""
 
-    at: Time = key("begin", "s")
-    until: Time | None = key("end; null for never", "s", default=None)
+    at: StartTime = key("begin", "s")
+    until: StartTime | None = key("end; null for never", "s", default=None)
 
     @model_validator(mode="after")
     def _in_order(self):
-        if self.until is not None and self.until <= self.at:
-            raise ValueError(f"until must come after at ({self.at:g} s), got {self.until:g} s")
+        if self.until is not None:
+            latest, earliest = bounds(self.at)[1], bounds(self.until)[0]
+            if earliest <= latest:
+                raise ValueError(f"until must come after at ({latest:g} s), got {earliest:g} s")
         return self
 
     def active(self, time: float) -> bool:
@@ -95,7 +108,7 @@ class MotorFault(Fault):
 
     kind: Literal["motor"]
     rotor: int = key("index in the order of the vehicle file", ge=0, le=3)
-    efficiency: Share = key("1 for a healthy rotor")
+    efficiency: Charge = key("1 for a healthy rotor")
 
     def apply(self, params: QuadrotorParams) -> QuadrotorParams:
         efficiency = list(params.efficiency)
@@ -108,7 +121,7 @@ class MassFault(Fault):
     """The mass is ``factor`` times what it was: a load picked up or dropped, at the centre."""
 
     kind: Literal["mass"]
-    factor: float = key("of the mass", ge=0.01, le=100)
+    factor: MassFactor = key("of the mass")
 
     def apply(self, params: QuadrotorParams) -> QuadrotorParams:
         return params._replace(mass=params.mass * self.factor)
@@ -119,7 +132,7 @@ class GustFault(Fault):
     """A gust of a given velocity, there at once."""
 
     kind: Literal["gust"]
-    velocity: Velocity = key("added to the wind, world", "m/s")
+    velocity: tuple[SpeedDraw, SpeedDraw, SpeedDraw] = key("added to the wind, world", "m/s")
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         still = (0.0, 0.0, 0.0)
@@ -169,7 +182,7 @@ class DelayFault(_SensorFault):
     """A sensor whose samples arrive ``seconds`` later."""
 
     kind: Literal["sensor_delay"]
-    seconds: Annotated[Lag, Field(gt=0)] = key("how much later", "s")
+    seconds: DrawnLag = key("how much later", "s")
 
     @property
     def memory(self) -> float:
@@ -203,6 +216,12 @@ class BiasFault(_SensorFault):
     def disturb(self, now: Delivery) -> Sample | None:
         value = getattr(now.sample, self.quantity) + np.array(self.offset)
         return replace(now.sample, **{self.quantity: value})
+
+
+def drawn_faults(faults: Sequence[Fault], rng: np.random.Generator) -> tuple[Fault, ...]:
+    """The faults of one flight, each picked from a stream of its own."""
+    streams = rng.spawn(len(faults))
+    return tuple(draw_all(fault, stream) for fault, stream in zip(faults, streams, strict=True))
 
 
 class FaultySensor:

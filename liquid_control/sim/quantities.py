@@ -5,7 +5,7 @@ The bounds refuse what would hang or crash a flight, not a storm.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -31,6 +31,7 @@ def key(meaning: str, unit: str = "", *, default: Any = PydanticUndefined, **bou
     return Field(default, description=meaning, json_schema_extra=extra, **bounds)
 
 
+M = TypeVar("M", bound=StrictModel)
 MAX_DURATION = 86400.0  # s
 MAX_PHYSICS_RATE = 10_000  # Hz
 MAX_SPEED = 100.0  # m/s
@@ -75,7 +76,7 @@ def drawn(least: float, most: float) -> Any:
     """The type of a `Draw` within bounds."""
 
     def check(value: float | Uniform) -> float | Uniform:
-        low, high = value.uniform if isinstance(value, Uniform) else (value, value)
+        low, high = bounds(value)
         if not least <= low <= high <= most:
             got = f"{low:g}" if low == high else f"{low:g} to {high:g}"
             raise ValueError(f"expected {least:g} to {most:g}, got {got}")
@@ -108,6 +109,7 @@ Elevation = drawn(-90, 90)  # degrees
 Tilt = drawn(0, 180)  # degrees
 RiseTime = drawn(0.01, 600)  # s
 HoldTime = drawn(0, 600)  # s
+DrawnLag = drawn(0.001, 10)  # s
 StartTime = drawn(0, MAX_DURATION)  # s
 Charge = drawn(0, 1)
 Level = drawn(0, 100)
@@ -116,3 +118,20 @@ Level = drawn(0, 100)
 def draw(value: float | Uniform, rng: np.random.Generator) -> float:
     """The number itself, or one picked by ``rng``."""
     return float(rng.uniform(*value.uniform)) if isinstance(value, Uniform) else value
+
+
+def draw_all(config: M, rng: np.random.Generator) -> M:
+    """A part of a world with every number picked that its file leaves to the seed."""
+
+    def picked(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(picked(part) for part in value)
+        return draw(value, rng)
+
+    values = {name: picked(getattr(config, name)) for name in type(config).model_fields}
+    return config.model_copy(update=values)
+
+
+def bounds(value: float | Uniform) -> tuple[float, float]:
+    """The least and the most that `draw` gives."""
+    return value.uniform if isinstance(value, Uniform) else (value, value)

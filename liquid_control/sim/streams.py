@@ -15,6 +15,7 @@ CHILDREN = {
     "odometry": 3,
     "vehicle": 4,
     "camera": 5,
+    "faults": 7,
 }
 SENSORS = 6  # further sensors, each by its own name
 
@@ -32,6 +33,7 @@ class Streams:
     odometry: np.random.Generator
     vehicle: np.random.Generator
     camera: np.random.Generator
+    faults: np.random.Generator
 
     def __init__(self, seed: int):
         self._seed = seed

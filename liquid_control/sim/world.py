@@ -18,7 +18,7 @@ from liquid_control.config import ConfigError
 from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.frames import rotate_components
 from liquid_control.sim.compiled import compile_kernel
-from liquid_control.sim.faults import FaultySensor, WindFault
+from liquid_control.sim.faults import FaultySensor, WindFault, drawn_faults
 from liquid_control.sim.plants.plant import Plant, Start, check_plant
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.sensors import Truth
@@ -115,7 +115,8 @@ class World:
             pos[2] = task_start[2] = plant.ground_height
             vel = np.zeros(3)
         self._task = Task(scenario.task, task_start, yaw)
-        gusts = [fault for fault in scenario.faults if isinstance(fault, WindFault)]
+        faults = drawn_faults(scenario.faults, streams.faults)
+        gusts = [fault for fault in faults if isinstance(fault, WindFault)]
         self._wind = Wind([*scenario.wind, *gusts], streams.wind, scenario.duration, self._dt)
         self._imu = Imu(scenario.imu, streams.imu, self._strapdown)
         self._odometry = Odometry(scenario.odometry, streams.odometry, scenario.control_rate)
@@ -123,12 +124,12 @@ class World:
             name: config.build(streams.sensor(name), scenario.control_rate)
             for name, config in scenario.sensors.items()
         }
-        self._imu_faults = FaultySensor("imu", scenario.faults)
-        self._odometry_faults = FaultySensor("odometry", scenario.faults)
+        self._imu_faults = FaultySensor("imu", faults)
+        self._odometry_faults = FaultySensor("odometry", faults)
         self._tick = 0  # control periods
         self._imu_count = 0
         self.crashed, self.crash_reason = False, ""
-        plant.start(Start(pos, quat, vel, on_ground), streams.vehicle)
+        plant.start(Start(pos, quat, vel, on_ground, faults), streams.vehicle)
         if not self._plant_checked:
             check_plant(plant)
             self._plant_checked = True

@@ -106,6 +106,19 @@ def test_a_gust_that_is_there_at_once():
     np.testing.assert_allclose(found[:, 2, 0], [0.0, 3.0, 3.0, 0.0])
 
 
+def test_a_gust_that_reverses_goes_back_along_its_axis():
+    axis = {"toward_deg": {"uniform": [0.0, 360.0]}, "reverses": True}
+    step = {"kind": "gust_step", "amplitude": 3.0, "start": 1.0, "length": 0.5}
+    found = winds([{**step, **axis}], [0.99, 1.0, 1.49, 1.5, 1.99, 2.0])
+    np.testing.assert_allclose(found[1:3], -found[3:5])
+    np.testing.assert_array_equal(found[[0, 5]], 0)
+    np.testing.assert_allclose(np.linalg.norm(found[1], axis=0), 3.0)
+    cosine = {**gusts(mean_interval=None), **axis}
+    found = winds([cosine], [0.55, 0.6, 0.75, 0.8, 0.95])
+    np.testing.assert_allclose(found[:2], -found[2:4], atol=1e-12)
+    np.testing.assert_allclose(found[4], 0, atol=1e-12)
+
+
 def test_a_restart_leaves_the_others_alone():
     config = scenario("hover_gusts")
     rng = np.random.default_rng(0)

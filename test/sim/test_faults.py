@@ -139,3 +139,30 @@ def test_an_obstacle_is_a_crash(make_world):
         world.step(HOVER)
     assert world.crash_reason == "hit an obstacle"
     assert world.state.pos_world[0] == pytest.approx(0.9, abs=0.05)
+
+
+def test_the_seed_picks_what_a_fault_leaves_open(make_world):
+    """Each fault has a stream of its own, so that another one changes none of the others."""
+    motor = {"kind": "motor", "at": {"uniform": [0.05, 0.15]}, "rotor": 0, "efficiency": 0.0}
+    gust = {"kind": "gust", "at": 0.0, "velocity": [0, {"uniform": [1.0, 5.0]}, 0]}
+
+    def flight(seed, *faults):
+        world = make_world(faults=list(faults), seed=seed)
+        roll_rates = [f.imu.sample.ang_vel_body[0] for f in fly(world, 20)]
+        return world.wind_world[1], np.array(roll_rates)
+
+    first, again, other = flight(1, motor, gust), flight(1, motor, gust), flight(2, motor, gust)
+    assert first[0] == again[0]
+    assert 1.0 <= first[0] <= 5.0
+    assert first[0] != other[0]
+    np.testing.assert_array_equal(first[1], again[1])
+    begins = [int(np.argmax(flight(seed, motor)[1] < -0.5)) for seed in range(1, 6)]
+    assert len(set(begins)) > 2
+    assert all(4 <= begin <= 17 for begin in begins)
+    assert begins[0] == int(np.argmax(first[1] < -0.5))
+
+
+def test_an_end_that_may_come_before_the_begin_is_named(make_world):
+    fault = {"kind": "mass", "at": {"uniform": [1.0, 3.0]}, "until": 2.0, "factor": 2.0}
+    with pytest.raises(ConfigError, match=r"until must come after at \(3 s\), got 2 s"):
+        make_world(faults=[fault])

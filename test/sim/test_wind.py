@@ -198,6 +198,21 @@ def test_step_gust_and_sum():
     )
 
 
+def test_a_gust_that_reverses_goes_back_along_its_axis():
+    axis = {"toward_deg": {"uniform": [0.0, 360.0]}, "upward_deg": {"uniform": [-30.0, 30.0]}}
+    step = {"kind": "gust_step", "amplitude": 3.0, "start": 1.0, "length": 0.5, "reverses": True}
+    cosine = {
+        "kind": "gust_1_cosine", "amplitude": 3.0, "first": 1.0, "rise_time": 0.2, "hold_time": 0.1,
+        "reverses": True,
+    }  # fmt: skip
+    for gust in (step, cosine):
+        rows = fly_through(build({**gust, **axis}), 2.5)
+        there, back = rows[500:750], rows[750:1000]
+        np.testing.assert_allclose(there, -back, atol=0.03)  # m/s, within a physics step
+        assert np.linalg.norm(rows, axis=1).max() == pytest.approx(3.0)
+        np.testing.assert_array_equal(rows[[400, 1010, 1249]], 0)
+
+
 def test_shear_profile():
     shear = ShearConfig(roughness=0.05, reference_height=6.0)
     assert shear.share(6.0) == pytest.approx(1.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from liquid_control.sim.faults import WindFault
+from liquid_control.sim.faults import WindFault, drawn_faults
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.streams import Streams
 from liquid_control.sim.wind.field import Wind
@@ -87,8 +87,10 @@ def _sample(field: Wind, scenario: WorldConfig, duration: float) -> np.ndarray:
 
 
 def _series(scenario: WorldConfig, seed: int, duration: float) -> np.ndarray:
-    gusts = [fault for fault in scenario.faults if isinstance(fault, WindFault)]
-    field = Wind([*scenario.wind, *gusts], Streams(seed).wind, duration, 1 / SAMPLE_RATE)
+    streams = Streams(seed)
+    faults = drawn_faults(scenario.faults, streams.faults)
+    gusts = [fault for fault in faults if isinstance(fault, WindFault)]
+    field = Wind([*scenario.wind, *gusts], streams.wind, duration, 1 / SAMPLE_RATE)
     return _sample(field, scenario, duration)
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from liquid_control.config import ConfigError
+from liquid_control.sim.faults import Fault
 from liquid_control.structs import Command
 
 Vector = tuple[float, float, float]
@@ -26,6 +27,7 @@ class Start:
     quat: np.ndarray  # (4,) xyzw
     vel: np.ndarray  # (3,) m/s
     on_ground: bool
+    faults: tuple[Fault, ...] = ()  # of this flight, all numbers picked
 
 
 class Plant(Protocol):

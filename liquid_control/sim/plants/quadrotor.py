@@ -13,7 +13,7 @@ import pybullet
 
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.engine import Engine
-from liquid_control.sim.faults import Fault, VehicleFault
+from liquid_control.sim.faults import VehicleFault
 from liquid_control.sim.plants.plant import Start, Vector, WindAt
 from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import WorldConfig
@@ -58,7 +58,8 @@ class QuadrotorPlant:
         if scenario.payload is not None:
             params = with_payload(params, scenario.payload.mass, scenario.payload.below)
         self._healthy = params
-        self._active: tuple[Fault, ...] = ()
+        self._faults = tuple(f for f in start.faults if isinstance(f, VehicleFault))
+        self._active: tuple[VehicleFault, ...] = ()
         self._battery = None
         if scenario.battery_charge is not None:
             self._battery = Battery(self.vehicle.battery, draw(scenario.battery_charge, rng))
@@ -120,15 +121,14 @@ class QuadrotorPlant:
 
     def update(self, time: float) -> None:
         """Faults that begin or end now, and the battery's voltage."""
-        if self._battery is None and not self.scenario.faults:
+        if self._battery is None and not self._faults:
             return
-        active = tuple(fault for fault in self.scenario.faults if fault.active(time))
+        active = tuple(fault for fault in self._faults if fault.active(time))
         if self._battery is None and active == self._active:
             return
         params = self._healthy
         for fault in active:
-            if isinstance(fault, VehicleFault):
-                params = fault.apply(params)
+            params = fault.apply(params)
         if self._battery is not None:
             supply = self._battery.drain(self.actuators, 1 / self.scenario.control_rate)
             params = params._replace(supply=supply)

@@ -179,6 +179,9 @@ class _CosineGusts:
     def velocity(self, flow, rng) -> np.ndarray:
         since = np.maximum(flow.time - self._start, -1.0)  # one to come is at minus infinity
         share = formulas.one_minus_cosine(since, self._rise, self._hold)
+        if self._config.reverses:
+            since = np.maximum(since - 2 * self._rise - self._hold, -1.0)
+            share = share - formulas.one_minus_cosine(since, self._rise, self._hold)
         return (share[:, None] * self._gust).sum(axis=0)
 
 
@@ -190,7 +193,7 @@ def _(config: CosineGustsConfig, size: int, duration: float) -> BatchSource:
 class _StepGust:
     def __init__(self, config: StepGustConfig, size: int):
         self._config = config
-        self._start, self._end = np.zeros(size), np.zeros(size)
+        self._start, self._length = np.zeros(size), np.zeros(size)
         self._gust = np.zeros((3, size))
 
     def restart(self, which, rng) -> None:
@@ -198,10 +201,14 @@ class _StepGust:
         toward = _direction(config.toward_deg, config.upward_deg, rng, size)
         self._gust[:, which] = _draw(config.amplitude, rng, size) * toward
         self._start[which] = _draw(config.start, rng, size)
-        self._end[which] = self._start[which] + _draw(config.length, rng, size)
+        self._length[which] = _draw(config.length, rng, size)
 
     def velocity(self, flow, rng) -> np.ndarray:
-        return self._gust * ((self._start <= flow.time) & (flow.time < self._end))
+        end = self._start + self._length
+        share = ((self._start <= flow.time) & (flow.time < end)).astype(float)
+        if self._config.reverses:
+            share -= (end <= flow.time) & (flow.time < end + self._length)
+        return self._gust * share
 
 
 @batch_source.register

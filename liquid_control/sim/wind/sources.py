@@ -128,6 +128,7 @@ class CosineGustsConfig(StrictModel):
     mean_interval: Annotated[float, Field(ge=0.1)] | None = key(
         "mean time between the starts of gusts; null for one gust only", "s", default=None
     )
+    reverses: bool = key("each is followed at once by its like the other way", default=False)
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         gusts, start = [], draw(self.first, rng)
@@ -135,7 +136,10 @@ class CosineGustsConfig(StrictModel):
             toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
             amplitude = scaled(draw(self.amplitude, rng), toward)
             rise, hold = draw(self.rise_time, rng), draw(self.hold_time, rng)
-            gusts.append((start, start + 2 * rise + hold, rise, hold, amplitude))
+            end = start + 2 * rise + hold
+            gusts.append((start, end, rise, hold, amplitude))
+            if self.reverses:
+                gusts.append((end, 2 * end - start, rise, hold, scaled(-1.0, amplitude)))
             if self.mean_interval is None:
                 break
             start += float(rng.exponential(self.mean_interval))
@@ -171,13 +175,22 @@ class StepGustConfig(StrictModel):
     upward_deg: Elevation = key("how far it blows upward", "°", default=0.0)
     start: StartTime = key("when it is there", "s")
     length: HoldTime = key("how long it lasts", "s")
+    reverses: bool = key("followed at once by its like the other way", default=False)
 
     def build(self, rng: np.random.Generator, duration: float) -> Source:
         toward = direction(draw(self.toward_deg, rng), draw(self.upward_deg, rng))
         amplitude = scaled(draw(self.amplitude, rng), toward)
         start = draw(self.start, rng)
-        end = start + draw(self.length, rng)
-        return Source(lambda time, pos: amplitude if start <= time < end else _STILL)
+        length = draw(self.length, rng)
+        end, back = start + length, scaled(-1.0, amplitude)
+        last = end + length if self.reverses else end
+
+        def velocity(time: float, pos: Vector) -> Vector:
+            if start <= time < last:
+                return amplitude if time < end else back
+            return _STILL
+
+        return Source(velocity)
 
 
 @WIND_SOURCES.register

@@ -169,9 +169,17 @@ def test_a_suite_extends_another_with_its_own_policies(tmp_path):
     }
 
 
+def test_a_suite_takes_some_of_the_conditions_of_another(tmp_path):
+    base, path = _write(tmp_path), tmp_path / "other.yaml"
+    named = {"extends": str(base), "conditions": {"early": CALM}, "only": ["late", "early"]}
+    path.write_text(yaml.safe_dump(named))
+    assert list(load_suite(path).config.conditions) == ["late", "early"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"only": ["warm"]}, r"only: unknown condition \['warm'\], expected of \['calm', 'late'\]"),
         ({"baselines": ["nobody"]}, r"unknown baseline \['nobody'\], expected \['expert'"),
         ({"policies": {"a": ["no_such_policy"]}}, "no such file: no_such_policy"),
         ({"policies": {"a": ["none/*/policy.onnx"]}}, r"policy a: no file matches none/\*"),

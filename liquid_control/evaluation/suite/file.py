@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from liquid_control.config import (
+    ConfigError,
     NonNegativeFloat,
     PositiveFloat,
     Seed,
@@ -57,7 +58,8 @@ class SuiteConfig(StrictModel):
 
     `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
     expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
-    all others are compared with. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
+    all others are compared with. Of the `conditions`, those in `only` are flown, in that order, where
+    it is given; so a suite can take some of another's. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
     bars that a report marks as met or missed, ``policy: {metric: {condition: largest mean}}``, the
     metric one that `metrics.compared` names or a share of `metrics.SHARES`.
     """
@@ -71,6 +73,7 @@ class SuiteConfig(StrictModel):
     policies: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
     baselines: tuple[str, ...] = ()
     conditions: Annotated[dict[str, Condition], Field(min_length=1)]
+    only: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     limits: dict[str, dict[str, dict[str, NonNegativeFloat]]] = Field(default={})
 
 
@@ -82,4 +85,13 @@ def read_suite(path: Path) -> SuiteConfig:
     """
     whole = ("policies", "limits", "quick")
     data = read_extended(path, "config/suites", whole=whole, places=_PLACES)
-    return parse(data, SuiteConfig, path)
+    config = parse(data, SuiteConfig, path)
+    if config.only is None:
+        return config
+    unknown = [name for name in config.only if name not in config.conditions]
+    if unknown:
+        raise ConfigError(
+            f"{path}: only: unknown condition {unknown}, expected of {list(config.conditions)}"
+        )
+    chosen = {name: config.conditions[name] for name in config.only}
+    return config.model_copy(update={"conditions": chosen})

@@ -58,10 +58,11 @@ class SuiteConfig(StrictModel):
 
     `changes` hold in all conditions, before their own. `policies` maps a name to one artifact (or
     expert) per training seed (``*`` takes all files that match); the names in `baselines` are what
-    all others are compared with. Of the `conditions`, those in `only` are flown, in that order, where
-    it is given; so a suite can take some of another's. Flight k flies seed ``first_seed + k`` in every cell. `limits` are
-    bars that a report marks as met or missed, ``policy: {metric: {condition: largest mean}}``, the
-    metric one that `metrics.compared` names or a share of `metrics.SHARES`.
+    all others are compared with. Of the `conditions`, those in `only` are flown, in that order,
+    where it is given; so a suite can take some of another's. Flight k flies seed ``first_seed + k``
+    in every cell. `limits` are bars that a report marks as met or missed,
+    ``policy: {metric: {condition: largest mean}}``, the metric one that `metrics.compared` names or
+    a share of `metrics.SHARES`.
     """
 
     description: str

@@ -37,6 +37,7 @@ from liquid_control.nodes.ros_clock import RosSleeper
 from liquid_control.nodes.rows import labelled_row
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.catalogue import check_topic, make_controller, make_loop, set_parameters
+from liquid_control.runtime.trained_for import outside_training
 from liquid_control.structs import SensorFrame
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
@@ -68,6 +69,7 @@ class ControllerNode(LifecycleNode):
         self._config = declare_parameters(self, self._kind.parameters)
         on_parameters(self, self._kind.parameters, self._set_parameters)
         self._loop: ControlLoop | None = None
+        self._outside_training: tuple[str, ...] = ()
         self._worker: Worker | None = None  # while active
         # Who begins to listen is told at once: simulator and recorder wait for it.
         self._diagnostics_publisher = self.create_publisher(
@@ -104,6 +106,10 @@ class ControllerNode(LifecycleNode):
         except ConfigError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        rate = parameters.control_rate
+        self._outside_training = outside_training(metadata, self._vehicle, rate)
+        for words in self._outside_training:
+            self.get_logger().warning(f"outside the policy's training: {words}")
         self._neuron_names = neuron_names(policy, metadata.neuron_names if metadata else ())
         sending = interface.sending_qos(parameters.lockstep)
         self._command, self._silent, self._neurons, self._step_row = (
@@ -250,6 +256,7 @@ class ControllerNode(LifecycleNode):
                 "vehicle": parameters.vehicle,
                 "command": self._kind.command.name,
                 "control_rate": parameters.control_rate,
+                "outside_training": "; ".join(self._outside_training),
                 wire.LOCKSTEP: parameters.lockstep,
             },
         )

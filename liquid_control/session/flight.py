@@ -39,6 +39,7 @@ class FlightResult:
     metrics: FlightMetrics
     checks: tuple[Check, ...]
     files: tuple[Path, ...]
+    outside_training: tuple[str, ...] = ()  # what the policy was not trained for, in words
 
     @property
     def passed(self) -> bool:
@@ -51,6 +52,7 @@ class FlightResult:
         return {
             **self.metrics.to_dict(),
             "passed": self.passed,
+            "outside_training": list(self.outside_training),
             "files": [str(path) for path in self.files],
         }
 
@@ -125,7 +127,7 @@ def fly(
         files += keep_flight(out, log, metrics, passed=passed, after=after)
         logs = [out / name for name in _NODE_LOGS] if ros else []
         remove_stale(out, _FILES + _NODE_LOGS, [*files, *logs])
-    return FlightResult(log, metrics, checks, tuple(files))
+    return FlightResult(log, metrics, checks, tuple(files), flight.outside_training)
 
 
 def _require_writers(film: bool) -> None:

@@ -20,6 +20,7 @@ from liquid_control.runtime.catalogue import (
     make_loop,
     make_parameters,
 )
+from liquid_control.runtime.trained_for import outside_training
 from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.sensors.truth import told_the_truth
@@ -44,6 +45,16 @@ class Flight:
         """Of the policy; empty where it has none."""
         known = () if self.metadata is None else self.metadata.neuron_names
         return neuron_names(self.loop.policy, known)
+
+    @property
+    def outside_training(self) -> tuple[str, ...]:
+        """What of this flight the policy was not trained for, in words."""
+        return outside_training(
+            self.metadata,
+            self.vehicle,
+            self.scenario.control_rate,
+            self.scenario.odometry.delay,
+        )
 
     def world(self, seed: int) -> World:
         """The world of this flight; to be closed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from liquid_control.config import StrictModel
 from liquid_control.control.controller import Controller
@@ -23,6 +23,15 @@ class VehicleConfig(StrictModel):
 
     kind: str
     name: str
+
+
+class Trait(NamedTuple):
+    """A quantity of a vehicle that a policy feels, so that it must have met it in training."""
+
+    name: str
+    value: float
+    unit: str
+    drawn: str = ""  # key of the training's `randomisation` that multiplies it; "": always the same
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class VehicleKind:
             ``set_parameters`` besides what a `Controller` has.
         further: rules by the name of each kind of command that it takes besides. No topic carries
             these: what gives one flies in simulation, or in a loop of your own.
+        traits: what of a description a policy feels: it is warned of what it was not trained for.
         check: raises `ConfigError` for a description that its model takes but that can't fly.
         gains: a controller from a YAML file with its gains; ``None`` where there is none such.
         plant: makes its body, a `sim.plants.plant.Plant`, for a world and a description; or its
@@ -55,6 +65,7 @@ class VehicleKind:
     controllers: Mapping[str, Callable[[Any], Controller]] = field(default_factory=dict)
     gains: Callable[[Path], Controller] | None = None
     further: Mapping[str, Callable[[Any, Any, Backup | None], Rules]] = field(default_factory=dict)
+    traits: Callable[[Any], tuple[Trait, ...]] = lambda vehicle: ()
     check: Callable[[Any], Any] = lambda vehicle: None
 
     def __post_init__(self):

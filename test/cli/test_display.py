@@ -1,7 +1,6 @@
 """What the terminal shows at the end."""
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -12,6 +11,7 @@ from liquid_control.config import share_dir
 from liquid_control.evaluation.judge import judge
 from liquid_control.evaluation.metrics import FlightMetrics
 from liquid_control.runtime.artifact import load_artifact
+from liquid_control.session.flight import FlightResult
 
 VALUES = {
     **{"world": "demo", "policy": "hover_liquid", "vehicle": "crazyflie", "seed": 3},
@@ -33,7 +33,7 @@ def console(monkeypatch):
 def test_every_limit_of_a_flight_is_shown(console):
     metrics = FlightMetrics(VALUES)
     limits = {"rmse_m": 0.05, "rate_rms_radps": 1.0, "unsettled_rate": 0.0}
-    result = SimpleNamespace(metrics=metrics, checks=judge(metrics, limits), files=(), passed=False)
+    result = FlightResult(None, metrics, judge(metrics, limits), ())
     flight_display.show_flight(result)
     lines = console.export_text().splitlines()
     rows = {line.strip("│ ").split("│")[0].strip(): line for line in lines}

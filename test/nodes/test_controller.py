@@ -321,6 +321,16 @@ def test_lifecycle_without_autostart(start, feeder):
     change(Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED)
 
 
+def test_what_the_policy_was_not_trained_for_stands_in_the_diagnostics(start, feeder):
+    start("-p", "policy:=hover_liquid", "-p", "control_rate:=20.0")
+
+    def told():
+        values = feeder.heard[interface.DIAGNOSTICS][-1].status[0].values
+        return {pair.key: pair.value for pair in values}.get("outside_training")
+
+    assert wait_until(told) == "control rate 20 Hz, trained for 33 to 200 Hz"
+
+
 def test_bad_policy_can_not_be_configured(spinning):
     finish = Finish()
     node = spinning(

@@ -41,6 +41,8 @@ def show_flight(result) -> None:
     if metrics.fault:
         row("the policy gave up", f"[red]{escape(metrics.fault)}")
     CONSOLE.print(table)
+    for words in result.outside_training:
+        CONSOLE.print(f"[yellow]Outside its training:[/] {escape(words)}", highlight=False)
     for path in result.files:
         CONSOLE.print(f"  {path}", highlight=False)
     verdict = "[green]The flight met its criteria." if result.passed else "[red]The flight failed."

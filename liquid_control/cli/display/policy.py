@@ -8,7 +8,9 @@ from pathlib import Path
 from rich.table import Table
 
 from liquid_control.cli.display import CONSOLE
+from liquid_control.config import ConfigError
 from liquid_control.runtime.artifact import PolicyMetadata, load_artifact
+from liquid_control.runtime.trained_for import trained_for
 
 
 def show_trained(results: list[Path]) -> None:
@@ -51,6 +53,7 @@ def show_policy(path: Path, metadata: PolicyMetadata) -> None:
         ("control period", f"{metadata.control_period * 1e3:g} ms"),
         ("observation", ", ".join(slot.name for slot in metadata.observation)),
         ("command", ", ".join(slot.name for slot in metadata.command)),
+        ("trained for", _trained_for(metadata)),
         ("training", _training(metadata.training)),
     ):
         table.add_row(name, value)
@@ -79,6 +82,14 @@ def _synapses(metadata: PolicyMetadata) -> str:
     named.sort(key=lambda synapse: -abs(synapse[2]))
     lines = [f"{source} → {target} {value:+.2f}" for source, target, value in named[:STRONGEST]]
     return "\n".join([", ".join(counts), *lines])
+
+
+def _trained_for(metadata: PolicyMetadata) -> str:
+    try:
+        ranges = trained_for(metadata)
+    except ConfigError as error:
+        return str(error)
+    return "\n".join(f"{known.name} {known}" for known in ranges) or "not told by the file"
 
 
 def _training(record: dict) -> str:

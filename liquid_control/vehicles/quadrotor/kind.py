@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from liquid_control.config import load_yaml
-from liquid_control.structs import RATES_THRUST
-from liquid_control.vehicles.kind import VehicleKind
+from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.vehicles.kind import Trait, VehicleKind
 from liquid_control.vehicles.quadrotor.config import NAME, QuadrotorConfig
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
@@ -19,6 +20,17 @@ def _from_gains(path: Path) -> GeometricController:
     return GeometricController(load_yaml(path, GeometricGains))
 
 
+def traits(vehicle: QuadrotorConfig) -> tuple[Trait, ...]:
+    """What a policy that commands thrust / mass and body rates feels of a quadrotor."""
+    gain = vehicle.autopilot.rate_gain
+    return (
+        Trait("gain of the roll and pitch rate loop", math.sqrt(gain[0] * gain[1]), "1/s"),
+        Trait("gain of the yaw rate loop", gain[2], "1/s"),
+        Trait("motor lag", 1e3 * vehicle.motor.time_constant_up, "ms", "motor_time_constant"),
+        Trait("thrust-to-weight ratio", vehicle.max_thrust / GRAVITY, "", "motor_efficiency"),
+    )
+
+
 QUADROTOR = VehicleKind(
     name=NAME,
     config=QuadrotorConfig,
@@ -29,5 +41,6 @@ QUADROTOR = VehicleKind(
     controllers={"geometric": lambda parameters: GeometricController(parameters.backup)},
     gains=_from_gains,
     further={ROTORS.name: rotor_rules},
+    traits=traits,
     check=RateLoopParams.from_vehicle,  # its mixer
 )

@@ -25,7 +25,7 @@ from liquid_control.structs import (
 )
 
 _UNKNOWN = (math.nan,) * 3
-_HISTORY = 64  # control steps
+_HISTORY = 512  # control steps
 _LONGEST_RECKONING = 1.0  # s that one step is dead-reckoned over
 
 # What no vehicle of this project measures or is asked for: larger lengths are faults of the sender.

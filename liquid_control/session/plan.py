@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.importing import is_import_name
+from liquid_control.sim.flight import sensor_limits
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
@@ -44,6 +45,11 @@ def plan_flight(
     """
     common = {"lockstep": lockstep}
     command = kind_of(load_vehicle(scenario.vehicle)).command.name
+    limits = {
+        f"{group}.{name}": value
+        for group, values in sensor_limits(scenario).items()
+        for name, value in values.items()
+    }
     recorder = NodeSpec(
         "recorder", {"path": str(recording), "command": command, "hold_simulator": True}
     )
@@ -54,6 +60,7 @@ def plan_flight(
             "vehicle": scenario.vehicle,
             "policy": policy,
             "control_rate": float(scenario.control_rate),
+            **limits,
             "autostart": True,
         },
     )

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from liquid_control.config import merge
 from liquid_control.control.controller import Controller, neuron_names
 from liquid_control.control.loop import ControlLoop
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
-from liquid_control.parameters import ControllerParameters
+from liquid_control.parameters import (
+    ControllerParameters,
+    InputGateParameters,
+    parameter_table,
+)
 from liquid_control.runtime.artifact import PolicyMetadata
 from liquid_control.runtime.catalogue import (
     adopt_controller,
@@ -27,6 +33,8 @@ from liquid_control.sim.sensors.truth import told_the_truth
 from liquid_control.sim.world import World
 from liquid_control.vehicles.catalogue import load_vehicle
 from liquid_control.vehicles.kind import VehicleConfig
+
+_AGE = "max_odometry_age"  # of the input gate
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,17 @@ def resolve(
     return scenario, vehicle
 
 
+def sensor_limits(scenario: WorldConfig) -> dict[str, Any]:
+    """The parameters of a controller that the sensors of a world ask for.
+
+    Odometry that is slower or later than the defaults expect must not count as lost. Nothing where
+    the defaults will do.
+    """
+    row = next(row for row in parameter_table(InputGateParameters) if row.name == _AGE)
+    age = round(min(scenario.odometry.usual_age, row.high), 6)
+    return {} if age <= row.default else {"input_gate": {_AGE: age}}
+
+
 def prepare(
     world: str | Path | WorldConfig,
     policy: str | Controller,
@@ -94,7 +113,7 @@ def prepare(
         policy: what flies, by name (see `runtime.catalogue`), or a controller.
         vehicle: in place of the world's: name, path, or description.
         name: of the policy in logs; by default that by which it was given.
-        **parameters: of the controller, in place of the defaults.
+        **parameters: of the controller, in place of the defaults and of `sensor_limits`.
 
     Raises:
         ConfigError: for what can't be read or does not fit together.
@@ -104,9 +123,10 @@ def prepare(
         import_object(policy)  # what its module registers may stand in the world
     scenario, vehicle = resolve(world, vehicle)
     settings = {"vehicle": scenario.vehicle, "control_rate": float(scenario.control_rate)}
+    settings |= sensor_limits(scenario)
     if by_name:
         settings["policy"] = policy
-    chosen = make_parameters(vehicle, **{**settings, **parameters})
+    chosen = make_parameters(vehicle, **merge(settings, parameters))
     if by_name:
         name = name or policy
         controller, metadata = make_controller(policy, vehicle, chosen)

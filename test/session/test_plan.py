@@ -8,7 +8,7 @@ pytest.importorskip("pybullet")
 
 from liquid_control.parameters import RecorderParameters, SimulatorParameters, parameter_table
 from liquid_control.session.plan import plan_flight
-from liquid_control.sim.scenario import load_world
+from liquid_control.sim.scenario import load_world, read_world
 from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 
 TABLES = {
@@ -40,6 +40,17 @@ def test_controller_has_vehicle_and_rate_of_the_world(nodes):
     assert controller["vehicle"] == nodes["simulator"]["vehicle"] == scenario.vehicle
     assert controller["control_rate"] == scenario.control_rate
     assert controller["lockstep"] == nodes["simulator"]["lockstep"]
+
+
+def test_the_controller_is_told_how_late_the_odometry_of_the_world_is():
+    def limit(**changes):
+        scenario = read_world("hover_calm", changes)
+        controller, _ = plan_flight("hover_calm", scenario, "geometric")
+        return controller.parameters.get("input_gate.max_odometry_age")
+
+    assert limit() is None
+    assert limit(odometry="gps") == pytest.approx(0.12 + 3 / 10)
+    assert limit(odometry={"update_rate": 1.0}) == 2.0  # the most that may be asked for
 
 
 def test_simulator_waits_for_the_recorder_where_there_is_one(nodes):

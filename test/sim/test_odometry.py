@@ -60,9 +60,16 @@ def test_dropouts():
 
 def test_drift_is_slow_and_bounded():
     samples = np.array([s.pos_world for s in run(20000, drift=1.0, drift_time=2.0)]) - POS
+    assert np.abs(samples[0]).max() < 0.3  # the frame has its origin where the vehicle started
     np.testing.assert_allclose(samples.std(axis=0), 1.0, rtol=0.25)
     # increments of a Gauss–Markov process over one period
     np.testing.assert_allclose(np.diff(samples, axis=0).std(axis=0), 0.1, rtol=0.05)
+
+
+def test_the_altitude_may_drift_otherwise():
+    rows = run(20000, drift=1.0, altitude_drift=0.2, drift_time=2.0)
+    samples = np.array([s.pos_world for s in rows])
+    np.testing.assert_allclose(samples.std(axis=0), [1.0, 1.0, 0.2], rtol=0.25)
 
 
 def test_gps_is_late_and_slow(make_world):

@@ -93,14 +93,16 @@ class BatchOdometry:
         self._scale = np.repeat(
             [c.position_noise, c.altitude_noise, c.velocity_noise, c.attitude_noise], [2, 1, 3, 3]
         )[:, None]
-        self._dropout, self._drift_size = c.dropout, c.drift
+        self._dropout, self._drift_size = c.dropout, np.array(c.drifts)[:, None]
         self._keep = math.exp(-1 / (c.update_rate * c.drift_time))
-        self._drift, self._tick = np.zeros((3, size)), np.zeros(size, dtype=int)
+        self._drift, self._origin = np.zeros((3, size)), np.zeros((3, size))
+        self._tick = np.zeros(size, dtype=int)
         self._newest = np.zeros((9, size))
 
     def restart(self, which: np.ndarray, rng: np.random.Generator) -> None:
         """Another source for the episodes ``which`` (B) is true for."""
-        self._drift[:, which] = self._drift_size * rng.standard_normal((3, int(which.sum())))
+        begin = self._drift_size * rng.standard_normal((3, int(which.sum())))
+        self._drift[:, which] = self._origin[:, which] = begin
         self._tick[which] = 0
 
     def errors(self, rng: np.random.Generator) -> np.ndarray:
@@ -112,7 +114,7 @@ class BatchOdometry:
         fresh = self._scale * rng.standard_normal((9, size))
         walk = math.sqrt(1 - self._keep**2) * self._drift_size * rng.standard_normal((3, size))
         self._drift = np.where(due, self._keep * self._drift + walk, self._drift)
-        fresh[:3] += self._drift
+        fresh[:3] += self._drift - self._origin
         self._newest = np.where(came, fresh, self._newest)
         self._tick += 1
         return self._newest

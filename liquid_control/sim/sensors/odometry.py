@@ -25,10 +25,28 @@ class OdometryConfig(StrictModel):
     velocity_noise: Noise = key("white noise", "m/s")
     attitude_noise: Noise = key("white noise", "rad")
     ang_vel_noise: Noise = key("white noise", "rad/s")
-    drift: Noise = key("stationary deviation of a slow position error", "m")
+    drift: Noise = key(
+        "stationary deviation of a slow position error; the frame has its origin where the vehicle "
+        "started, so that the error begins at zero",
+        "m",
+    )
+    altitude_drift: Noise | None = key(
+        "the same, vertical; null for that of `drift`", "m", default=None
+    )
     drift_time: Span = key("correlation time of the drift", "s")
     delay: Lag = key("from stamp to arrival, a whole number of control periods", "s")
     dropout: ProperShare = key("share of samples that never arrive")
+
+    @property
+    def drifts(self) -> tuple[float, float, float]:
+        """Stationary deviation of the drift, each axis, m."""
+        vertical = self.drift if self.altitude_drift is None else self.altitude_drift
+        return self.drift, self.drift, vertical
+
+    @property
+    def usual_age(self) -> float:
+        """How old, in s, its newest sample may be while nothing is wrong: two are lost in a row."""
+        return self.delay + 3 / self.update_rate
 
 
 class Odometry:
@@ -45,8 +63,8 @@ class Odometry:
         self._scale = np.concatenate([self._scale, np.full(3, c.ang_vel_noise)])
         self._dropout = c.dropout
         self._keep = math.exp(-1 / (c.update_rate * c.drift_time))
-        self._drift_step = c.drift * math.sqrt(1 - self._keep**2)
-        self._drift = (c.drift * rng.standard_normal(3)).tolist()
+        self._drift_step = [drift * math.sqrt(1 - self._keep**2) for drift in c.drifts]
+        self._drift = self._origin = (c.drifts * rng.standard_normal(3)).tolist()
         # a sample waits in a queue as long as the delay
         self._waiting: deque[OdometrySample | None] = deque([None] * round(c.delay * control_rate))
         self._block = iter(())
@@ -74,12 +92,10 @@ class Odometry:
             self._block = iter(np.hstack([normal, uniform]).tolist())
             row = next(self._block)
         px, py, pz, ux, uy, uz, rx, ry, rz, wx, wy, wz, d0, d1, d2, chance = row
-        keep, step, (x, y, z) = self._keep, self._drift_step, self._drift
-        dx, dy, dz = self._drift = (
-            keep * x + step * d0,
-            keep * y + step * d1,
-            keep * z + step * d2,
-        )
+        keep, (x, y, z), (sx, sy, sz) = self._keep, self._drift, self._drift_step
+        x, y, z = self._drift = keep * x + sx * d0, keep * y + sy * d1, keep * z + sz * d2
+        ox, oy, oz = self._origin
+        dx, dy, dz = x - ox, y - oy, z - oz
         if chance < self._dropout:
             return None
         x, y, z, w = quat

@@ -97,6 +97,12 @@ class ControllerParameters(StrictModel):
         read_only=True,
         ros_only=True,
     )
+    arming: bool = parameter(
+        False,
+        "stand by until the topic `armed` says true; else every command acts",
+        read_only=True,
+        ros_only=True,
+    )
     world_frame: str = parameter(
         "odom", "frame that odometry and setpoints must be in (ENU)", read_only=True, ros_only=True
     )

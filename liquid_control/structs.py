@@ -111,13 +111,15 @@ class Reading(Generic[S]):
 class SensorFrame:
     """The newest reading of each sensor, ``None`` where none has come yet: what a loop steps on.
 
-    ``others`` holds sensors that a vehicle has besides, by name.
+    ``others`` holds sensors that a vehicle has besides, by name. ``armed`` is False while commands
+    don't act, as on the ground with the motors off: then no policy is stepped.
     """
 
     imu: Reading[ImuSample] | None = None
     odometry: Reading[OdometrySample] | None = None
     image: Reading[ImageSample] | None = None
     others: Mapping[str, Reading] = field(default_factory=dict)
+    armed: bool = True
 
     @classmethod
     def at(

@@ -27,7 +27,7 @@ NEEDS = {  # of the packages that the code of a page imports
     "read_the_results.md": ("matplotlib", "plotly", "PIL", "imageio_ffmpeg"),
 }
 SHORTEST = 4  # words of a docstring
-_PLAIN = ("ODOMETRY", "WIND", "ACTUATORS")  # topics in `wire` without a slash
+_PLAIN = ("ODOMETRY", "WIND", "ACTUATORS", "ARMED")  # topics in `wire` without a slash
 
 
 def run(*command, **keywords) -> str:

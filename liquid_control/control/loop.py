@@ -136,14 +136,15 @@ class ControlLoop:
                 self._target = _place(estimate)
             situation = self._situation(estimate, self._target, frame)
             observation = self._observe(situation)
-        return Sensed(dt, estimate, situation, observation, faults, self._gate.clocks)
+        clocks = self._gate.clocks
+        return Sensed(dt, estimate, situation, observation, faults, clocks, frame.armed)
 
     def act(self, sensed: Sensed) -> LoopStep:
         """The second half of a `step`: policy, supervisor, output gate."""
-        dt, estimate, situation, observation, faults, clocks = sensed
-        mode, reason = self._supervisor.choose(estimate, dt)
+        dt, estimate, situation, observation, faults, clocks, armed = sensed
+        mode, reason = self._supervisor.choose(estimate, dt, armed)
         policy_time = math.nan
-        wanted = None
+        wanted = self.rules.command.neutral
         if mode is Mode.POLICY:
             if self._mode is not Mode.POLICY:
                 self._reset_policy()

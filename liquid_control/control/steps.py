@@ -25,8 +25,10 @@ class LoopStep(NamedTuple):
 
 
 def fault_of(step: LoopStep) -> str:
-    """Why another than the policy flies in a step, once all sensors have come; "" if it flies."""
-    return "" if step.mode is Mode.POLICY or step.observation is None else step.reason
+    """Why another than the policy flies in a step, once all sensors have come; "" if it flies, and
+    while nobody does because the vehicle is not armed."""
+    well = step.mode in (Mode.POLICY, Mode.STANDBY) or step.observation is None
+    return "" if well else step.reason
 
 
 class Sensed(NamedTuple):
@@ -38,3 +40,4 @@ class Sensed(NamedTuple):
     observation: np.ndarray | None  # of the loop's observer
     faults: tuple[str, ...]
     clocks: tuple[str, ...]
+    armed: bool

@@ -6,6 +6,7 @@
 | policy failed, envelope left, step too long; until `recovery_time` has passed without | BACKUP |
 | a sensor too old that the rules watch (odometry): the backup halts, i.e. descends | HALT |
 | one too old that they need (IMU), or none yet: the autopilot's own failsafe acts | SILENT |
+| not armed: commands don't act, so the neutral one is sent and nobody learns from it | STANDBY |
 | the loop: the backup gives no finite command, or a step has no length in time | SILENT |
 """
 
@@ -30,6 +31,7 @@ class Mode(str, Enum):
     BACKUP = "backup"
     HALT = "halt"
     SILENT = "silent"
+    STANDBY = "standby"
 
 
 class Supervisor:
@@ -49,7 +51,7 @@ class Supervisor:
         self._since_fault = 0.0
         self._last_fault = reason
 
-    def choose(self, estimate: Estimate | None, dt: float) -> tuple[Mode, str]:
+    def choose(self, estimate: Estimate | None, dt: float, armed: bool = True) -> tuple[Mode, str]:
         """Mode and reason (empty in POLICY) for this step, ``dt`` seconds after the last."""
         rules, envelope = self.rules, self.envelope
         self._since_fault += dt
@@ -58,6 +60,8 @@ class Supervisor:
             return Mode.SILENT, f"waiting for {awaited}"
         if stale := _stale(estimate.ages, rules.needs):
             return Mode.SILENT, stale
+        if not armed:
+            return Mode.STANDBY, "not armed"
         if stale := _stale(estimate.ages, rules.watches):
             return Mode.HALT, stale
         if dt > envelope.max_dt:

@@ -14,6 +14,7 @@ _LEVEL = {
     Mode.BACKUP: DiagnosticStatus.WARN,
     Mode.HALT: DiagnosticStatus.ERROR,
     Mode.SILENT: DiagnosticStatus.ERROR,
+    Mode.STANDBY: DiagnosticStatus.OK,
 }
 
 

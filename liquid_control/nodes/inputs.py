@@ -12,7 +12,7 @@ from liquid_control.nodes.sensors import sensor_topic
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import NAMED_SENSORS, Reading, Sample, SensorFrame, Setpoint
 
-_SETPOINT = "setpoint/trajectory"  # among the messages of a step
+_SETPOINT, _ARMED = "setpoint/trajectory", "armed"  # among the messages of a step
 
 
 class _Sensor:
@@ -63,6 +63,10 @@ class Inputs:
             interface.SETPOINT_TRAJECTORY, qos if parameters.lockstep else newest
         )
         self._pose_reader = subscribe(interface.SETPOINT_POSE, newest)
+        self._armed_reader = None
+        if parameters.arming:
+            self._armed_reader = subscribe(interface.ARMED, qos if parameters.lockstep else newest)
+        self._armed = not parameters.arming
         self.setpoint: Setpoint | None = None
         self._step_messages: dict[str, Any] = {}
         self.stamp: int | None = None
@@ -85,7 +89,9 @@ class Inputs:
         ):
             if (taken := take_newest(reader)) is not None:
                 self._accept(take_in, taken[0])
-        return _frame(
+        if self._armed_reader is not None and (taken := take_newest(self._armed_reader)):
+            self._armed = taken[0].data
+        return self._frame(
             {
                 name: Reading(sensor.sample, now - sensor.arrival)
                 for name, sensor in self._sensors.items()
@@ -104,12 +110,19 @@ class Inputs:
         """
         messages = self._step_messages
         readers = {name: sensor.reader for name, sensor in self._sensors.items()}
-        for name, reader in {**readers, _SETPOINT: self._trajectory_reader}.items():
+        readers[_SETPOINT] = self._trajectory_reader
+        if self._armed_reader is not None:
+            readers[_ARMED] = self._armed_reader
+        for name, reader in readers.items():
             if name not in messages and (taken := reader.take()) is not None:
                 messages[name] = taken[0]
-        if len(messages) <= len(readers):
+        if len(messages) < len(readers):
             return None
-        stamps = {name: conversions.stamp_of(message) for name, message in messages.items()}
+        stamps = {
+            name: conversions.stamp_of(message)
+            for name, message in messages.items()
+            if name != _ARMED
+        }
         now = stamps[_SETPOINT]
         if self.stamp is not None and now < self.stamp:  # begun anew: drop what the last run left
             if left := [name for name, stamp in stamps.items() if stamp > now]:
@@ -124,8 +137,12 @@ class Inputs:
         for name, sensor in self._sensors.items():
             self._accept(sensor.take_in, messages[name])
         self._accept(self._set_trajectory, messages[_SETPOINT])
+        if _ARMED in messages:
+            self._armed = messages[_ARMED].data
         samples = {name: sensor.sample for name, sensor in self._sensors.items()}
-        return SensorFrame.at(now, **samples)
+        frame = SensorFrame.at(now, **samples)
+        frame.armed = self._armed
+        return frame
 
     # Both
 
@@ -143,7 +160,6 @@ class Inputs:
     def _set_pose(self, message: Any) -> None:
         self.setpoint = conversions.setpoint_from_pose(message, self._parameters.world_frame)
 
-
-def _frame(readings: dict[str, Reading]) -> SensorFrame:
-    own = {name: readings.pop(name) for name in tuple(readings) if name not in NAMED_SENSORS}
-    return SensorFrame(**readings, others=own)
+    def _frame(self, readings: dict[str, Reading]) -> SensorFrame:
+        own = {name: readings.pop(name) for name in tuple(readings) if name not in NAMED_SENSORS}
+        return SensorFrame(**readings, others=own, armed=self._armed)

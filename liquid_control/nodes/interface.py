@@ -6,6 +6,7 @@ common_interfaces are used.
 | topic | stamp | meaning |
 |---|---|---|
 | imu/data, odom, setpoint/trajectory | of the sample | what the controller steps on |
+| armed | none | whether commands act; heard where the parameter `arming` asks for it |
 | cmd/<kind>, e.g. cmd/rates_thrust | see `wire` | the command, as its kind says |
 | cmd/silent | as above | lockstep only: no command for this stamp, and why |
 | ground_truth/odom, wind, rotor_speeds | of the state | what the simulated world knows |
@@ -31,7 +32,7 @@ from nav_msgs.msg import Odometry
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState
-from std_msgs.msg import Float32MultiArray, Header
+from std_msgs.msg import Bool, Float32MultiArray, Header
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from liquid_control import wire
@@ -50,6 +51,7 @@ ODOMETRY = Topic(wire.ODOMETRY, Odometry)
 SETPOINT_POSE = Topic(wire.SETPOINT_POSE, PoseStamped)
 SETPOINT_TRAJECTORY = Topic(wire.SETPOINT_TRAJECTORY, MultiDOFJointTrajectory)
 SILENT = Topic(wire.SILENT, Header)
+ARMED = Topic(wire.ARMED, Bool)
 NEURONS = Topic(wire.NEURONS, Float32MultiArray)
 STEP = Topic(wire.STEP, Float32MultiArray)
 GROUND_TRUTH = Topic(wire.GROUND_TRUTH, Odometry)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from std_msgs.msg import Bool
+
 from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.interface import Topic
@@ -31,9 +33,11 @@ class WorldMessages:
         self._sensors = {name: sensor_topic(name) for name in names}
         self._sent: dict[str, Sample] = {}  # the newest of each sensor
         own = (sensor.topic for sensor in self._sensors.values())
-        self.topics: tuple[Topic, ...] = tuple(dict.fromkeys((*interface.FROM_SIMULATOR, *own)))
+        arming = (interface.ARMED,) if scenario.start.armed_at > 0 else ()
+        every = (*interface.FROM_SIMULATOR, *own, *arming)
+        self.topics: tuple[Topic, ...] = tuple(dict.fromkeys(every))
         flown_on = (self._sensors[name].topic for name in self._flown_on)
-        self.awaited: tuple[Topic, ...] = (*flown_on, interface.SETPOINT_TRAJECTORY)
+        self.awaited: tuple[Topic, ...] = (*flown_on, interface.SETPOINT_TRAJECTORY, *arming)
 
     def offers(self, frame: SensorFrame, is_heard: Callable[[Topic], bool]) -> bool:
         """Whether the controller can step on this frame: in lockstep it waits for every sensor
@@ -67,6 +71,8 @@ class WorldMessages:
         if self.offers(frame, is_heard):
             setpoint = conversions.setpoint_to_msg(world.setpoint(), stamp)
             messages[interface.SETPOINT_TRAJECTORY] = setpoint
+            if interface.ARMED in self.topics:
+                messages[interface.ARMED] = Bool(data=frame.armed)
             messages |= self._new_samples(frame, is_heard)
         return messages
 

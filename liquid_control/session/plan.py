@@ -60,6 +60,7 @@ def plan_flight(
             "vehicle": scenario.vehicle,
             "policy": policy,
             "control_rate": float(scenario.control_rate),
+            "arming": scenario.start.armed_at > 0,
             **limits,
             "autostart": True,
         },

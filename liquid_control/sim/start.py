@@ -16,6 +16,7 @@ from liquid_control.sim.quantities import (
     Height,
     Strength,
     Tilt,
+    Time,
     Uniform,
     draw,
     key,
@@ -37,12 +38,18 @@ class StartConfig(StrictModel):
         default=Uniform(uniform=(0.0, 5.0)),
     )
     yaw_deg: Heading = key("heading of the task, from East counter-clockwise", "°", default=0.0)
+    armed_at: Time = key("the motors are off until then; on the ground only", "s", default=0.0)
     yaw_spread_deg: Annotated[Angle, Field(ge=0)] = key(
         "of the vehicle about the heading of the task", "°", default=5.0
     )
 
     @model_validator(mode="after")
     def _above_ground(self):
+        if self.armed_at > 0 and self.place != "ground":
+            raise ValueError(
+                f"armed_at: a vehicle whose motors are off starts on the ground, got "
+                f"{self.armed_at:g} s and place: {self.place}"
+            )
         height = self.pos[2]
         if self.place == "air" and height <= self.pos_spread:
             raise ValueError(

@@ -129,6 +129,7 @@ class World:
         self._tick = 0  # control periods
         self._imu_count = 0
         self.crashed, self.crash_reason = False, ""
+        self._has_flown = not on_ground
         plant.start(Start(pos, quat, vel, on_ground, faults), streams.vehicle)
         if not self._plant_checked:
             check_plant(plant)
@@ -167,6 +168,11 @@ class World:
         return self._tick * NANOSECONDS // self.control_rate
 
     @property
+    def armed(self) -> bool:
+        """Whether commands act: before ``start.armed_at`` the motors are off."""
+        return self._tick >= self.scenario.start.armed_at * self.control_rate
+
+    @property
     def truth(self) -> tuple[tuple[float, ...], ...]:
         """True position (m), quaternion xyzw, velocity (m/s, world) and body rates (rad/s)."""
         plant = self.plant
@@ -189,7 +195,7 @@ class World:
     def step(self, command: Command | None) -> SensorFrame:
         """Advance one control period with ``command``, or with ``None`` if none came."""
         plant = self.plant
-        plant.accept(command)
+        plant.accept(command if self.armed else None)
         plant.update(self._tick / self.control_rate)
         pos, vel_before = plant.pose[0], plant.twist[0]
         self._wind.begin(pos, vel_before, self.scenario.substeps)
@@ -223,11 +229,13 @@ class World:
             time = self._tick / self.control_rate
             imu = self._imu_faults.deliver(time, imu)
             odometry = self._odometry_faults.deliver(time, odometry)
-        if not self._others:
-            return SensorFrame.at(now, imu, odometry, self.image)
-        truth = Truth(*truth, self._specific_force(), self.plant.wind)
-        others = {name: self._measured(name, now, truth) for name in self._others}
-        return SensorFrame.at(now, imu, odometry, self.image, **others)
+        others = {}
+        if self._others:
+            truth = Truth(*truth, self._specific_force(), self.plant.wind)
+            others = {name: self._measured(name, now, truth) for name in self._others}
+        frame = SensorFrame.at(now, imu, odometry, self.image, **others)
+        frame.armed = self.armed
+        return frame
 
     def _measured(self, name: str, now: int, truth: Truth) -> Sample | None:
         """The sample of a further sensor, which may be somebody's own."""
@@ -269,6 +277,7 @@ class World:
         if touched == "obstacle":
             return "hit an obstacle"
         if not touched:
+            self._has_flown = True
             return ""
         tilt_deg = math.degrees(math.acos(max(-1.0, min(1.0, 1 - 2 * (x * x + y * y)))))
         impact = -vel_before[2]
@@ -276,6 +285,7 @@ class World:
             return f"hit the ground at {impact:.1f} m/s"
         if tilt_deg > arena.max_ground_tilt_deg:
             return f"touched the ground tilted by {tilt_deg:.0f} degrees"
-        if self.setpoint().pos_world[2] > AIRBORNE_SETPOINT and not plant.failsafe:
+        airborne = self._has_flown and self.setpoint().pos_world[2] > AIRBORNE_SETPOINT
+        if airborne and not plant.failsafe:
             return "touched the ground in flight"
         return ""

@@ -81,6 +81,20 @@ def test_lockstep_flight_is_the_flight_without_ros_bit_for_bit(lockstep, policy)
     assert_same_flight(log, expected)
 
 
+def test_a_vehicle_that_is_armed_late_flies_over_ros_as_without(policy, tmp_path):
+    path = tmp_path / "late.yaml"
+    path.write_text("extends: demo\nduration: 4.0\nstart: {place: ground, armed_at: 0.5}\n")
+    log, _ = fly_ros(str(path), str(policy), seed=5, duration=1.0)
+    scenario, vehicle = load_world(path), load_vehicle("crazyflie")
+    loop = make_loop(load_policy(policy), vehicle, QuadrotorParameters())
+    with World(scenario, vehicle, 5) as world:
+        expected = rollout(
+            world, loop, policy_name="linear", neuron_names=("thrust",), duration=1.0
+        )
+    assert list(log.mode) == ["standby"] * 50 + ["policy"] * 50
+    assert_same_flight(log, expected)
+
+
 def test_same_seed_is_the_same_flight(lockstep, policy, tmp_path):
     again, _ = fly_ros("demo", str(policy), seed=5, duration=2.0, out_dir=tmp_path)
     assert_same_flight(lockstep[0], again)

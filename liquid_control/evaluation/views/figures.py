@@ -23,7 +23,13 @@ from liquid_control.evaluation.views.plots import (
 )
 from liquid_control.flight_log import FlightLog
 
-MODE_COLORS = {"policy": GREEN, "backup": ORANGE, "halt": PINK, "silent": "#d1495b"}
+MODE_COLORS = {
+    "policy": GREEN,
+    "backup": ORANGE,
+    "halt": PINK,
+    "silent": "#d1495b",
+    "standby": GREY,
+}
 _AXES = ("x", "y", "z")
 _ROW = 180  # px of a row of commands
 

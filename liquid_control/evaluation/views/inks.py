@@ -8,7 +8,10 @@ SKY, HAZE, GRID = (13, 20, 33), (34, 48, 70), (96, 118, 152)
 INK, MUTED, ACCENT = (232, 238, 247), (140, 156, 180), (94, 200, 255)
 HULL, EDGE, ARM = (52, 64, 86), (235, 240, 248), (120, 132, 152)
 GOOD, BAD = np.array([64, 210, 190]), np.array([255, 110, 80])
-MODE_COLORS = {"policy": GOOD, "backup": (255, 190, 70), "halt": BAD, "silent": (200, 60, 90)}
+MODE_COLORS = {
+    **{"policy": GOOD, "backup": (255, 190, 70), "halt": BAD, "silent": (200, 60, 90)},
+    "standby": MUTED,
+}
 ERROR_SCALE = 0.10  # m, the error at which a trail is fully red
 _POSITIVE, _NEGATIVE, _REST = (
     np.array(color) for color in ((255, 170, 80), (90, 160, 255), (38, 50, 70))

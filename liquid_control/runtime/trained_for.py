@@ -53,8 +53,10 @@ def trained_for(metadata: PolicyMetadata) -> tuple[Trained, ...]:
     ]
     vehicle = load_vehicle(metadata.vehicle)
     for trait in kind_of(vehicle).traits(vehicle):
-        low, high = drawn.get(trait.drawn, (1.0, 1.0))
-        found.append(Trained(trait.name, low * trait.value, high * trait.value, trait.unit))
+        low = high = trait.value
+        for least, most in (drawn.get(key, (1.0, 1.0)) for key in trait.drawn):
+            low, high = low * least, high * most
+        found.append(Trained(trait.name, low, high, trait.unit))
     return tuple(found)
 
 

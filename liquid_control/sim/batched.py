@@ -110,14 +110,24 @@ def physics_step(
     params: QuadrotorParams,
     rate_loop: RateLoopParams,
     dt: Array,
+    push_world: Array | None = None,
 ) -> tuple[QuadrotorState, Array]:
     """Rate loop and rigid body over one physics step of ``dt`` s.
 
-    ``command`` ``(4, *batch)`` is thrust / mass in m/s² and body rates in rad/s. Returns the state
+    ``command`` ``(4, *batch)`` is thrust / mass in m/s² and body rates in rad/s; ``push_world``
+    ``(3, *batch)`` in m/s² is a further force over mass at the centre of mass. Returns the state
     after the step and its specific force ``(3, *batch)`` in m/s².
     """
     speeds = rotor_speed_command(command[0], command[1:], vehicle.ang_vel_body, rate_loop)
-    return dynamics.advance(vehicle, speeds, wind_world, params, dt)
+    after, force = dynamics.advance(vehicle, speeds, wind_world, params, dt)
+    if push_world is None:
+        return after, force
+    # the step is semi-implicit: what changes the velocity changes the position by dt times that
+    gained = push_world * dt
+    after = after._replace(
+        pos_world=after.pos_world + gained * dt, vel_world=after.vel_world + gained
+    )
+    return after, force + rotate_inverse(vehicle.quat_world_body, push_world)
 
 
 def fly_period(
@@ -129,6 +139,7 @@ def fly_period(
     dt: Array,
     substeps: int,
     delay: Array | None = None,
+    push_world: Array | None = None,
 ) -> Flown:
     """One control period of ``dt`` s, a float or ``(*batch)``, in ``substeps`` physics steps.
 
@@ -140,6 +151,7 @@ def fly_period(
         params: the true vehicles.
         rate_loop: what their autopilots know.
         delay: s, from a command to when it acts, ``(*batch)``; ``None`` for none.
+        push_world: see `physics_step`.
     """
     step = dt / substeps
     before, force = vehicle, None
@@ -150,7 +162,9 @@ def fly_period(
             age = _ceil((delay - i * step) / dt, len(commands) - 1)
             acting = _pick(commands, age)
         before = vehicle
-        vehicle, force = physics_step(vehicle, acting, wind_world, params, rate_loop, step)
+        vehicle, force = physics_step(
+            vehicle, acting, wind_world, params, rate_loop, step, push_world
+        )
     return Flown(vehicle, before, force)
 
 

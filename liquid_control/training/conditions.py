@@ -14,8 +14,9 @@ from torch import Tensor
 
 from liquid_control.sim.batched import Reference, SensorErrors
 from liquid_control.sim.wind import formulas
+from liquid_control.structs import GRAVITY
 from liquid_control.training.config import RandomisationConfig, Range, ReferenceConfig, StartConfig
-from liquid_control.vehicles.quadrotor.params import QuadrotorParams
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 from liquid_control.vehicles.quadrotor.variation import scaled
 
 
@@ -62,12 +63,21 @@ class Conditions(NamedTuple):
     phase: Tensor  # (3, B) rad
     yaw: Tensor  # (B) rad
     step_size: Tensor  # (B) m, of setpoint jumps
+    rate_gain: Tensor  # (B) factor
+    max_thrust: Tensor  # (B) factor
+    push: Tensor  # (3, B) m/s², constant force over mass, world
+    attitude_bias: Tensor  # (3, B) rad
 
 
 def draw_conditions(
-    draw: Draw, batch: int, random: RandomisationConfig, reference: ReferenceConfig
+    draw: Draw,
+    batch: int,
+    random: RandomisationConfig,
+    reference: ReferenceConfig,
+    nominal: QuadrotorParams,
+    rate_loop: RateLoopParams,
 ) -> Conditions:
-    """New conditions for ``batch`` episodes."""
+    """New conditions for ``batch`` episodes, of vehicles that vary about the nominal one."""
     wind, noise = random.wind, random.noise
     heading = draw.uniform(batch, high=2 * math.pi)
     speed = draw.within(wind.mean, batch)
@@ -78,7 +88,8 @@ def draw_conditions(
     # the top speed of each axis, so that the whole stays below max_speed
     top = draw.uniform(3, batch, low=0.1) * reference.max_speed / math.sqrt(3)
     jumping = (draw.uniform(batch) < reference.step_share).float() * (1 - moving)
-    return Conditions(
+    # in this order, and last what a run need not vary: the draws of the others stay what they are
+    conditions = Conditions(
         mass=draw.within(random.mass, batch),
         inertia=draw.within(random.inertia, 3, batch),
         drag=draw.within(random.drag, batch),
@@ -99,13 +110,54 @@ def draw_conditions(
         phase=draw.uniform(3, batch, high=2 * math.pi),
         yaw=draw.uniform(batch, low=-math.pi, high=math.pi),
         step_size=jumping * reference.step,
+        **_further(draw, batch, random),
     )
+    return _flyable(conditions, random, nominal, rate_loop)
+
+
+def _further(draw: Draw, batch: int, random: RandomisationConfig) -> dict[str, Tensor]:
+    """What a run need not vary; where it does not, nothing is drawn."""
+
+    def factor(bounds: Range) -> Tensor:
+        low, high = map(math.log, bounds)
+        if low == high:
+            return torch.full((batch,), bounds[0], device=draw.device)
+        return draw.uniform(batch, low=low, high=high).exp()
+
+    push = bias = torch.zeros(3, batch, device=draw.device)
+    rate_gain, max_thrust = factor(random.rate_gain), factor(random.max_thrust)
+    if random.push[1] > 0:
+        direction = draw.normal(3, batch)
+        push = draw.within(random.push, batch) * direction / direction.norm(dim=0).clamp(min=1e-6)
+    if random.noise.attitude_bias > 0:
+        bias = draw.normal(3, batch) * random.noise.attitude_bias
+    return {"rate_gain": rate_gain, "max_thrust": max_thrust, "push": push, "attitude_bias": bias}
+
+
+def _flyable(
+    conditions: Conditions,
+    random: RandomisationConfig,
+    nominal: QuadrotorParams,
+    rate_loop: RateLoopParams,
+) -> Conditions:
+    """With a shorter lag and a smaller mass where the vehicle could not be flown else."""
+    if random.max_gain_lag is not None:
+        gain = max(rate_loop.rate_gain) * conditions.rate_gain
+        longest = random.max_gain_lag / (gain * nominal.time_constant_up)
+        lag = torch.minimum(conditions.motor_time_constant, longest)
+        conditions = conditions._replace(motor_time_constant=lag)
+    if random.min_thrust_to_weight is not None:
+        most = 4 * nominal.thrust_coefficient * nominal.max_speed**2 * conditions.max_thrust
+        most = most * conditions.motor_efficiency.mean(dim=0) / (nominal.mass * GRAVITY)
+        mass = torch.minimum(conditions.mass, most / random.min_thrust_to_weight)
+        conditions = conditions._replace(mass=mass)
+    return conditions
 
 
 def vehicle_of(conditions: Conditions, nominal: QuadrotorParams) -> QuadrotorParams:
     """The true vehicles of the episodes."""
     return scaled(
-        nominal,
+        nominal._replace(max_speed=nominal.max_speed * conditions.max_thrust**0.5),
         mass=conditions.mass,
         inertia=tuple(conditions.inertia),
         efficiency=tuple(conditions.motor_efficiency),
@@ -123,6 +175,14 @@ class Process(NamedTuple):
     gust_duration: Tensor  # (B) s
     gust_direction: Tensor  # (3, B) unit
     setpoint_offset: Tensor  # (3, B) m, sum of the jumps
+
+
+def autopilot_of(conditions: Conditions, nominal: RateLoopParams) -> RateLoopParams:
+    """The rate loops of the episodes, and what they know of their rotors."""
+    return nominal._replace(
+        rate_gain=tuple(gain * conditions.rate_gain for gain in nominal.rate_gain),
+        max_thrust=nominal.max_thrust * conditions.max_thrust,
+    )
 
 
 def start_process(draw: Draw, batch: int, random: RandomisationConfig) -> Process:
@@ -157,8 +217,10 @@ class StepInputs(NamedTuple):
 
     def errors(self, conditions: Conditions) -> SensorErrors:
         """Of the sensors in this step."""
-        parts = (self.noise[k : k + 3] for k in range(0, 15, 3))
-        return SensorErrors(*parts, conditions.gyro_bias, conditions.accelerometer_bias)
+        pos, vel, attitude, gyro, accelerometer = (self.noise[k : k + 3] for k in range(0, 15, 3))
+        attitude = attitude + conditions.attitude_bias
+        biases = conditions.gyro_bias, conditions.accelerometer_bias
+        return SensorErrors(pos, vel, attitude, gyro, accelerometer, *biases)
 
     def reference(self, conditions: Conditions) -> Reference:
         """The setpoint at the start of the step."""

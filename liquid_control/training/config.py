@@ -43,6 +43,7 @@ class NoiseConfig(StrictModel):
     accelerometer: NonNegativeFloat  # m/s²
     gyro_bias: NonNegativeFloat  # rad/s, constant
     accelerometer_bias: NonNegativeFloat  # m/s², constant
+    attitude_bias: NonNegativeFloat = 0.0  # rad, constant
 
 
 class WindConfig(StrictModel):
@@ -71,6 +72,12 @@ class RandomisationConfig(StrictModel):
     noise_scale: NonNegativeRange  # factor on all noise
     noise: NoiseConfig
     wind: WindConfig
+    rate_gain: PositiveRange = (1.0, 1.0)  # factor on the gains of the rate loop, log-uniform
+    max_thrust: PositiveRange = (1.0, 1.0)  # factor on the thrust that the rotors have at most
+    push: NonNegativeRange = (0.0, 0.0)  # m/s², constant force over mass, any direction
+    # only what can be flown is drawn: the lag is shortened and the mass reduced until these hold
+    max_gain_lag: PositiveFloat | None = None  # gain of the rate loop times the motor lag
+    min_thrust_to_weight: PositiveFloat | None = None  # with the true mass and rotors
 
 
 class StartConfig(StrictModel):

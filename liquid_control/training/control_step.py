@@ -15,7 +15,7 @@ from liquid_control.frames import Array
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.batched import fly_period, measure
 from liquid_control.structs import TRUTH
-from liquid_control.training.conditions import Conditions, StepInputs, vehicle_of
+from liquid_control.training.conditions import Conditions, StepInputs, autopilot_of, vehicle_of
 from liquid_control.training.config import LossConfig
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
@@ -69,10 +69,11 @@ def fly(
         commands,
         now.wind,
         vehicle_of(conditions, task.nominal),
-        task.rate_loop,
+        autopilot_of(conditions, task.rate_loop),
         now.dt,
         task.physics_steps,
         conditions.delay,
+        conditions.push,
     )
     miss = vehicle.pos_world - now.next_pos
     pos_error = (miss * miss).sum(0)

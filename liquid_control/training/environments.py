@@ -24,7 +24,7 @@ from liquid_control.training.conditions import (
 from liquid_control.training.config import GradientConfig
 from liquid_control.vehicles.quadrotor import dynamics
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
-from liquid_control.vehicles.quadrotor.params import QuadrotorParams
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 COMMANDS_KEPT = 10  # the newest command and those that a delay may still apply
 
@@ -47,15 +47,21 @@ class Environments(NamedTuple):
 
 
 def start_environments(
-    draw: Draw, batch: int, config: GradientConfig, nominal: QuadrotorParams, policy_state: Tensor
+    draw: Draw,
+    batch: int,
+    config: GradientConfig,
+    nominal: QuadrotorParams,
+    rate_loop: RateLoopParams,
+    policy_state: Tensor,
 ) -> Environments:
     """``batch`` vehicles at the start of an episode, each in conditions of its own.
 
     Args:
-        nominal: the vehicle whose parameters are varied.
+        nominal, rate_loop: the vehicle whose parameters are varied, and its autopilot.
         policy_state: of the network before its first step, (B, M).
     """
-    conditions = draw_conditions(draw, batch, config.randomisation, config.reference)
+    random, reference = config.randomisation, config.reference
+    conditions = draw_conditions(draw, batch, random, reference, nominal, rate_loop)
     offset, quat, vel, ang_vel = draw_start(draw, batch, config.start)
     setpoint = conditions.amplitude * torch.sin(conditions.phase)
     params = vehicle_of(conditions, nominal)

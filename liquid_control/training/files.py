@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from pydantic import ValidationError
 
 from liquid_control.config import ConfigError
 from liquid_control.evaluation.provenance import provenance
@@ -211,12 +212,20 @@ def finished(out: Path, config: TrainingConfig) -> Path | None:
             load_artifact(result)
     except ConfigError:  # damaged: trained from the checkpoint, or anew
         return None
-    if record["config"] != config.model_dump(mode="json"):
+    if not _is_of(record["config"], config):
         raise ConfigError(
             f"{out}: holds a run of another configuration; give another --out, or start anew with "
             "--restart"
         )
     return result
+
+
+def _is_of(recorded: Any, config: TrainingConfig) -> bool:
+    """Whether a record is of this configuration; keys that are newer have their defaults in it."""
+    try:
+        return type(config).model_validate_json(json.dumps(recorded)) == config
+    except ValidationError:
+        return False
 
 
 def _write_gains(path: Path, expert: Expert, record: dict[str, Any]) -> Path:

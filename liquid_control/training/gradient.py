@@ -131,7 +131,9 @@ class GradientTrainer:
     def start(self, batch: int) -> Environments:
         """As many environments at the start of an episode."""
         state = self.policy.initial_state(batch)
-        return start_environments(self.draw, batch, self.config, self.nominal, state)
+        return start_environments(
+            self.draw, batch, self.config, self.nominal, self.task.rate_loop, state
+        )
 
     def _step_eager(
         self,

@@ -31,7 +31,7 @@ class Trait(NamedTuple):
     name: str
     value: float
     unit: str
-    drawn: str = ""  # key of the training's `randomisation` that multiplies it; "": always the same
+    drawn: tuple[str, ...] = ()  # keys of a training's `randomisation` that multiply it
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,30 @@ from small_runs import CONFIG, small
 from liquid_control.training import held_out
 from liquid_control.training.conditions import (
     Draw,
+    autopilot_of,
     draw_conditions,
     draw_start,
     draw_window,
     start_process,
+    vehicle_of,
 )
 from liquid_control.training.config import load_training
 from liquid_control.training.environments import choose, leaves
 from liquid_control.training.gradient import GradientTrainer
+from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
+
+VEHICLE = load_vehicle("crazyflie")
+NOMINAL = QuadrotorParams.from_vehicle(VEHICLE), RateLoopParams.from_vehicle(VEHICLE)
+WIDE = {
+    "rate_gain": (0.25, 3.0),
+    "max_thrust": (0.7, 1.8),
+    "motor_time_constant": (0.1, 4.0),
+    "mass": (0.5, 2.0),
+    "push": (0.0, 8.0),
+    "max_gain_lag": 0.9,
+    "min_thrust_to_weight": 1.6,
+}
 
 
 def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
@@ -26,7 +42,7 @@ def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
     random = config.randomisation.model_copy(update={"control_rate": (50.0, 200.0)})
     reference = config.reference
     draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"))
-    conditions = draw_conditions(draw, 4000, random, reference)
+    conditions = draw_conditions(draw, 4000, random, reference, *NOMINAL)
     for values, (low, high) in (
         (conditions.mass, random.mass),
         (conditions.delay, random.delay),
@@ -49,10 +65,51 @@ def test_conditions_cover_their_ranges_and_the_reference_is_consistent():
     assert float(up.min()) >= np.cos(config.start.max_tilt) - 1e-5
 
 
+def test_only_vehicles_that_can_be_flown_are_drawn():
+    config = load_training(CONFIG)
+    random = config.randomisation.model_copy(update=WIDE)
+    draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"))
+    conditions = draw_conditions(draw, 4000, random, config.reference, *NOMINAL)
+    gain = 18.0 * conditions.rate_gain
+    assert float(gain.min()) == pytest.approx(18 * 0.25, rel=0.02)
+    assert float(gain.max()) == pytest.approx(18 * 3.0, rel=0.02)
+    assert float(gain.log().mean()) == pytest.approx(np.log(18 * (0.25 * 3.0) ** 0.5), abs=0.03)
+    vehicles = vehicle_of(conditions, NOMINAL[0])
+    assert float((gain * vehicles.time_constant_up).max()) <= 0.9 * 1.0001
+    thrust = 4 * vehicles.thrust_coefficient * vehicles.max_speed**2
+    thrust = thrust * conditions.motor_efficiency.mean(dim=0)
+    ratio = thrust / (vehicles.mass * 9.80665)
+    assert float(ratio.min()) == pytest.approx(1.6, rel=1e-4)
+    assert float(ratio.max()) > 3.5
+    loops = autopilot_of(conditions, NOMINAL[1])
+    assert torch.allclose(loops.rate_gain[2], 8.0 * conditions.rate_gain)
+    assert torch.allclose(
+        loops.max_thrust, vehicles.thrust_coefficient * vehicles.max_speed**2, rtol=1e-5
+    )
+    push = conditions.push.norm(dim=0)
+    assert float(push.max()) == pytest.approx(8.0, rel=0.01)
+    assert abs(float(conditions.push.mean())) < 0.15
+
+
+def test_what_a_run_does_not_vary_draws_nothing():
+    config = load_training(CONFIG)
+    draws = [Draw(torch.Generator().manual_seed(0), torch.device("cpu")) for _ in range(2)]
+    wide = config.randomisation.model_copy(update={"rate_gain": (0.5, 2.0)})
+    few, many = (
+        draw_conditions(draw, 64, random, config.reference, *NOMINAL)
+        for draw, random in zip(draws, (config.randomisation, wide))
+    )
+    assert torch.equal(few.rate_gain, torch.ones(64))
+    assert not few.push.any()
+    assert not torch.equal(many.rate_gain, few.rate_gain)
+    for name in ("mass", "delay", "phase", "step_size"):
+        assert torch.equal(getattr(few, name), getattr(many, name)), name
+
+
 def test_turbulence_has_the_strength_that_was_drawn():
     config = load_training(CONFIG)
     draw = Draw(torch.Generator().manual_seed(1), torch.device("cpu"))
-    conditions = draw_conditions(draw, 2000, config.randomisation, config.reference)
+    conditions = draw_conditions(draw, 2000, config.randomisation, config.reference, *NOMINAL)
     conditions = conditions._replace(
         turbulence=torch.full((2000,), 1.5), gust_amplitude=torch.zeros(2000)
     )
@@ -69,7 +126,7 @@ def test_lost_odometry_keeps_the_error_of_the_sample_before():
     config = load_training(CONFIG)
     random, reference = config.randomisation, config.reference
     draw = Draw(torch.Generator().manual_seed(2), torch.device("cpu"))
-    conditions = draw_conditions(draw, 500, random, reference)
+    conditions = draw_conditions(draw, 500, random, reference, *NOMINAL)
     conditions = conditions._replace(dropout=torch.full((500,), 0.3), noise=torch.ones(500))
     process = start_process(draw, 500, random)
     noise = draw_window(draw, 40, conditions, process, random, reference)[0].noise

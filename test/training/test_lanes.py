@@ -95,6 +95,17 @@ def test_a_network_that_is_not_traced_runs_in_torch_between_the_lanes(name, no_t
     assert_as_in_torch(small(IN_TORCH[name]), "lanes, torch")
 
 
+def test_what_a_run_may_vary_besides_is_that_of_torch():
+    config = small()
+    wide = {
+        **{"rate_gain": (0.3, 3.0), "max_thrust": (0.7, 1.8), "push": (1.0, 8.0)},
+        **{"max_gain_lag": 0.9, "min_thrust_to_weight": 1.6},
+        "noise": config.randomisation.noise.model_copy(update={"attitude_bias": 0.05}),
+    }
+    random = config.randomisation.model_copy(update=wide)
+    assert_as_in_torch(config.model_copy(update={"randomisation": random}), "lanes")
+
+
 def test_every_network_is_tried():
     tried = {config["kind"] for config in (*NETWORKS.values(), *IN_TORCH.values())}
     assert tried >= set(KINDS) - {"readout"}  # a policy's command is bounded

@@ -20,14 +20,17 @@ def _from_gains(path: Path) -> GeometricController:
     return GeometricController(load_yaml(path, GeometricGains))
 
 
+_GAIN, _THRUST = ("rate_gain",), ("max_thrust", "motor_efficiency")  # as a training draws them
+
+
 def traits(vehicle: QuadrotorConfig) -> tuple[Trait, ...]:
     """What a policy that commands thrust / mass and body rates feels of a quadrotor."""
     gain = vehicle.autopilot.rate_gain
     return (
-        Trait("gain of the roll and pitch rate loop", math.sqrt(gain[0] * gain[1]), "1/s"),
-        Trait("gain of the yaw rate loop", gain[2], "1/s"),
-        Trait("motor lag", 1e3 * vehicle.motor.time_constant_up, "ms", "motor_time_constant"),
-        Trait("thrust-to-weight ratio", vehicle.max_thrust / GRAVITY, "", "motor_efficiency"),
+        Trait("gain of the roll and pitch rate loop", math.sqrt(gain[0] * gain[1]), "1/s", _GAIN),
+        Trait("gain of the yaw rate loop", gain[2], "1/s", _GAIN),
+        Trait("motor lag", 1e3 * vehicle.motor.time_constant_up, "ms", ("motor_time_constant",)),
+        Trait("thrust-to-weight ratio", vehicle.max_thrust / GRAVITY, "", _THRUST),
     )
 
 

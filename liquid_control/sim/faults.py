@@ -2,9 +2,10 @@
 
 A fault acts from ``at`` until ``until`` (to the end where that is null). What it acts on is told by
 the method that it has: `VehicleFault.apply` changes parameters of the vehicle,
-`SensorFault.disturb` changes what a sensor delivers, and `WindFault.build` adds to the wind, as a
-wind source does. Another kind of fault is a class with one of them, registered in `FAULTS`. A
-number that is a `quantities.Draw` may be left to the seed: what acts has been picked by `drawn`.
+`AutopilotFault.tune` those of its autopilot, `ForceFault.push` pulls at it, `SensorFault.disturb`
+changes what a sensor delivers, and `WindFault.build` adds to the wind, as a wind source does.
+Another kind of fault is a class with one of them, registered in `FAULTS`. A number that is a
+`quantities.Draw` may be left to the seed: what acts has been picked by `drawn_faults`.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ from liquid_control.sim.quantities import (
 )
 from liquid_control.sim.wind.sources import Source
 from liquid_control.structs import ImuSample, OdometrySample
-from liquid_control.vehicles.quadrotor.params import QuadrotorParams
+from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 Bias = drawn(-1000, 1000)
 MassFactor = drawn(0.01, 100)
+LagFactor = drawn(0, 100)
+Pull = drawn(-1000, 1000)  # N
+SHORTEST_LAG = 1e-4  # s; a motor that follows within a physics step
 Sample = ImuSample | OdometrySample
 QUANTITIES = {
     "imu": ("ang_vel_body", "specific_force_body"),
@@ -84,6 +88,22 @@ class VehicleFault(Protocol):
 
 
 @runtime_checkable
+class AutopilotFault(Protocol):
+    """A fault that changes the vehicle's autopilot while it acts."""
+
+    def tune(self, loop: Any) -> Any:
+        """What the autopilot knows, as it is while the fault acts."""
+
+
+@runtime_checkable
+class ForceFault(Protocol):
+    """A fault that pulls at the centre of mass while it acts."""
+
+    def push(self) -> tuple[float, float, float]:
+        """The force in N, world frame."""
+
+
+@runtime_checkable
 class WindFault(Protocol):
     """A fault that adds to the wind."""
 
@@ -125,6 +145,57 @@ class MassFault(Fault):
 
     def apply(self, params: QuadrotorParams) -> QuadrotorParams:
         return params._replace(mass=params.mass * self.factor)
+
+
+@FAULTS.register
+class MotorLagFault(Fault):
+    """The time constants of the motors are ``factor`` times what they were."""
+
+    kind: Literal["motor_lag"]
+    factor: LagFactor = key("of the time constants; 0 for motors without lag")
+
+    def apply(self, params: QuadrotorParams) -> QuadrotorParams:
+        up, down = params.time_constant_up, params.time_constant_down
+        return params._replace(
+            time_constant_up=max(up * self.factor, SHORTEST_LAG),
+            time_constant_down=max(down * self.factor, SHORTEST_LAG),
+        )
+
+
+@FAULTS.register
+class RateLoopFault(Fault):
+    """The gains of the autopilot's rate loop are ``factor`` times what they were."""
+
+    kind: Literal["rate_loop"]
+    factor: MassFactor = key("of the gains")
+
+    def tune(self, loop: RateLoopParams) -> RateLoopParams:
+        return loop._replace(rate_gain=tuple(gain * self.factor for gain in loop.rate_gain))
+
+
+@FAULTS.register
+class ThrustFault(Fault):
+    """The rotors have ``factor`` times the largest thrust; the autopilot knows it."""
+
+    kind: Literal["max_thrust"]
+    factor: MassFactor = key("of the largest thrust")
+
+    def apply(self, params: QuadrotorParams) -> QuadrotorParams:
+        return params._replace(max_speed=params.max_speed * self.factor**0.5)
+
+    def tune(self, loop: RateLoopParams) -> RateLoopParams:
+        return loop._replace(max_thrust=loop.max_thrust * self.factor)
+
+
+@FAULTS.register
+class ConstantForceFault(Fault):
+    """A constant force at the centre of mass: a tether, a load that hangs askew."""
+
+    kind: Literal["force"]
+    force: tuple[Pull, Pull, Pull] = key("world", "N")
+
+    def push(self) -> tuple[float, float, float]:
+        return self.force
 
 
 @FAULTS.register

@@ -166,3 +166,42 @@ def test_an_end_that_may_come_before_the_begin_is_named(make_world):
     fault = {"kind": "mass", "at": {"uniform": [1.0, 3.0]}, "until": 2.0, "factor": 2.0}
     with pytest.raises(ConfigError, match=r"until must come after at \(3 s\), got 2 s"):
         make_world(faults=[fault])
+
+
+def test_a_constant_force_accelerates_as_newton_has_it(make_world):
+    force = {"kind": "force", "at": 0.0, "until": 0.2, "force": [0.0, 0.027, 0.0]}
+    world = make_world(faults=[force], start={"pos": [0, 0, 5.0]})
+    start = world.state
+    frames = fly(world, 20)
+    np.testing.assert_allclose(world.state.vel_world[1], 0.2, rtol=0.05)  # 0.027 N / 0.027 kg
+    np.testing.assert_allclose(world.state.pos_world[1] - start.pos_world[1], 0.02, rtol=0.05)
+    assert frames[10].imu.sample.specific_force_body[1] == pytest.approx(1.0, abs=0.05)
+    fly(world, 5)
+    assert abs(world.state.vel_world[1] - 0.2) < 0.01
+
+
+def roll_after(make_world, steps, **fault):
+    """Body rate about x after ``steps`` of a commanded 2 rad/s."""
+    world = make_world(faults=[{"at": 0.0, **fault}] if fault else [], start={"pos": [0, 0, 5.0]})
+    for _ in range(steps):
+        frame = world.step(RATES_THRUST.command(GRAVITY, 2.0, 0.0, 0.0))
+    return frame.imu.sample.ang_vel_body[0]
+
+
+def test_rate_loop_and_motors_may_be_slower_or_faster(make_world):
+    usual = roll_after(make_world, 8)
+    assert roll_after(make_world, 8, kind="rate_loop", factor=0.3) < 0.6 * usual
+    assert roll_after(make_world, 4, kind="motor_lag", factor=0.0) > 1.5 * roll_after(make_world, 4)
+    assert roll_after(make_world, 8, kind="motor_lag", factor=1.0) == usual
+    assert roll_after(make_world, 8, kind="rate_loop", factor=1.0) == usual
+
+
+def test_rotors_may_have_less_thrust(make_world):
+    def climb(**fault):
+        world = make_world(faults=[{"at": 0.0, **fault}] if fault else [])
+        for _ in range(40):
+            frame = world.step(RATES_THRUST.command(21.0, 0.0, 0.0, 0.0))
+        return frame.imu.sample.specific_force_body[2]
+
+    assert climb(kind="max_thrust", factor=1.0) == climb()
+    assert climb(kind="max_thrust", factor=0.7) / climb() == pytest.approx(0.74, abs=0.04)

@@ -13,7 +13,7 @@ import pybullet
 
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.engine import Engine
-from liquid_control.sim.faults import VehicleFault
+from liquid_control.sim.faults import AutopilotFault, Fault, ForceFault, VehicleFault
 from liquid_control.sim.plants.plant import Start, Vector, WindAt
 from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import WorldConfig
@@ -58,12 +58,14 @@ class QuadrotorPlant:
         if scenario.payload is not None:
             params = with_payload(params, scenario.payload.mass, scenario.payload.below)
         self._healthy = params
-        self._faults = tuple(f for f in start.faults if isinstance(f, VehicleFault))
-        self._active: tuple[VehicleFault, ...] = ()
+        kinds = (VehicleFault, AutopilotFault, ForceFault)
+        self._faults = tuple(fault for fault in start.faults if isinstance(fault, kinds))
+        self._active: tuple[Fault, ...] = ()
+        self._push: Vector | None = None
         self._battery = None
         if scenario.battery_charge is not None:
             self._battery = Battery(self.vehicle.battery, draw(scenario.battery_charge, rng))
-        self._set_params(params)
+        self._set_params(params, self._loop)
         self.actuators = (0.0,) * 4 if start.on_ground else (self.vehicle.hover_speed,) * 4
         self._fly_rates(RATES_THRUST.neutral)
         self._armed = 0.0 if start.on_ground else 1.0
@@ -78,9 +80,9 @@ class QuadrotorPlant:
         self.before = tuple(start.quat.tolist()), tuple(start.vel.tolist()), self.rates_body
         self.wind: Vector = (0.0, 0.0, 0.0)
 
-    def _set_params(self, params: QuadrotorParams) -> None:
+    def _set_params(self, params: QuadrotorParams, loop: RateLoopParams) -> None:
         self._params = params
-        self._packed = pack(params, self._loop)
+        self._packed = pack(params, loop)
         self._decay_up = math.exp(-self._dt / params.time_constant_up)
         self._decay_down = math.exp(-self._dt / params.time_constant_down)
 
@@ -126,15 +128,21 @@ class QuadrotorPlant:
         active = tuple(fault for fault in self._faults if fault.active(time))
         if self._battery is None and active == self._active:
             return
-        params = self._healthy
+        params, loop, pushes = self._healthy, self._loop, []
         for fault in active:
-            params = fault.apply(params)
+            if isinstance(fault, VehicleFault):
+                params = fault.apply(params)
+            if isinstance(fault, AutopilotFault):
+                loop = fault.tune(loop)
+            if isinstance(fault, ForceFault):
+                pushes.append(fault.push())
+        self._push = tuple(map(sum, zip(*pushes, strict=True))) if pushes else None
         if self._battery is not None:
             supply = self._battery.drain(self.actuators, 1 / self.scenario.control_rate)
             params = params._replace(supply=supply)
         heavier = params.mass != self._params.mass
         self._active = active
-        self._set_params(params)
+        self._set_params(params, loop)
         if heavier:
             self._engine.set_inertia(params)
 
@@ -144,6 +152,7 @@ class QuadrotorPlant:
         packed, command, wrench = self._packed, self._command, self._wrench
         push, turn = pybullet.applyExternalForce, pybullet.applyExternalTorque
         advance, link, centre = pybullet.stepSimulation, pybullet.LINK_FRAME, (0.0, 0.0, 0.0)
+        pull, world = self._push, pybullet.WORLD_FRAME
         read_pose, read_twist = pybullet.getBasePositionAndOrientation, pybullet.getBaseVelocity
         up, down, armed, speeds = self._decay_up, self._decay_down, self._armed, self.actuators
         (pos, quat), (vel, ang_vel) = self.pose, self.twist
@@ -153,6 +162,8 @@ class QuadrotorPlant:
                 pos, quat, vel, ang_vel, air, command, armed, speeds, up, down, dt, packed
             )
             push(body, -1, force, centre, link, physicsClientId=client)
+            if pull is not None:
+                push(body, -1, pull, pos, world, physicsClientId=client)
             turn(body, -1, torque, link, physicsClientId=client)
             advance(physicsClientId=client)
             before = (quat, vel, rates)

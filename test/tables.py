@@ -191,6 +191,17 @@ STORM = {
     "0.5 kg": "hummingbird",
     "combined": "combined",
 }
+TRUE_DT = {
+    "moderate": "moderate",
+    "severe": "severe",
+    "combined": "combined",
+    "0.5 kg": "hummingbird",
+    "200 Hz": "rate_200",
+    "50 Hz": "rate_50",
+    "33 Hz": "rate_33",
+    "25 Hz": "rate_25",
+    "5 to 60 ms": "uneven_5_60",
+}
 FAR = {
     "moderate": "moderate",
     "25 Hz": "rate_25",
@@ -268,6 +279,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "comparison verdict": ("measured.md", lambda: verdict("comparison")),
     "far verdict": ("measured.md", lambda: verdict("far")),
     "far": ("measured.md", lambda: networks("far", FAR)),
+    "true dt": ("measured.md", lambda: networks("true_dt", TRUE_DT)),
     "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),
     "xor as published": (

@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import model_validator
 
 from liquid_control.config import StrictModel
+from liquid_control.frames import quat_from_rotation_vector, quat_multiply
 from liquid_control.kinds import Kinds
 from liquid_control.sim.quantities import (
     Charge,
@@ -38,6 +39,7 @@ Bias = drawn(-1000, 1000)
 MassFactor = drawn(0.01, 100)
 LagFactor = drawn(0, 100)
 Pull = drawn(-1000, 1000)  # N
+TiltError = drawn(-180, 180)  # degrees
 SHORTEST_LAG = 1e-4  # s; a motor that follows within a physics step
 Sample = ImuSample | OdometrySample
 QUANTITIES = {
@@ -210,6 +212,20 @@ class GustFault(Fault):
         return Source(lambda time, pos: self.velocity if self.active(time) else still)
 
 
+Quantity = Literal["ang_vel_body", "specific_force_body", "pos_world", "vel_body"]
+_WHOSE = "`pos_world` and `vel_body` of the odometry, `specific_force_body` of the imu"
+
+
+def _check_quantity(fault: Any) -> Any:
+    known = QUANTITIES[fault.sensor]
+    if fault.quantity not in known:
+        raise ValueError(
+            f"quantity must be one of {', '.join(known)} for the {fault.sensor}, got "
+            f"{fault.quantity!r}"
+        )
+    return fault
+
+
 class _SensorFault(Fault):
     sensor: Sensor = key("which one")
 
@@ -266,23 +282,42 @@ class DelayFault(_SensorFault):
 
 
 @FAULTS.register
+class ZeroFault(_SensorFault):
+    """A sensor that reads zero for one quantity, as a broken or unconfigured one does."""
+
+    kind: Literal["sensor_zero"]
+    quantity: Quantity = key(f"which one; {_WHOSE}")
+
+    _measured = model_validator(mode="after")(_check_quantity)
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        return replace(now.sample, **{self.quantity: np.zeros(3)})
+
+
+@FAULTS.register
+class TiltFault(_SensorFault):
+    """An attitude that is off by a constant rotation, as that of a sensor that is mounted askew."""
+
+    kind: Literal["attitude_error"]
+    sensor: Literal["odometry"] = key("which one", default="odometry")
+    rotation_deg: tuple[TiltError, TiltError, TiltError] = key(
+        "rotation vector in the body frame", "°"
+    )
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        turn = quat_from_rotation_vector(np.radians(self.rotation_deg))
+        return replace(now.sample, quat_world_body=quat_multiply(now.sample.quat_world_body, turn))
+
+
+@FAULTS.register
 class BiasFault(_SensorFault):
     """A jump of the bias of one quantity."""
 
     kind: Literal["sensor_bias"]
-    quantity: Literal["ang_vel_body", "specific_force_body", "pos_world", "vel_body"] = key(
-        "which one; `pos_world` and `vel_body` of the odometry, `specific_force_body` of the imu"
-    )
+    quantity: Quantity = key(f"which one; {_WHOSE}")
     offset: tuple[Bias, Bias, Bias] = key("added, in the unit of the quantity")
 
-    @model_validator(mode="after")
-    def _measured(self):
-        if self.quantity not in QUANTITIES[self.sensor]:
-            raise ValueError(
-                f"quantity must be one of {', '.join(QUANTITIES[self.sensor])} for the "
-                f"{self.sensor}, got {self.quantity!r}"
-            )
-        return self
+    _measured = model_validator(mode="after")(_check_quantity)
 
     def disturb(self, now: Delivery) -> Sample | None:
         value = getattr(now.sample, self.quantity) + np.array(self.offset)

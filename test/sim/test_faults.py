@@ -205,3 +205,19 @@ def test_rotors_may_have_less_thrust(make_world):
 
     assert climb(kind="max_thrust", factor=1.0) == climb()
     assert climb(kind="max_thrust", factor=0.7) / climb() == pytest.approx(0.74, abs=0.04)
+
+
+def test_a_sensor_may_read_zero(make_world):
+    zero = {"kind": "sensor_zero", "at": 0.0, "sensor": "imu", "quantity": "specific_force_body"}
+    frame = fly(make_world(faults=[zero]), 3)[-1]
+    np.testing.assert_array_equal(frame.imu.sample.specific_force_body, 0)
+    with pytest.raises(ConfigError, match="quantity must be one of"):
+        make_world(faults=[{**zero, "sensor": "odometry"}])
+
+
+def test_an_attitude_may_be_off(make_world):
+    error = {"kind": "attitude_error", "at": 0.0, "rotation_deg": [5.0, 0.0, 0.0]}
+    frame = fly(make_world(faults=[error]), 3)[-1]
+    x, y, z, _ = frame.odometry.sample.quat_world_body
+    assert np.degrees(2 * np.arcsin(x)) == pytest.approx(5.0, abs=0.01)
+    np.testing.assert_allclose([y, z], 0, atol=1e-3)

@@ -1,6 +1,8 @@
 import pytest
 
 from liquid_control.evaluation import words
+from liquid_control.evaluation.suite import words as suite_words
+from liquid_control.evaluation.suite.statistics import Interval
 from liquid_control.structs import RATES_THRUST, Slot
 
 
@@ -36,3 +38,11 @@ def test_actuators_are_grouped_by_their_unit():
     assert [group.columns for group in groups] == [(0, 1), (2,), (3,)]
     assert groups[0].names == ("wheel0", "wheel1")
     assert words.actuator_groups(()) == []
+
+
+def test_an_interval_that_knows_nothing_has_no_end():
+    form = "{:.1f}".format
+    assert suite_words.interval_text(Interval(2.0, 1.0, 4.0), form) == "2.0 [1.0, 4.0]"
+    assert suite_words.interval_text(Interval(2.0, 0.0, 2e9), form) == "2.0 [0.0, ∞]"
+    assert suite_words.interval_text(Interval(0.0, 0.0, 7.0), form) == "0.0 [0.0, 7.0]"
+    assert suite_words.interval_text(Interval(2.0, None, None), form, bold=True) == "**2.0**"

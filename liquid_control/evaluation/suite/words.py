@@ -8,6 +8,7 @@ from liquid_control.evaluation.suite.margins import LEVEL
 from liquid_control.evaluation.suite.statistics import Interval
 from liquid_control.evaluation.suite.summary import Summary
 
+_UNBOUNDED = 1000  # times the mean: an interval of 95 % that ends there knows nothing
 _NAMED = 4  # conditions that are worth their names
 
 
@@ -71,11 +72,18 @@ def not_flown_text(summary: Summary) -> str:
 
 
 def interval_text(interval: Interval, form: Callable[[float], str], bold: bool = False) -> str:
-    """A mean with its interval, for Markdown."""
+    """A mean with its interval, for Markdown.
+
+    Of very few flights it may reach beyond all that is physical; then it says ∞.
+    """
     if interval.mean is None:
         return "–"
     mean = f"**{form(interval.mean)}**" if bold else form(interval.mean)
-    return mean if interval.low is None else f"{mean} [{form(interval.low)}, {form(interval.high)}]"
+    if interval.low is None:
+        return mean
+    unbounded = interval.high > _UNBOUNDED * interval.mean > 0
+    high = "∞" if unbounded else form(interval.high)
+    return f"{mean} [{form(interval.low)}, {high}]"
 
 
 def _some(names: list[str], whole: list[str]) -> str:

@@ -202,6 +202,15 @@ TRUE_DT = {
     "25 Hz": "rate_25",
     "5 to 60 ms": "uneven_5_60",
 }
+PARTS = {
+    "still air": "calm",
+    "moderate": "moderate",
+    "severe": "severe",
+    "payload": "payload",
+    "33 Hz": "rate_33",
+    "0.5 kg": "hummingbird",
+    "combined": "combined",
+}
 FAR = {
     "moderate": "moderate",
     "25 Hz": "rate_25",
@@ -279,6 +288,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "comparison verdict": ("measured.md", lambda: verdict("comparison")),
     "far verdict": ("measured.md", lambda: verdict("far")),
     "far": ("measured.md", lambda: networks("far", FAR)),
+    "parts": ("measured.md", lambda: networks("ablation", PARTS)),
     "true dt": ("measured.md", lambda: networks("true_dt", TRUE_DT)),
     "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),

@@ -106,13 +106,19 @@ def sequences(*tasks: str) -> str:
     return side_by_side(benchmark, collect(benchmark, runs), list(tasks))
 
 
+COMPARED = (
+    *("liquid_ncp", "liquid_dense", "cfc_ncp", "ltc_ncp", "ct_rnn", "gru", "lstm", "mlp"),
+    "oracle",
+)
+
+
 def convergence() -> str:
     """Error in held-out episodes over the updates of the comparison's runs, which are kept."""
     logs: dict[str, list[list[dict]]] = {}
     for path in sorted((ROOT / "docs/results/comparison_runs").glob("*.tar.xz")):
         with tarfile.open(path) as archive:
             for name in archive.getnames():
-                if name.endswith("/log.jsonl"):
+                if name.endswith("/log.jsonl") and name.split("/")[1] in COMPARED:
                     rows = archive.extractfile(name).read().splitlines()
                     logs.setdefault(name.split("/")[1], []).append([json.loads(r) for r in rows])
     updates = (500, 1000, 2000, 3000, 4000)

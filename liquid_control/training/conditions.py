@@ -76,8 +76,12 @@ def draw_conditions(
     reference: ReferenceConfig,
     nominal: QuadrotorParams,
     rate_loop: RateLoopParams,
+    physics_steps: int,
 ) -> Conditions:
-    """New conditions for ``batch`` episodes, of vehicles that vary about the nominal one."""
+    """New conditions for ``batch`` episodes, of vehicles that vary about the nominal one.
+
+    ``physics_steps`` of a control period are what the rate loop runs at.
+    """
     wind, noise = random.wind, random.noise
     heading = draw.uniform(batch, high=2 * math.pi)
     speed = draw.within(wind.mean, batch)
@@ -112,7 +116,7 @@ def draw_conditions(
         step_size=jumping * reference.step,
         **_further(draw, batch, random),
     )
-    return _flyable(conditions, random, nominal, rate_loop)
+    return _flyable(conditions, random, nominal, rate_loop, physics_steps)
 
 
 def _further(draw: Draw, batch: int, random: RandomisationConfig) -> dict[str, Tensor]:
@@ -139,13 +143,20 @@ def _flyable(
     random: RandomisationConfig,
     nominal: QuadrotorParams,
     rate_loop: RateLoopParams,
+    physics_steps: int,
 ) -> Conditions:
-    """With a shorter lag and a smaller mass where the vehicle could not be flown else."""
+    """With a lower gain, shorter lag and smaller mass where the vehicle could not be flown else.
+
+    What the rate loop answers late by is the motors' lag and a physics step; its true gain is the
+    higher the smaller the inertia is.
+    """
     if random.max_gain_lag is not None:
-        gain = max(rate_loop.rate_gain) * conditions.rate_gain
-        longest = random.max_gain_lag / (gain * nominal.time_constant_up)
+        most, step = random.max_gain_lag, conditions.period / physics_steps
+        nominal_gain = max(rate_loop.rate_gain) / conditions.inertia.min(dim=0).values
+        factor = torch.minimum(conditions.rate_gain, 0.5 * most / (nominal_gain * step))
+        longest = (most / (nominal_gain * factor) - step) / nominal.time_constant_up
         lag = torch.minimum(conditions.motor_time_constant, longest)
-        conditions = conditions._replace(motor_time_constant=lag)
+        conditions = conditions._replace(rate_gain=factor, motor_time_constant=lag)
     if random.min_thrust_to_weight is not None:
         most = 4 * nominal.thrust_coefficient * nominal.max_speed**2 * conditions.max_thrust
         most = most * conditions.motor_efficiency.mean(dim=0) / (nominal.mass * GRAVITY)

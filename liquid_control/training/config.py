@@ -75,9 +75,33 @@ class RandomisationConfig(StrictModel):
     rate_gain: PositiveRange = (1.0, 1.0)  # factor on the gains of the rate loop, log-uniform
     max_thrust: PositiveRange = (1.0, 1.0)  # factor on the thrust that the rotors have at most
     push: NonNegativeRange = (0.0, 0.0)  # m/s², constant force over mass, any direction
-    # only what can be flown is drawn: the lag is shortened and the mass reduced until these hold
-    max_gain_lag: PositiveFloat | None = None  # gain of the rate loop times the motor lag
+    growth: Share = 0.0  # of the updates, over which the ranges grow from the nominal vehicle on
+    # only what can be flown is drawn: gain, lag and mass are reduced until these hold
+    max_gain_lag: PositiveFloat | None = None  # gain of the rate loop times its lag, see conditions
     min_thrust_to_weight: PositiveFloat | None = None  # with the true mass and rotors
+
+
+FACTORS = ("mass", "inertia", "motor_time_constant", "motor_efficiency", "rate_gain", "max_thrust")
+
+
+def grown(random: RandomisationConfig, share: float, control_rate: float) -> RandomisationConfig:
+    """The ranges when ``share`` of their growth is done: factors towards 1, rates towards that of
+    the run, constant forces and biases towards 0. Noise, delays and wind are whole from the start.
+    """
+    if share >= 1.0:
+        return random
+    ranges = {name: tuple(bound**share for bound in getattr(random, name)) for name in FACTORS}
+    rates = tuple(control_rate * (rate / control_rate) ** share for rate in random.control_rate)
+    biases = ("gyro_bias", "accelerometer_bias", "attitude_bias")
+    noise = {name: share * getattr(random.noise, name) for name in biases}
+    return random.model_copy(
+        update={
+            **ranges,
+            "control_rate": rates,
+            "push": tuple(share * force for force in random.push),
+            "noise": random.noise.model_copy(update=noise),
+        }
+    )
 
 
 class StartConfig(StrictModel):

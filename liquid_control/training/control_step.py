@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from liquid_control.control.observation import Observer
-from liquid_control.frames import Array
+from liquid_control.frames import Array, stack
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.batched import fly_period, measure
 from liquid_control.structs import TRUTH
@@ -19,8 +19,9 @@ from liquid_control.training.conditions import Conditions, StepInputs, autopilot
 from liquid_control.training.config import LossConfig
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
-from liquid_control.vehicles.quadrotor.physics import maximum
+from liquid_control.vehicles.quadrotor.physics import clip, maximum
 
+MAX_SPIN = 35.0  # rad/s, about what a gyro of 2000 °/s measures
 MAX_POS_ERROR = ControllerParameters().max_pos_error  # m, as in the flying loop
 
 
@@ -75,6 +76,10 @@ def fly(
         conditions.delay,
         conditions.push,
     )
+    # Faster, the steps of a slow control rate would not follow a tumble, and one environment that
+    # is lost would spoil the gradient of all.
+    spin = (clip(rate, -MAX_SPIN, MAX_SPIN) for rate in vehicle.ang_vel_body)
+    vehicle = vehicle._replace(ang_vel_body=stack(vehicle.ang_vel_body, *spin))
     miss = vehicle.pos_world - now.next_pos
     pos_error = (miss * miss).sum(0)
     return vehicle, force, _cost(task, vehicle, commands, pos_error, now, conditions.yaw), pos_error

@@ -21,7 +21,7 @@ from liquid_control.training.conditions import (
     start_process,
     vehicle_of,
 )
-from liquid_control.training.config import GradientConfig
+from liquid_control.training.config import GradientConfig, RandomisationConfig
 from liquid_control.vehicles.quadrotor import dynamics
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
@@ -50,6 +50,7 @@ def start_environments(
     draw: Draw,
     batch: int,
     config: GradientConfig,
+    random: RandomisationConfig,
     nominal: QuadrotorParams,
     rate_loop: RateLoopParams,
     policy_state: Tensor,
@@ -57,11 +58,12 @@ def start_environments(
     """``batch`` vehicles at the start of an episode, each in conditions of its own.
 
     Args:
+        random: the ranges of the conditions, see `config.grown`.
         nominal, rate_loop: the vehicle whose parameters are varied, and its autopilot.
         policy_state: of the network before its first step, (B, M).
     """
-    random, reference = config.randomisation, config.reference
-    conditions = draw_conditions(draw, batch, random, reference, nominal, rate_loop)
+    steps = config.optimiser.physics_steps
+    conditions = draw_conditions(draw, batch, random, config.reference, nominal, rate_loop, steps)
     offset, quat, vel, ang_vel = draw_start(draw, batch, config.start)
     setpoint = conditions.amplitude * torch.sin(conditions.phase)
     params = vehicle_of(conditions, nominal)
@@ -76,7 +78,7 @@ def start_environments(
         commands=hover,
         policy_state=policy_state,
     )
-    return Environments(flight, conditions, start_process(draw, batch, config.randomisation))
+    return Environments(flight, conditions, start_process(draw, batch, random))
 
 
 def finite(vehicle: QuadrotorState) -> Tensor:

@@ -26,7 +26,7 @@ from liquid_control.training.conditions import (
     Window,
     draw_window,
 )
-from liquid_control.training.config import GradientConfig
+from liquid_control.training.config import GradientConfig, RandomisationConfig, grown
 from liquid_control.training.control_step import MAX_POS_ERROR, Task, fly, observe
 from liquid_control.training.environments import (
     Environments,
@@ -103,7 +103,8 @@ class GradientTrainer:
         self.rollback = Rollback(self.policy, self.optimiser)
         generator = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = Draw(generator, self.device)
-        self.update = 0
+        self.update, self.grown = 0, 1.0  # share of the growth of the ranges
+        self._grow()
         if compiled is None:
             compiled = self.device.type != "cpu" or compiler() is not None
         self.compiled = compiled
@@ -132,8 +133,17 @@ class GradientTrainer:
         """As many environments at the start of an episode."""
         state = self.policy.initial_state(batch)
         return start_environments(
-            self.draw, batch, self.config, self.nominal, self.task.rate_loop, state
+            self.draw, batch, self.config, self.random, self.nominal, self.task.rate_loop, state
         )
+
+    @property
+    def random(self) -> RandomisationConfig:
+        """The ranges of the conditions, as far as they have grown."""
+        return grown(self.config.randomisation, self.grown, self.config.control_rate)
+
+    def _grow(self) -> None:
+        updates = self.config.randomisation.growth * self.updates
+        self.grown = min(1.0, self.update / updates) if updates else 1.0
 
     def _step_eager(
         self,
@@ -176,7 +186,7 @@ class GradientTrainer:
             config.optimiser.window,
             envs.conditions,
             envs.process,
-            config.randomisation,
+            self.random,
             config.reference,
         )
 
@@ -237,6 +247,7 @@ class GradientTrainer:
             )
         self._optimise()
         self.update += 1
+        self._grow()
         if self.rollback.after_update(float(loss.detach())):
             self.environments = self.start(settings.environments)
         else:
@@ -287,6 +298,7 @@ class GradientTrainer:
     def load_state_dict(self, state: dict) -> None:
         """Go on from a `state_dict` of the same configuration."""
         self.update = state["update"]
+        self._grow()
         self.policy.load_state_dict(state["policy"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rollback.load_state_dict(state["rollback"])

@@ -27,6 +27,7 @@ class Flies(Protocol):
     device: torch.device
     draw: Draw
     environments: Environments
+    grown: float
     start: Callable[[int], Environments]
     draw_window: Callable[[], Any]
     roll_out: Callable[[Any], Any]
@@ -39,12 +40,13 @@ def held_out_error(trainer: Flies, settled: float, strayed: float) -> float:
     An episode whose error was ever beyond ``strayed`` m, or no number, counts as that. The trainer
     is left as it was.
     """
-    kept = trainer.draw, trainer.environments
+    kept = trainer.draw, trainer.environments, trainer.grown
+    trainer.grown = 1.0
     trainer.draw = Draw(torch.Generator(trainer.device).manual_seed(SEED), trainer.device)
     try:
         errors = [_episodes(trainer, settled, strayed) for _ in range(ROUNDS)]
     finally:
-        trainer.draw, trainer.environments = kept
+        trainer.draw, trainer.environments, trainer.grown = kept
     return float(torch.cat(errors).mean())
 
 

@@ -208,6 +208,17 @@ TRUE_DT = {
     "25 Hz": "rate_25",
     "5 to 60 ms": "uneven_5_60",
 }
+HALF = {
+    "moderate": "moderate",
+    "severe": "severe",
+    "figure-8": "figure8",
+    "mass +50 %": "mass_up_50",
+    "motor −25 %": "motor_25",
+    "payload": "payload",
+    "33 Hz": "rate_33",
+    "0.5 kg": "hummingbird",
+    "combined": "combined",
+}
 PARTS = {
     "still air": "calm",
     "moderate": "moderate",
@@ -245,10 +256,10 @@ def results(page: str) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]
     }
 
 
-def verdict(page: str) -> str:
-    """What a page of results says of its first policy."""
+def verdict(page: str, begins: str = "") -> str:
+    """What a page of results says of its first policy, or of that with which the line begins."""
     text = (ROOT / f"docs/results/{page}.md").read_text(encoding="utf-8")
-    (line, *_) = re.findall(r"^.+ is clearly better than .+\n", text, re.MULTILINE)
+    (line, *_) = re.findall(rf"^{begins}.* clearly better than .+\n", text, re.MULTILINE)
     return line
 
 
@@ -294,6 +305,8 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "comparison verdict": ("measured.md", lambda: verdict("comparison")),
     "far verdict": ("measured.md", lambda: verdict("far")),
     "far": ("measured.md", lambda: networks("far", FAR)),
+    "half verdict": ("measured.md", lambda: verdict("half", "liquid NCP is")),
+    "half": ("measured.md", lambda: networks("half", HALF)),
     "parts": ("measured.md", lambda: networks("ablation", PARTS)),
     "true dt": ("measured.md", lambda: networks("true_dt", TRUE_DT)),
     "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),

@@ -13,7 +13,7 @@ from liquid_control.config import share_dir
 ROOT = share_dir()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "docs" / "results"
-FLOWN = ("storm", "comparison", "far", "true_dt", "ablation")
+FLOWN = ("storm", "comparison", "far", "true_dt", "half", "ablation")
 FIGURE = re.compile(r"\d+\.\d+ ± \d+\.\d+")
 INTERVAL = re.compile(r"\d+\.\d+\**? \[\d+\.\d+, \d+\.\d+\]")
 WALK = re.findall(r"^\d\. \[`(.+?)`\]\((.+?)\)", README, re.MULTILINE)

@@ -3,8 +3,8 @@
 python test/keep_runs.py out/comparison
 
 writes docs/results/comparison_runs/comparison_NN.tar.xz, one file a training seed, of the runs
-that are done: about 350 kB for 24 networks of 1,000 to 1,900 weights. `python -m tarfile -e FILE out`
-brings them back to where `train` and `evaluate` look for them.
+that are done: about 350 kB for 24 networks of 1,000 to 1,900 weights. `python -m tarfile -e FILE
+out` brings them back to where `train` and `evaluate` look for them.
 """
 
 from __future__ import annotations

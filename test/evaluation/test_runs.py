@@ -152,14 +152,22 @@ def test_the_curves_of_a_training_are_its_log_averaged(tmp_path):
     assert error[-1] == pytest.approx(100 * np.mean([1 / k for k in range(1991, 2001)]))
 
 
-def test_the_held_out_error_stands_until_it_is_measured_again(tmp_path):
+def test_the_held_out_error_is_joined_by_lines_and_stands_for_the_run(tmp_path):
     rows = [dict(row, held_out_m=None) for row in made_up_rows(2000)]
     rows[499]["held_out_m"], rows[999]["held_out_m"] = 0.5, 0.25
     keep_training(tmp_path / "x", rows)
     (run,), _ = find_runs(tmp_path)
     update, error = run.axes["update"], course(run, "error in held-out episodes, cm").values
-    wanted = np.where(update < 5000, np.nan, np.where(update < 10000, 50.0, 25.0))
-    np.testing.assert_array_equal(error, wanted)
+    wanted = np.interp(update, [5000, 10000], [50.0, 25.0], left=np.nan)
+    np.testing.assert_allclose(error, wanted)
+    assert run.error_m == 0.25
+
+
+def test_a_damaged_record_is_named_and_not_the_log_that_is_missing(tmp_path):
+    (tmp_path / "training.json").write_text("{")
+    runs, (problem,) = find_runs(tmp_path)
+    assert not runs
+    assert problem.startswith(f"{tmp_path / 'training.json'}: no JSON")
 
 
 def test_the_first_rows_without_an_error_have_none(tmp_path):

@@ -37,6 +37,16 @@ function paint() {
   }
 }
 
+/** Ticks of a logarithmic axis at 1, 2 and 5 of each decade; the library's own leave out the zeros. */
+function decades(values) {
+  const shown = values.filter((value) => value > 0);
+  const [low, high] = [Math.min(...shown), Math.max(...shown)].map((value) => Math.floor(Math.log10(value)));
+  const steps = high - low < 3 ? [1, 2, 5] : [1];
+  const tickvals = [];
+  for (let power = low; power <= high; power++) tickvals.push(...steps.map((step) => step * 10 ** power));
+  return { tickvals, ticktext: tickvals.map((value) => String(Number(value.toPrecision(1)))) };
+}
+
 /** The figure of all ticked runs of a kind: a plot for each title, over one axis. */
 function laidOver(chosen, kind) {
   const axis = axes[kind];
@@ -63,7 +73,7 @@ function laidOver(chosen, kind) {
     const log = members.every(({ curve }) => curve.log) && values.every((value) => value > 0);
     layout[`yaxis${id}`] = {
       domain: [Math.max(top - share + (place + 1 < count ? gap : 0), 0), top],
-      ...(log ? { type: "log", dtick: "D2" } : {}),
+      ...(log ? { type: "log", ...decades(members.flatMap(({ curve }) => [...curve.y, ...(curve.raw ?? [])])) } : {}),
     };
     layout.annotations.push({
       text: plainText(title), xref: "paper", yref: "paper", x: 0, y: top, showarrow: false,

@@ -77,7 +77,8 @@ def write_runs(
         _tools(runs),
         _list(runs, path.parent),
         note="Tick two or more to see them laid over each other below. Error: RMSE of the "
-        "position; of a training, in its own conditions, the mean of the log's last rows.",
+        "position; of a training in held-out episodes, or where it flies none the mean of the "
+        "log's last rows.",
     )
     for kind, note in (
         (FLIGHT, "Dotted: the setpoint. Command as sent; wind as it was at the vehicle."),

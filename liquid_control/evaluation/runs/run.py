@@ -46,7 +46,8 @@ class Run:
         date: ``2026-01-31 12:00 UTC``.
         policy: what flew, or the configuration that was trained.
         setting: the world, or the way of training.
-        error_m: RMSE of the position, m; of a training the mean of the last rows of its log.
+        error_m: RMSE of the position, m; of a training in held-out episodes, else the mean of the
+            last rows of its log.
         count: updates of a training, flights of a suite.
         planned: updates, where they are not all made.
         seconds: simulated ones of a flight, those of the log of a training.

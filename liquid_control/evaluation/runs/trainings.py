@@ -46,14 +46,17 @@ def training_run(log: Path, name: str) -> Run:
     Raises:
         ConfigError: which names the file that can't be read.
     """
+    own = log.name == TRAINING_LOG
+    record = read_record(log.parent, TRAINING) if own else {}
     rows = _read_rows(log)
     stride = -(-len(rows) // POINTS)
     kept = np.arange(len(rows))[::-stride][::-1]  # the last row among them
-    own = log.name == TRAINING_LOG
     policy = log.with_name("policy.onnx") if own else log.with_suffix(".onnx")
-    record = (read_record(log.parent, TRAINING) if own else {}) or _of_policy(policy)
+    record = record or _of_policy(policy)
     config = record.get("config", {})
-    error = _running_mean(_column(rows, "rmse_m"))[-1]
+    measured = _column(rows, "held_out_m")
+    measured = measured[np.isfinite(measured)]
+    error = measured[-1] if len(measured) else _running_mean(_column(rows, "rmse_m"))[-1]
     updates = record.get("update", rows[-1]["update"])
     planned = record.get("updates")
     files = present(log.parent, FILES) if own else {"policy": policy, "log": log}
@@ -81,9 +84,9 @@ def training_run(log: Path, name: str) -> Run:
 
 
 def _curve(values: np.ndarray, kept: np.ndarray, group: str, title: str, noisy: bool) -> Curve:
-    if not noisy:  # what few rows have, as the error in held-out episodes, holds until the next
-        last = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), 0))
-        return Curve(group, title, values[last][kept])
+    if not noisy:  # what few rows have, as the error in held-out episodes, is joined by lines
+        known = np.flatnonzero(np.isfinite(values))
+        return Curve(group, title, np.interp(kept, known, values[known], left=np.nan))
     mean = _running_mean(values)
     return Curve(group, title, mean[kept], raw=values[kept], logarithmic=True)
 

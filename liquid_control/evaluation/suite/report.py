@@ -236,8 +236,11 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
     metadata = load_metadata(cell.artifact)
     groups = layers(log, metadata)
     end = log.crash_reason or f"largest error {100 * (worst['max_error_m'] or 0):.1f} cm"
+    whose = (
+        "" if len(challengers) == len(summary.policies) else "Of the policies but the baselines: "
+    )
     note = (
-        f"{cell.policy} (training seed {cell.training}) in {cell.condition}, flight seed "
+        f"{whose}{cell.policy} (training seed {cell.training}) in {cell.condition}, flight seed "
         f"{worst['seed']}: {end}."
     )
     cards = [section("Worst flight", page.figure("worst-path", path_figure(log)), note=note)]

@@ -123,6 +123,26 @@ def detached(tree):
     return type(tree)(*(detached(part) for part in tree))
 
 
+def kept_share(dt: Tensor, horizon: float) -> Tensor:
+    """Of the gradient that goes back over a step of ``dt`` s, what is left of it."""
+    return torch.exp(-dt / horizon)
+
+
+def faded(flight: Flight, dt_B: Tensor, horizon: float) -> Flight:
+    """The same flight; a gradient that goes back through its vehicle is the less the longer the step.
+
+    Temporal gradient decay, as Zhang et al., "Learning vision-based agile flight via differentiable
+    physics" (Nature Machine Intelligence 2025), train quadrotors with.
+    """
+    kept_B = kept_share(dt_B, horizon)
+
+    def fade(part: Tensor) -> Tensor:
+        return part.detach() + kept_B * (part - part.detach())
+
+    vehicle = type(flight.vehicle)(*map(fade, flight.vehicle))
+    return flight._replace(vehicle=vehicle, specific_force=fade(flight.specific_force))
+
+
 def leaves(tree) -> list[Tensor]:
     """All tensors in order, for a file."""
     if isinstance(tree, Tensor):

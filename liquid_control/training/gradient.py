@@ -33,6 +33,7 @@ from liquid_control.training.environments import (
     Flight,
     choose,
     detached,
+    faded,
     finite,
     leaves,
     rebuild,
@@ -123,9 +124,10 @@ class GradientTrainer:
             command_scale=self.task.command_scale[:, 0].numpy(),
         )
         flight, conditions, _ = self.environments
-        steps = self.config.optimiser.window
+        settings = self.config.optimiser
+        steps, horizon = settings.window, settings.gradient_horizon
         try:
-            return LanesWindow(task, self.policy, flight, conditions, steps)
+            return LanesWindow(task, self.policy, flight, conditions, steps, horizon)
         except (CannotTrace, CannotBuild):
             return None
 
@@ -153,6 +155,9 @@ class GradientTrainer:
         weights: tuple[Tensor, ...],
     ) -> tuple[Flight, Tensor, Tensor]:
         """One control step: the flight after it, its mean cost, and the squared error (B) in m²."""
+        horizon = self.config.optimiser.gradient_horizon
+        if horizon is not None:
+            flight = faded(flight, now.dt, horizon)
         observation = observe(
             self.task,
             flight.vehicle,

@@ -106,6 +106,10 @@ def test_what_a_run_may_vary_besides_is_that_of_torch():
     assert_as_in_torch(config.model_copy(update={"randomisation": random}), "lanes")
 
 
+def test_a_gradient_that_fades_is_that_of_torch():
+    assert_as_in_torch(small(gradient_horizon=0.1), "lanes")
+
+
 def test_every_network_is_tried():
     tried = {config["kind"] for config in (*NETWORKS.values(), *IN_TORCH.values())}
     assert tried >= set(KINDS) - {"readout"}  # a policy's command is bounded

@@ -5,8 +5,8 @@ lie arrays ``(T, rows, P)`` that hold every step of the window; P is the number 
 rounded up to whole vectors. The environments that fill it up are copies of the first, count nothing
 and pull nothing.
 
-Backward, the adjoint of a step's vehicle, commands and network state is handed to the step before,
-and the gradient of the weights is summed up. Only what the steps began with is kept; each is
+Backward, the adjoint of a step's vehicle, faded by `environments.kept_share`, commands and network
+state is handed to the step before, and the gradient of the weights is summed up. Only what the steps began with is kept; each is
 computed again.
 """
 
@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from liquid_control.training.conditions import Conditions, Window
 from liquid_control.training.control_step import Task
-from liquid_control.training.environments import Flight, leaves
+from liquid_control.training.environments import Flight, kept_share, leaves
 from liquid_control.training.lanes.policy import Trail, compiled_policy
 from liquid_control.training.lanes.source import LANES
 from liquid_control.training.lanes.step import (
@@ -50,9 +50,15 @@ class LanesWindow:
     """
 
     def __init__(
-        self, task: Task, policy: nn.Module, flight: Flight, conditions: Conditions, steps: int
+        self,
+        task: Task,
+        policy: nn.Module,
+        flight: Flight,
+        conditions: Conditions,
+        steps: int,
+        horizon: float | None = None,
     ) -> None:
-        self.steps, self.kept = steps, flight.commands.shape[0]
+        self.steps, self.kept, self.horizon = steps, flight.commands.shape[0], horizon
         self.batch = flight.commands.shape[-1]
         self.lanes = -(-self.batch // LANES) * LANES
         sizes = [0 if part.dim() == 1 else part.shape[0] for part in conditions]
@@ -143,6 +149,7 @@ class _Window(torch.autograd.Function):
         run.policy.begin_back(adjoint)
         fly_back, observe_back = run.functions["fly_back"], run.functions["observe_back"]
         given = _Given(run, vehicles, commands, trail.now, conditions_RP)
+        kept_TP = kept_share(trail.now[:, 0], run.horizon) if run.horizon else None
         vehicle, d_observation = _places(d_vehicles), _places(adjoint.observations)
         shift = d_commands.data_ptr() - commands.data_ptr()
         for k in range(steps - 1, -1, -1):
@@ -162,6 +169,8 @@ class _Window(torch.autograd.Function):
                 d_commands=step["commands"] + shift,
                 **step,
             )
+            if kept_TP is not None:
+                d_vehicles[k] *= kept_TP[k]
         return (None, None, None, None, None, None, *run.policy.gradients())
 
 

@@ -149,8 +149,8 @@ class OptimiserConfig(StrictModel):
     warmup: int = Field(ge=0)  # updates
     gradient_clip: PositiveFloat  # norm
     physics_steps: int = Field(gt=0)  # per control step
-    # s, time constant with which the gradient fades on its way back through the vehicle; None: never.
-    # Through a vehicle that the policy can't hold yet it grows without bound, and outweighs the others'.
+    # s, time constant with which the gradient fades on its way back through the vehicle; None: it
+    # does not. Through a vehicle that the policy can't hold yet it grows and outweighs all others'.
     gradient_horizon: PositiveFloat | None = None
 
 

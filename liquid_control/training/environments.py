@@ -129,7 +129,7 @@ def kept_share(dt: Tensor, horizon: float) -> Tensor:
 
 
 def faded(flight: Flight, dt_B: Tensor, horizon: float) -> Flight:
-    """The same flight; a gradient that goes back through its vehicle is the less the longer the step.
+    """The same flight; a gradient that goes back through its vehicle is what `kept_share` leaves.
 
     Temporal gradient decay, as Zhang et al., "Learning vision-based agile flight via differentiable
     physics" (Nature Machine Intelligence 2025), train quadrotors with.

@@ -69,7 +69,8 @@ def markdown(sizes: IntervalSizes, results: dict) -> str:
     lines += [
         "",
         f'"Clearly" in a table of {of.policies} policies that do not differ in the mean, each with '
-        f"each other in {of.conditions} conditions ({pairs * of.conditions} differences): % of "
+        f"each other in {of.conditions} conditions ({pairs * of.conditions} differences) of "
+        f"{of.flights} flights, which suit one policy and not another: % of "
         f"{of.repetitions} tables in which any is called clear "
         f"(5 % allowed, ± {_error(0.05, of.repetitions):.1f}), and how many a table "
         f"leave zero out of their own {nominal:.0f} % interval.",

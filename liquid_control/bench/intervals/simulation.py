@@ -78,14 +78,15 @@ def false_alarms(
     rng = np.random.default_rng([seed, seeds])
     tables = alone = 0
     for _ in range(of.repetitions):
-        flights = lognormal(rng, sizes.flight_spread, (of.conditions, 1, sizes.flights))
+        flights = lognormal(rng, sizes.flight_spread, (of.conditions, 1, of.flights))
         estimates = {}
         for k in range(of.policies):
             run, own = (rng.standard_normal((n, seeds, 1)) for n in (1, of.conditions))
             spread = spreads[k % len(spreads)]
             drawn = np.sqrt(correlation) * run + np.sqrt(1 - correlation) * own
-            noise = lognormal(rng, sizes.noise, (of.conditions, seeds, sizes.flights))
-            estimates[str(k)] = Estimate(np.exp(spread * drawn - spread**2 / 2) * flights * noise)
+            noise = lognormal(rng, sizes.noise, (of.conditions, seeds, of.flights))
+            hardness = flights * lognormal(rng, of.suits, flights.shape)
+            estimates[str(k)] = Estimate(np.exp(spread * drawn - spread**2 / 2) * hardness * noise)
         family = Family(estimates)
         found = [family.between(a, b) for a, b in combinations(estimates, 2)]
         tables += any(between.clear.any() for between in found)

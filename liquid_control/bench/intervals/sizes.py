@@ -25,6 +25,8 @@ class FamilySizes(StrictModel):
     conditions: Whole
     repetitions: Whole
     training_seeds: Annotated[list[Whole], Field(min_length=1)]
+    flights: Annotated[int, Field(gt=1)]
+    suits: PositiveFloat  # of how well a flight suits one policy and not another; logarithm
     correlation: Annotated[list[Share], Field(min_length=1)]
     spreads: dict[str, Annotated[list[PositiveFloat], Field(min_length=1)]]
 

@@ -16,8 +16,8 @@ seeds and flights that were *not* drawn; it is uncertain in two ways, which are 
 
 Many comparisons at once (`family`) need levels of 99.9 % and more, and there a lognormal mean
 reaches further up: p-values have margins of the normal and the chi-square part of Zou's interval
-where these are larger, and of fewer than ten seeds the degrees of freedom of the policy that has
-the least. A difference with p <= 0.05 has a 95 % interval without zero, not always the reverse.
+where these are larger, of fewer than ten seeds the degrees of freedom of the policy that has the
+least, and of fewer than ten flights for the flights' part those of the flights alone. A difference with p <= 0.05 has a 95 % interval without zero, not always the reverse.
 
 Margins of independent parts add in squares, each side for itself (the method of variance estimates
 recovery: G. Y. Zou, A. Donner, Statistics in Medicine 27(10), 2008); their t has the degrees of
@@ -45,7 +45,7 @@ from liquid_control.evaluation.suite.margins import LEVEL, Part, freedom, quanti
 TRIM = 0.25  # of the seeds, at either end of the interquartile mean
 _TINY = 1e-12  # the least p that is told from 0
 _HALVINGS = 40
-_FEW = 10  # training seeds: with fewer, p-values have the least degrees of freedom
+_FEW = 10  # seeds, or flights: with fewer, p-values have the least degrees of freedom
 
 
 class Estimate:
@@ -214,6 +214,12 @@ class Difference:
             safe = np.where(few, np.minimum(safe, side.seeds.df), safe)
         return safe
 
+    @cached_property
+    def _safe_flights_df(self) -> np.ndarray:
+        """Of the flights' part: of few flights their own, however many seeds there are beside."""
+        few = self.a.n_flights < _FEW
+        return np.where(few, np.minimum(self._safe_df, self.flights.df), self._safe_df)
+
     def _margins(
         self, alpha: float | np.ndarray, *, safe: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -221,7 +227,7 @@ class Difference:
         tail = alpha if safe else None
         a_down, a_up = self.a.seeds.margins(self.a.mean, self.a.positive, t, tail)
         b_down, b_up = self.b.seeds.margins(self.b.mean, self.b.positive, t, tail)
-        both = self.flights.se * t
+        both = self.flights.se * (quantile(self._safe_flights_df, alpha) if safe else t)
         return np.sqrt(a_down**2 + b_up**2 + both**2), np.sqrt(a_up**2 + b_down**2 + both**2)
 
 

@@ -5,9 +5,9 @@ lie arrays ``(T, rows, P)`` that hold every step of the window; P is the number 
 rounded up to whole vectors. The environments that fill it up are copies of the first, count nothing
 and pull nothing.
 
-Backward, the adjoint of a step's vehicle, faded by `environments.kept_share`, commands and network
-state is handed to the step before, and the gradient of the weights is summed up. Only what the steps began with is kept; each is
-computed again.
+Backward, the adjoint of a step's vehicle, commands and network state is handed to the step before,
+that of the vehicle as much of it as `environments.kept_share` says, and the gradient of the weights
+is summed up. Only what the steps began with is kept; each is computed again.
 """
 
 from __future__ import annotations

@@ -16,8 +16,10 @@ seeds and flights that were *not* drawn; it is uncertain in two ways, which are 
 
 Many comparisons at once (`family`) need levels of 99.9 % and more, and there a lognormal mean
 reaches further up: p-values have margins of the normal and the chi-square part of Zou's interval
-where these are larger, of fewer than ten seeds the degrees of freedom of the policy that has the
-least, and of fewer than ten flights for the flights' part those of the flights alone. A difference with p <= 0.05 has a 95 % interval without zero, not always the reverse.
+where these are larger. Variances of few units are too rough for Welch's degrees of freedom there:
+of fewer than ten seeds p-values have those of the policy that has the least, and of fewer than ten
+flights the flights' part has its own. A difference with p <= 0.05 has a 95 % interval without zero,
+not always the reverse.
 
 Margins of independent parts add in squares, each side for itself (the method of variance estimates
 recovery: G. Y. Zou, A. Donner, Statistics in Medicine 27(10), 2008); their t has the degrees of

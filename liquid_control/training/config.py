@@ -145,6 +145,9 @@ class OptimiserConfig(StrictModel):
     environments: int = Field(gt=0)
     window: int = Field(gt=1)  # control steps that are back-propagated through
     reset_share: Share  # of the environments that start anew after each window
+    # of the environments that strayed, those that start anew with the same vehicle and conditions.
+    # Else what is hard to fly is lost at once and drawn anew, so that most of a batch is easy.
+    retry_share: Share = 0.0
     learning_rate: PositiveFloat
     warmup: int = Field(ge=0)  # updates
     gradient_clip: PositiveFloat  # norm

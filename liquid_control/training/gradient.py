@@ -131,11 +131,12 @@ class GradientTrainer:
         except (CannotTrace, CannotBuild):
             return None
 
-    def start(self, batch: int) -> Environments:
-        """As many environments at the start of an episode."""
+    def start(self, batch: int, again: tuple[Tensor, Conditions] | None = None) -> Environments:
+        """As many environments at the start of an episode; see `start_environments`."""
         state = self.policy.initial_state(batch)
+        nominal, rate_loop = self.nominal, self.task.rate_loop
         return start_environments(
-            self.draw, batch, self.config, self.random, self.nominal, self.task.rate_loop, state
+            self.draw, batch, self.config, self.random, nominal, rate_loop, state, again
         )
 
     @property
@@ -217,10 +218,14 @@ class GradientTrainer:
         return Flown(total / steps, flight, torch.stack(misses))
 
     def _restart_some(self) -> None:
-        fresh = self.start(self.config.optimiser.environments)
-        lost = ~finite(self.environments.flight.vehicle)
-        chosen = self.draw.uniform(lost.shape[0]) < self.config.optimiser.reset_share
-        self.environments = choose(chosen | lost | self._strayed, fresh, self.environments)
+        settings, again = self.config.optimiser, None
+        lost = ~finite(self.environments.flight.vehicle) | self._strayed
+        if settings.retry_share:
+            retried = self.draw.uniform(lost.shape[0]) < settings.retry_share
+            again = lost & retried, self.environments.conditions
+        fresh = self.start(settings.environments, again)
+        chosen = self.draw.uniform(lost.shape[0]) < settings.reset_share
+        self.environments = choose(chosen | lost, fresh, self.environments)
 
     def _backward(self, loss: Tensor) -> Tensor:
         """Gradients of the policy, clipped; returns their norm before."""

@@ -1,10 +1,12 @@
-"""Keeps the runs of a comparison in the repository: policies, records and every tenth log row.
+"""Keeps a comparison in the repository: policies, records, every tenth log row, and flights.
 
 python test/keep_runs.py out/comparison
 
 writes docs/results/comparison_runs/comparison_NN.tar.xz, one file a training seed, of the runs
-that are done: about 350 kB for 24 networks of 1,000 to 1,900 weights. `python -m tarfile -e FILE
-out` brings them back to where `train` and `evaluate` look for them.
+that are done: about 350 kB for 24 networks of 1,000 to 1,900 weights. What suites have flown into
+folders of out/comparison becomes comparison_flights.tar.xz, to six digits, about 80 bytes a flight.
+`python -m tarfile -e FILE out` brings them back to where `train` and `evaluate` look for them,
+which go on from there.
 """
 
 from __future__ import annotations
@@ -48,15 +50,34 @@ def keep(runs: Path) -> None:
     folder = KEPT / f"{runs.name}_runs"
     folder.mkdir(parents=True, exist_ok=True)
     for seed, files in sorted(seeds.items()):
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            for name, content in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-        path = folder / f"{runs.name}_{seed:02d}.tar.xz"
-        path.write_bytes(lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME))
-        print(f"{path.name}: {len(files) // 3} runs, {path.stat().st_size} bytes")
+        pack(folder / f"{runs.name}_{seed:02d}.tar.xz", files)
+    flown = {
+        f"{runs.name}/{file.parent.name}/{file.name}": rounded(file)
+        for file in sorted(runs.glob("*/flights.jsonl"))
+    }
+    if flown:
+        pack(folder / f"{runs.name}_flights.tar.xz", flown)
+
+
+def rounded(flights: Path) -> bytes:
+    """Rows of flights, numbers to six digits."""
+    lines = flights.read_text(encoding="utf-8").splitlines()
+    rows = [
+        json.loads(line, parse_float=lambda text: float(f"{float(text):.6g}")) for line in lines
+    ]
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+
+
+def pack(path: Path, files: dict[str, bytes]) -> None:
+    """Write an archive of files, always the same bytes for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    path.write_bytes(lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME))
+    print(f"{path.name}: {len(files)} files, {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ def test_few_flights_that_suit_one_policy_and_not_another_are_not_called_clear()
     assert rare < 1.3e-3  # twice as many with the flights' degrees of freedom lost among the seeds'
 
 
+def test_steady_policies_that_flights_suit_differently_are_not_called_different():
+    found = false_alarms(_sized(30), [0.05], 0.0, 10)
+    assert found["tables"] <= 0.1  # 25 % with the noise of flights taken off what they share
+
+
 def test_the_command_prints_both_tables(tmp_path, capsys):
     small = tmp_path / "small.yaml"
     data = SIZES.model_dump() | {"training_seeds": [5], "shapes": {"one": {"spread": 0.3}}}

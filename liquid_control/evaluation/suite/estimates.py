@@ -18,8 +18,9 @@ Many comparisons at once (`family`) need levels of 99.9 % and more, and there a 
 reaches further up: p-values have margins of the normal and the chi-square part of Zou's interval
 where these are larger. Variances of few units are too rough for Welch's degrees of freedom there:
 of fewer than ten seeds p-values have those of the policy that has the least, and of fewer than ten
-flights the flights' part has its own. A difference with p <= 0.05 has a 95 % interval without zero,
-not always the reverse.
+flights the flights' part has its own. Nor is the noise of single flights taken off that part, since
+what is left may come out as nothing by luck. A difference with p <= 0.05 has a 95 % interval
+without zero, not always the reverse.
 
 Margins of independent parts add in squares, each side for itself (the method of variance estimates
 recovery: G. Y. Zou, A. Donner, Statistics in Medicine 27(10), 2008); their t has the degrees of
@@ -168,10 +169,12 @@ class Difference:
         self.a, self.b = a, b
         self.mean = a.mean - b.mean
         self.by_flight = a.by_flight - b.by_flight
-        common = _variance(self.by_flight) / np.maximum(a.n_flights, 1) - a.noise - b.noise
+        paired = _variance(self.by_flight) / np.maximum(a.n_flights, 1)
         rounding = 1e-9 * np.nan_to_num(np.abs(a.mean) + np.abs(b.mean))
+        common = paired - a.noise - b.noise
         common = np.where(common > rounding**2, common, 0.0)
         self.flights = Part(np.sqrt(np.maximum(common, 0.0)), a.flights.df)
+        self._paired_se = np.sqrt(np.where(paired > rounding**2, paired, 0.0))
         self.df = freedom(a.seeds, b.seeds, self.flights)
         self._rounding = rounding
         single = (a.n_seeds < 2) & (b.n_seeds < 2)
@@ -229,7 +232,9 @@ class Difference:
         tail = alpha if safe else None
         a_down, a_up = self.a.seeds.margins(self.a.mean, self.a.positive, t, tail)
         b_down, b_up = self.b.seeds.margins(self.b.mean, self.b.positive, t, tail)
-        both = self.flights.se * (quantile(self._safe_flights_df, alpha) if safe else t)
+        both = self.flights.se * t
+        if safe:  # a variance less the noise is too small too often
+            both = self._paired_se * quantile(self._safe_flights_df, alpha)
         return np.sqrt(a_down**2 + b_up**2 + both**2), np.sqrt(a_up**2 + b_down**2 + both**2)
 
 

@@ -228,6 +228,47 @@ PARTS = {
     "0.5 kg": "hummingbird",
     "combined": "combined",
 }
+VEHICLES = {
+    "nothing changed": "nominal",
+    "rate loop with a gain of 5 1/s (nominal: 18)": "gain_5",
+    "gain of 8 1/s": "gain_8",
+    "gain of 60 1/s, motors of 15 ms": "gain_60",
+    "gain of 100 1/s, motors of 9 ms": "gain_100",
+    "motor lag of 72 ms (nominal: 35), gain of 12 1/s": "lag_72ms",
+    "lag of 100 ms, gain of 9 1/s": "lag_100ms",
+    "lag of 150 ms, gain of 6 1/s": "lag_150ms",
+    "no lag": "no_lag",
+    "no lag, control at 25 Hz": "no_lag_25hz",
+    "control at 20 Hz": "rate_20",
+    "control at 250 Hz": "rate_250",
+    "thrust to weight of 1.6 (nominal: 2.25)": "thrust_1_6",
+    "half the mass": "mass_half",
+    "twice the mass, still air": "mass_x2",
+    "constant force of 0.1 N, still air": "force_0_1",
+    "constant force of 0.2 N, still air": "force_0_2",
+    "lift of 0.2 N, still air": "lift_0_2",
+    "accelerometer off by 1 m/s²": "accelerometer_bias",
+    "accelerometer reads zero": "accelerometer_zero",
+    "attitude off by 5°": "attitude_error",
+    "figure-8 of 3 s, still air": "figure8_3s",
+    "0.5 kg vehicle": "hummingbird",
+    "1 kg vehicle": "sih_quad",
+}
+POLARITY = {
+    "still air": "calm",
+    "steady wind of 4 m/s": "steady_4",
+    "moderate": "moderate",
+    "severe": "severe",
+    "figure-8 at 2.2 m/s, still air": "figure8",
+    "moderate, odometry 40 ms late": "delay_40ms",
+    "moderate, mass +50 %": "mass_up_50",
+    "moderate, one motor −25 %": "motor_25",
+    "moderate, 8 g hung 5 cm below": "payload",
+    "moderate, control at 33 Hz": "rate_33",
+    "start tilted by 150°": "recovery_150",
+    "moderate, on the 0.5 kg vehicle": "hummingbird",
+    "combined": "combined",
+}
 FAR = {
     "moderate": "moderate",
     "25 Hz": "rate_25",
@@ -241,17 +282,21 @@ FAR = {
 }
 
 
-def results(page: str) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
-    """Of a page of results: facts of each policy, and errors by condition and policy."""
+def results(
+    page: str, trimmed: bool = False
+) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
+    """Of a page of results: facts of each policy, and errors by condition and policy; the mean or,
+    trimmed, the interquartile one."""
     text = (ROOT / f"docs/results/{page}.md").read_text(encoding="utf-8")
-    tables = {}
+    tables: dict[str, list] = {}
     for lines in re.findall(r"(?:^\|.+\n)+", text, re.MULTILINE):
         rows = [
             [cell.strip() for cell in row.strip("|\n ").split("|")] for row in lines.splitlines()
         ]
-        tables.setdefault(rows[0][0], (rows[0][1:], {row[0]: row[1:] for row in rows[2:]}))
-    names, errors = tables["condition"]
-    return tables["policy"][1], {
+        of_head = tables.setdefault(rows[0][0], [])
+        of_head.append((rows[0][1:], {row[0]: row[1:] for row in rows[2:]}))
+    names, errors = tables["condition"][1 if trimmed else 0]
+    return tables["policy"][0][1], {
         condition: dict(zip(names, cells, strict=True)) for condition, cells in errors.items()
     }
 
@@ -271,6 +316,18 @@ def policies(page: str, names: Iterable[str], conditions: dict[str, str]) -> str
         for shown, condition in {OVER: OVER, **conditions}.items()
     ]
     return table((ERROR, *names), rows)
+
+
+def polarity() -> str:
+    """Mean and interquartile mean of the two side by side."""
+    sides = [results("polarity", trimmed)[1] for trimmed in (False, True)]
+    names = results("polarity")[0]
+    rows = [
+        [shown, *(side[condition][name] for side in sides for name in names)]
+        for shown, condition in POLARITY.items()
+    ]
+    head = (f"{name}, {mean}" for mean in ("mean", "interquartile mean") for name in names)
+    return table((ERROR, *head), rows)
 
 
 def networks(page: str, conditions: dict[str, str]) -> str:
@@ -309,6 +366,11 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "half": ("measured.md", lambda: networks("half", HALF)),
     "parts": ("measured.md", lambda: networks("ablation", PARTS)),
     "true dt": ("measured.md", lambda: networks("true_dt", TRUE_DT)),
+    "vehicles": (
+        "measured.md",
+        lambda: policies("vehicles", results("vehicles")[0], VEHICLES),
+    ),
+    "polarity": ("networks.md", polarity),
     "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),
     "xor as published": (

@@ -72,7 +72,7 @@ def test_circuit_shows_every_neuron_and_synapse_as_strong_as_it_is(metadata):
         assert width == pytest.approx(0.6 + 3.4 * share, abs=0.006)
 
 
-@pytest.mark.parametrize("name", ["hover_19", "hover_liquid", "hover_state"])
+@pytest.mark.parametrize("name", ["hover_19", "hover_any", "hover_liquid", "hover_state"])
 def test_what_is_drawn_of_a_shipped_policy_is_what_its_graph_computes(name):
     """The slopes of a long step, in which every neuron reaches its target, by the drawing alone.
 

@@ -210,7 +210,7 @@ def to_schema_2(metadata):
         metadata[key][first:] = [f"motor{k}" for k in range(4)]
 
 
-@pytest.mark.parametrize("name", ["hover_19", "hover_liquid", "hover_state"])
+@pytest.mark.parametrize("name", ["hover_19", "hover_any", "hover_liquid", "hover_state"])
 def test_the_policies_that_are_shipped_load_in_the_schema_before_too(name, tmp_path):
     shipped = share_dir() / f"config/policies/{name}.onnx"
     today = load_artifact(shipped).metadata

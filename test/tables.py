@@ -254,21 +254,6 @@ VEHICLES = {
     "0.5 kg vehicle": "hummingbird",
     "1 kg vehicle": "sih_quad",
 }
-POLARITY = {
-    "still air": "calm",
-    "steady wind of 4 m/s": "steady_4",
-    "moderate": "moderate",
-    "severe": "severe",
-    "figure-8 at 2.2 m/s, still air": "figure8",
-    "moderate, odometry 40 ms late": "delay_40ms",
-    "moderate, mass +50 %": "mass_up_50",
-    "moderate, one motor −25 %": "motor_25",
-    "moderate, 8 g hung 5 cm below": "payload",
-    "moderate, control at 33 Hz": "rate_33",
-    "start tilted by 150°": "recovery_150",
-    "moderate, on the 0.5 kg vehicle": "hummingbird",
-    "combined": "combined",
-}
 FAR = {
     "moderate": "moderate",
     "25 Hz": "rate_25",
@@ -324,7 +309,8 @@ def polarity() -> str:
     names = results("polarity")[0]
     rows = [
         [shown, *(side[condition][name] for side in sides for name in names)]
-        for shown, condition in POLARITY.items()
+        for shown, condition in STORMS.items()
+        if condition in sides[0]
     ]
     head = (f"{name}, {mean}" for mean in ("mean", "interquartile mean") for name in names)
     return table((ERROR, *head), rows)

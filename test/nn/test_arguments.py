@@ -126,7 +126,8 @@ def test_autocast_changes_nothing_inside_a_cell(name, wiring, compiled, dtype):
         layer.bias.zero_()
     for mine, plain in zip(run(True), run(False), strict=True):
         assert mine.dtype == torch.float32
-        torch.testing.assert_close(mine, plain, rtol=0, atol=0)
+        # A product's last bit may change with the call; half precision would be off by 1e-3.
+        torch.testing.assert_close(mine, plain, rtol=1e-5, atol=1e-7)
 
 
 def test_a_step_is_one_graph_with_its_checks():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,16 @@ def arithmetic() -> str:
     y = (torch.tanh(t) * torch.sin(t) + torch.sigmoid(t) * torch.exp(-t * t)).reshape(7, 143)
     (y @ y.T).sum().backward()
     parts = [np.exp(x), np.sin(x), x @ x, *commands, t.grad.numpy()]
-    return digest(np.concatenate([np.ravel(part).astype(float) for part in parts]))
+    numbers = digest(np.concatenate([np.ravel(part).astype(float) for part in parts]))
+    return f"{numbers} {processor()}"
+
+
+def processor() -> str:
+    """Its maker: libraries choose by it how to sum, which the functions above need not show."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    makers = [line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")]
+    return makers[0] if makers else platform.machine()
 
 
 @pytest.fixture(scope="session")

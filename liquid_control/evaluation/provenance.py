@@ -20,7 +20,7 @@ def provenance() -> dict[str, str]:
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "liquid_control": f"{__version__} {commit()}".strip(),
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{processor()}, {os.cpu_count()} cores",
         "system": platform.platform(),
         "python": platform.python_version(),
         **{package: package_version(package) for package in _PACKAGES},
@@ -49,7 +49,8 @@ def commit() -> str:
     return f"({done.stdout.strip()})"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Model name of this machine's processor, its maker first."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,8 @@ pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
 import cases
+
+from liquid_control.evaluation.provenance import processor
 
 FILE = Path(__file__).with_name("pinned.json")
 VALUES = 24  # kept of an array, evenly spaced over it
@@ -55,15 +56,8 @@ def arithmetic() -> str:
     (y @ y.T).sum().backward()
     parts = [np.exp(x), np.sin(x), x @ x, *commands, t.grad.numpy()]
     numbers = digest(np.concatenate([np.ravel(part).astype(float) for part in parts]))
-    return f"{numbers} {processor()}"
-
-
-def processor() -> str:
-    """Its maker: libraries choose by it how to sum, which the functions above need not show."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    makers = [line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")]
-    return makers[0] if makers else platform.machine()
+    # Libraries choose by the maker how to sum, which the functions above need not show.
+    return f"{numbers} {processor().split()[0]}"
 
 
 @pytest.fixture(scope="session")

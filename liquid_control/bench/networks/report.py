@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnxruntime
 import torch
+
+from liquid_control.evaluation.provenance import processor
 
 if TYPE_CHECKING:
     from liquid_control.bench.networks.sizes import NetworkSizes
@@ -27,7 +28,7 @@ def write_report(result: dict, sizes: NetworkSizes, command: str, out: Path) -> 
 def markdown(result: dict, sizes: NetworkSizes, command: str) -> str:
     """The page of the measured tables, with the machine that they are of."""
     lines = [
-        f"Command: `{command}`. {datetime.datetime.now(datetime.UTC).date()}, {_processor()}, one "
+        f"Command: `{command}`. {datetime.datetime.now(datetime.UTC).date()}, {processor()}, one "
         f"thread, float32, medians; torch {torch.__version__}, ONNX Runtime "
         f"{onnxruntime.__version__}. Load average of the machine when it began: "
         f"{result['load_average']:.1f} on {result['cores']} cores.",
@@ -37,15 +38,6 @@ def markdown(result: dict, sizes: NetworkSizes, command: str) -> str:
         *_scaling_tables(result.get("scaling", {}), sizes),
     ]
     return "\n".join(lines)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _step_table(step_us: dict, sizes: NetworkSizes) -> list[str]:

@@ -101,6 +101,7 @@ setup(
         "ros": [
             "ros-kilted-rclpy",
             "ros-rmw-fastrtps-cpp",
+            "pillow>=10.1",  # images of other sizes, and compressed ones
             "mcap>=1.2",
             "mcap-ros2-support>=0.5",
             "ros-builtin-interfaces",

@@ -44,6 +44,13 @@ class InputGateParameters(StrictModel):
     max_odometry_age: float = parameter(
         0.1, "older odometry means level and descend", "s", ge=0.005, le=2.0
     )
+    max_image_age: float = parameter(
+        0.3,
+        "of a vehicle that steers by camera: older images mean brake and hold",
+        "s",
+        ge=0.01,
+        le=5.0,
+    )
     max_quat_error: float = parameter(
         0.01, "largest deviation of the quaternion norm from 1", "", gt=0.0, le=0.1
     )
@@ -100,6 +107,12 @@ class ControllerParameters(StrictModel):
     arming: bool = parameter(
         False,
         "stand by until the topic `armed` says true; else every command acts",
+        read_only=True,
+        ros_only=True,
+    )
+    compressed_images: bool = parameter(
+        False,
+        "hear the camera's compressed images (JPEG, PNG) in place of the raw ones",
         read_only=True,
         ros_only=True,
     )

@@ -8,7 +8,7 @@ nanoseconds of one clock, so that differences are exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -49,6 +49,8 @@ class ImageSample:
 
     stamp: int  # ns
     rgb: np.ndarray  # (height, width, 3) uint8
+    # focal length x and y, principal point x and y from the top left corner, px; None: not told
+    intrinsics: tuple[float, float, float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class TruthSample:
     ang_vel_body: Any  # (3) rad/s
     specific_force_body: Any  # (3) m/s², at the centre of mass, mean of the newest physics step
     wind_world: Any  # (3) m/s
+    scene: Sequence[Any] = ()  # what stands in the world, as the seed drew it
 
 
 TRUTH = "truth"  # name of the sensor that gives it
@@ -266,7 +269,13 @@ RATES_THRUST = CommandKind(
     neutral=(GRAVITY, 0.0, 0.0, 0.0),  # collective thrust / mass along body z, body rates
     twist=("linear.z", "angular.x", "angular.y", "angular.z"),
 )
-COMMAND_KINDS: dict[str, CommandKind] = {RATES_THRUST.name: RATES_THRUST}
+STEERING = CommandKind(
+    "steering",
+    Layout((Slot("speed", 1, "m/s", "body"), Slot("yaw_rate", 1, "rad/s", "body"))),
+    neutral=(0.0, 0.0),  # stand still
+    twist=("linear.x", "angular.z"),
+)
+COMMAND_KINDS: dict[str, CommandKind] = {kind.name: kind for kind in (RATES_THRUST, STEERING)}
 
 
 def register_command(kind: CommandKind) -> CommandKind:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 IMU = "imu/data"
 ODOMETRY = "odom"
 IMAGE = "camera/image_raw"
+COMPRESSED_IMAGE = "camera/image_raw/compressed"
+CAMERA_INFO = "camera/camera_info"
 SETPOINT_POSE = "setpoint/pose"
 SETPOINT_TRAJECTORY = "setpoint/trajectory"
 ARMED = "armed"

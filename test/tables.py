@@ -254,6 +254,22 @@ VEHICLES = {
     "0.5 kg vehicle": "hummingbird",
     "1 kg vehicle": "sih_quad",
 }
+LANE = {
+    "clear view, fresh paint": "day",
+    "pixel noise of 15 of 255": "noise",
+    "images at 10 Hz in place of 25": "rate_10",
+    "30 % of the images lost": "loss_30",
+    "images 150 ms late": "late_150ms",
+    "a frozen picture for 0.5 s every 10": "frozen",
+    "no paint for 2 s every 15": "missing",
+    "half of the paint gone": "worn",
+    "a road crosses every 100 m": "crossings",
+    "red bricks, yellow lines": "red_road",
+    "winter": "winter",
+    "fog with 26 m of sight": "fog",
+    "three tenths of the light": "dark",
+    "spots on the lens": "patches",
+}
 FAR = {
     "moderate": "moderate",
     "25 Hz": "rate_25",
@@ -356,6 +372,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
         "measured.md",
         lambda: policies("vehicles", results("vehicles")[0], VEHICLES),
     ),
+    "lane": ("camera.md", lambda: policies("lane", results("lane")[0], LANE)),
     "polarity": ("networks.md", polarity),
     "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),

@@ -14,6 +14,10 @@ from liquid_control.structs import Layout
 class Controller(Protocol):
     """What flies: `runtime.policy.OnnxPolicy`, or any controller with named observation slots.
 
+    One that steers by camera has an attribute ``sees`` that is true and a method ``look(image)``,
+    which the loop calls with each new `structs.ImageSample`, before the step that it is for; a new
+    one after each ``reset``.
+
     Implement all of it for a `ControlLoop` that you make yourself; where a policy is named (fly,
     suites, the node) ``step`` is enough, see `runtime.custom`.
     """

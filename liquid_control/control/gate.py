@@ -17,6 +17,7 @@ from liquid_control.frames import integrate_components, rotate_components
 from liquid_control.parameters import InputGateParameters
 from liquid_control.structs import (
     GRAVITY,
+    ImageSample,
     ImuSample,
     OdometrySample,
     Reading,
@@ -129,6 +130,7 @@ class InputGate:
         self._imu: _Imu | None = None
         self._odometry: OdometrySample | None = None
         self._clocks = {sensor: SensorClock() for sensor in self.sensors}
+        self.image: ImageSample | None = None  # the newest good one
         self._pos = self._vel_body = _UNKNOWN
         self._quat = (*_UNKNOWN, math.nan)
         # (dt, sample) of the newest steps since odometry came, to bring late ones up to now
@@ -194,6 +196,8 @@ class InputGate:
         fault = self._check_stamp(sensor, reading.sample.stamp, reading.age)
         if fault:
             faults.append(f"{sensor}: {fault}")
+        elif sensor == "image":
+            self.image = reading.sample
 
     def _take_odometry(
         self, reading: Reading[OdometrySample] | None, dt: float, faults: list[str]

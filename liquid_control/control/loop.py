@@ -25,7 +25,7 @@ from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.control.supervisor import Mode, Supervisor
 from liquid_control.frames import yaw_from_quat
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import Command, SensorFrame, Setpoint
+from liquid_control.structs import Command, ImageSample, SensorFrame, Setpoint
 
 _NO_READINGS: dict = {}
 _UNORDERED = (str, bytes, Mapping, Set)  # numbers in them are no command
@@ -77,8 +77,10 @@ class ControlLoop:
                 "world can tell: it flies in one without ROS (liquid-control fly --no-ros), never "
                 "a vehicle"
             )
-        # what the vehicle flies on, and what the policy's slots read besides
-        self.sensors = tuple(dict.fromkeys((*rules.sensors, *seen.sensors)))
+        self._sees = getattr(policy, "sees", False)
+        images = ("image",) if self._sees else ()
+        # what the vehicle flies on, and what the policy reads besides
+        self.sensors = tuple(dict.fromkeys((*rules.sensors, *seen.sensors, *images)))
         self._further = tuple(s for s in self.sensors if s not in ("imu", "odometry"))
         self._gate = InputGate(parameters.input_gate, self.sensors)
         self._supervisor = Supervisor(rules, parameters.envelope, self.sensors)
@@ -137,11 +139,12 @@ class ControlLoop:
             situation = self._situation(estimate, self._target, frame)
             observation = self._observe(situation)
         clocks = self._gate.clocks
-        return Sensed(dt, estimate, situation, observation, faults, clocks, frame.armed)
+        image = self._gate.image
+        return Sensed(dt, estimate, situation, observation, faults, clocks, frame.armed, image)
 
     def act(self, sensed: Sensed) -> LoopStep:
         """The second half of a `step`: policy, supervisor, output gate."""
-        dt, estimate, situation, observation, faults, clocks, armed = sensed
+        dt, estimate, situation, observation, faults, clocks, armed, image = sensed
         mode, reason = self._supervisor.choose(estimate, dt, armed)
         policy_time = math.nan
         wanted = self.rules.command.neutral
@@ -149,7 +152,7 @@ class ControlLoop:
             if self._mode is not Mode.POLICY:
                 self._reset_policy()
             start = time.perf_counter()
-            wanted, fault = self._step_policy(observation, dt)
+            wanted, fault = self._step_policy(observation, image, dt)
             policy_time = time.perf_counter() - start
             if fault:
                 self._supervisor.report_fault(fault)
@@ -210,6 +213,7 @@ class ControlLoop:
             return None
 
     def _reset_policy(self) -> None:
+        self._looked_at: int | None = None  # stamp of the image that the policy saw last, ns
         try:
             self.policy.reset()
             self._reset_fault = ""
@@ -222,11 +226,14 @@ class ControlLoop:
             self.rules.backup.reset()
 
     def _step_policy(
-        self, observation: np.ndarray | None, dt: float
+        self, observation: np.ndarray | None, image: ImageSample | None, dt: float
     ) -> tuple[Sequence[float] | None, str]:
         if self._reset_fault:
             return None, self._reset_fault
         try:
+            if self._sees and image.stamp != self._looked_at:
+                self.policy.look(image)
+                self._looked_at = image.stamp
             return self._checked("policy", self.policy.step(observation.take(self._pick), dt))
         except ANYTHING as error:
             return None, f"policy failed: {words(error)}"

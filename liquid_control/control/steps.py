@@ -9,7 +9,7 @@ import numpy as np
 from liquid_control.control.gate import Estimate
 from liquid_control.control.observation import Situation
 from liquid_control.control.supervisor import Mode
-from liquid_control.structs import Command
+from liquid_control.structs import Command, ImageSample
 
 
 class LoopStep(NamedTuple):
@@ -41,3 +41,4 @@ class Sensed(NamedTuple):
     faults: tuple[str, ...]
     clocks: tuple[str, ...]
     armed: bool
+    image: ImageSample | None = None  # the newest good one, where the loop flies on images

@@ -23,6 +23,7 @@ from liquid_control.nn.cells.backbone import BackboneCfC
 from liquid_control.nn.cells.cfc import CfC
 from liquid_control.nn.onnx_graph import backbone_graph, cfc_graph
 from liquid_control.nn.policy import Policy
+from liquid_control.nn.vision import Encoder
 from liquid_control.runtime.adopt import adopt_graph, golden_steps
 from liquid_control.runtime.artifact import (
     INPUTS,
@@ -35,9 +36,11 @@ from liquid_control.runtime.artifact import (
     slot_entries,
     write_artifact,
 )
-from liquid_control.runtime.schema import four_digits, motors_named
+from liquid_control.runtime.eye import EYE_INPUTS, EYE_OUTPUTS, golden_image
+from liquid_control.runtime.schema import EyeEntry, four_digits, motors_named
 from liquid_control.structs import CommandKind, Layout
 
+GOLDEN_SEED = 1  # of an encoder's golden picture
 _GRAPHS = {CfC: cfc_graph, BackboneCfC: backbone_graph}  # written node by node
 
 
@@ -52,6 +55,8 @@ def export_policy(
     vehicle: str,
     training: dict,
     rng: np.random.Generator,
+    encoder: Encoder | None = None,
+    intrinsics: tuple[float, float, float, float] | None = None,
 ) -> Artifact:
     """Write the policy with its metadata and golden pairs; returns the loaded, checked artifact.
 
@@ -62,6 +67,9 @@ def export_policy(
     Motor neurons get the names of the command's components, as sensory neurons have those of the
     observation. rng draws the golden inputs: observations of the size that the policy expects, and
     periods from half to twice the nominal one.
+
+    A policy that sees has an ``encoder``, whose features are its last observation slot, for a
+    camera of these ``intrinsics``: focal length x and y, principal point x and y, px.
     """
     cell = policy.cell
     wiring = getattr(cell, "wiring", None)
@@ -83,7 +91,33 @@ def export_policy(
         training={**training, "cell": cell.config()},
         golden=golden_pairs(policy, control_period, rng),
     )
-    return write_artifact(path, policy_graph(policy), metadata)
+    if encoder is None:
+        return write_artifact(path, policy_graph(policy), metadata)
+    metadata = metadata.model_copy(update={"eye": _eye_entry(encoder, intrinsics)})
+    return write_artifact(path, policy_graph(policy), metadata, _encoder_graph(encoder))
+
+
+def _eye_entry(encoder: Encoder, intrinsics: tuple[float, float, float, float]) -> EyeEntry:
+    fx, fy, cx, cy = intrinsics
+    entry = EyeEntry(
+        width=encoder.width,
+        height=encoder.height,
+        focal_length=(fx, fy),
+        principal_point=(cx, cy),
+        weights=encoder.parameter_count(),
+        golden_seed=GOLDEN_SEED,
+        golden_features=[],
+    )
+    with torch.no_grad():
+        features = _detached(encoder)(torch.from_numpy(golden_image(entry)))[0]
+    return entry.model_copy(update={"golden_features": features.tolist()})
+
+
+def _encoder_graph(encoder: Encoder) -> bytes:
+    """The ONNX graph of an encoder, batch free."""
+    size = (2, encoder.height, encoder.width, 3)
+    example = (torch.zeros(size, dtype=torch.uint8),)
+    return _traced_graph(_detached(encoder), example, EYE_INPUTS, EYE_OUTPUTS).SerializeToString()
 
 
 def export_module(

@@ -7,6 +7,7 @@ and so is a setpoint that can't be flown to.
 
 from __future__ import annotations
 
+import io
 import math
 from array import array
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from geometry_msgs.msg import (
 )
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, Imu, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, JointState
 from std_msgs.msg import (
     Header,
 )
@@ -35,6 +36,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectory
 from liquid_control import wire
 from liquid_control.control.gate import Target
 from liquid_control.frames import quat_from_yaw, yaw_from_quat
+from liquid_control.nodes.images import ENCODINGS
 from liquid_control.structs import (
     Command,
     CommandKind,
@@ -125,19 +127,69 @@ def imu_to_msg(sample: ImuSample) -> Imu:
 
 
 def image_from_msg(msg: Image) -> ImageSample:
-    """A picture of 8-bit RGB or BGR; another encoding is refused."""
-    channels = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
-    if msg.encoding not in channels:
-        raise ValueError(f"image: encoding {msg.encoding!r}, expected one of {', '.join(channels)}")
-    size = msg.height * msg.step
-    if msg.step < 3 * msg.width or len(msg.data) != size:
+    """A picture of 8 bits a channel, in one of `images.ENCODINGS`; another is refused."""
+    if msg.encoding not in ENCODINGS:
+        known = ", ".join(ENCODINGS)
+        raise ValueError(f"image: encoding {msg.encoding!r}, expected one of {known}")
+    depth, to_rgb = ENCODINGS[msg.encoding]
+    if msg.width < 1 or msg.step < depth * msg.width or len(msg.data) != msg.height * msg.step:
         raise ValueError(
             f"image: {len(msg.data)} bytes in rows of {msg.step}, expected {msg.height} rows of at "
-            f"least {3 * msg.width}"
+            f"least {depth * max(msg.width, 1)}"
         )
     rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)
-    rgb = rows[:, : 3 * msg.width].reshape(msg.height, msg.width, 3)[..., channels[msg.encoding]]
+    pixels = rows[:, : depth * msg.width].reshape(msg.height, msg.width, depth)
+    return ImageSample(stamp_from_msg(msg.header.stamp), to_rgb(pixels))
+
+
+def compressed_image_from_msg(msg: CompressedImage) -> ImageSample:
+    """A picture in JPEG or PNG, of any size; it takes Pillow to open it."""
+    try:
+        from PIL import Image as Picture
+    except ModuleNotFoundError:
+        raise ValueError("image: Pillow, which opens compressed pictures, is not there") from None
+    try:
+        with Picture.open(io.BytesIO(bytes(msg.data)), formats=("JPEG", "PNG")) as picture:
+            rgb = np.asarray(picture.convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds
+        raise ValueError(
+            f"image: {len(msg.data)} bytes of format {msg.format!r}, expected a JPEG or PNG: "
+            f"{error}"
+        ) from None
     return ImageSample(stamp_from_msg(msg.header.stamp), rgb)
+
+
+def camera_info_from_msg(msg: CameraInfo) -> tuple[int, int, tuple[float, float, float, float]]:
+    """Width and height in px, and the intrinsics of a `structs.ImageSample`; a camera that is not
+    calibrated, or whose picture is bent or cut, is refused."""
+    k = [float(value) for value in msg.k]
+    fx, fy, cx, cy = k[0], k[4], k[2], k[5]
+    if not (all(map(math.isfinite, k)) and fx > 0 and fy > 0):
+        raise ValueError(f"camera_info: focal lengths {fx:g} and {fy:g} px, expected more than 0")
+    if any(abs(value) > 1e-9 for value in msg.d):
+        raise ValueError(
+            f"camera_info: distortion {[round(float(v), 4) for v in msg.d]}, expected none: "
+            "subscribe to rectified images"
+        )
+    if max(msg.binning_x, msg.binning_y) > 1 or msg.roi.width or msg.roi.height:
+        raise ValueError("camera_info: binning or a region of interest, expected whole images")
+    return msg.width, msg.height, (fx, fy, cx, cy)
+
+
+def camera_info_to_msg(sample: ImageSample) -> CameraInfo:
+    """Of the camera that took a picture, whose intrinsics it tells."""
+    fx, fy, cx, cy = map(float, sample.intrinsics)
+    height, width, _ = sample.rgb.shape
+    return CameraInfo(
+        header=header_to_msg(sample.stamp, CAMERA_FRAME),
+        height=height,
+        width=width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
 
 
 def image_to_msg(sample: ImageSample) -> Image:

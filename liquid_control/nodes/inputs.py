@@ -8,7 +8,7 @@ from typing import Any
 
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.inbox import Inbox, Reader, take_newest
-from liquid_control.nodes.sensors import sensor_topic
+from liquid_control.nodes.sensors import heard_topic
 from liquid_control.parameters import ControllerParameters
 from liquid_control.structs import NAMED_SENSORS, Reading, Sample, SensorFrame, Setpoint
 
@@ -20,7 +20,7 @@ class _Sensor:
 
     def __init__(self, name: str, reader: Reader, parameters: ControllerParameters):
         self.reader = reader
-        self._convert = sensor_topic(name).reader(parameters)
+        self._convert = heard_topic(name, parameters).reader(parameters)
         self.sample: Sample | None = None
         self.arrival = 0.0  # s of the steady clock, in real time
 
@@ -55,9 +55,13 @@ class Inputs:
             return inbox.subscribe(topic.type, topic.name, qos)
 
         self._sensors = {
-            name: _Sensor(name, subscribe(sensor_topic(name).topic, qos), parameters)
+            name: _Sensor(name, subscribe(heard_topic(name, parameters).topic, qos), parameters)
             for name in sensors
         }
+        self._camera: tuple[int, int, tuple[float, float, float, float]] | None = None
+        self._camera_reader = None
+        if "image" in self._sensors:
+            self._camera_reader = subscribe(interface.CAMERA_INFO, newest)
         self._first = sensors[0]
         self._trajectory_reader = subscribe(
             interface.SETPOINT_TRAJECTORY, qos if parameters.lockstep else newest
@@ -76,10 +80,12 @@ class Inputs:
     def take_newest(self) -> SensorFrame:
         """The newest sample of each sensor; ages count from the arrival, by the steady clock."""
         now = time.monotonic()
+        self._hear_camera()
         for sensor in self._sensors.values():
             taken = take_newest(sensor.reader)
             if taken is not None and self._accept(sensor.take_in, taken[0]):
                 sensor.arrival = now - taken[1]
+        self._tell_intrinsics()
         first = self._sensors[self._first].sample
         if first is not None:
             self.stamp = first.stamp
@@ -134,8 +140,10 @@ class Inputs:
             return None
         self._step_messages = {}
         self.stamp = now
+        self._hear_camera()
         for name, sensor in self._sensors.items():
             self._accept(sensor.take_in, messages[name])
+        self._tell_intrinsics()
         self._accept(self._set_trajectory, messages[_SETPOINT])
         if _ARMED in messages:
             self._armed = messages[_ARMED].data
@@ -153,6 +161,31 @@ class Inputs:
             self._refuse(str(error))
             return False
         return True
+
+    def _hear_camera(self) -> None:
+        """What the camera says of itself, where somebody says it."""
+        if self._camera_reader is None or (taken := take_newest(self._camera_reader)) is None:
+            return
+
+        def take_in(message: Any) -> None:
+            self._camera = conversions.camera_info_from_msg(message)
+
+        self._accept(take_in, taken[0])
+
+    def _tell_intrinsics(self) -> None:
+        """Give the newest image those of its camera; an image of another size has none."""
+        if self._camera is None or (image := self._sensors["image"].sample) is None:
+            return
+        if image.intrinsics is None:
+            width, height, intrinsics = self._camera
+            size = image.rgb.shape[1::-1]
+            if size == (width, height):
+                image.intrinsics = intrinsics
+            else:
+                self._refuse(
+                    f"camera_info: of {width} x {height}, expected the {size[0]} x {size[1]} of "
+                    "the images"
+                )
 
     def _set_trajectory(self, message: Any) -> None:
         self.setpoint = conversions.setpoint_from_trajectory(message, self._parameters.world_frame)

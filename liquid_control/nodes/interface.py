@@ -6,6 +6,8 @@ common_interfaces are used.
 | topic | stamp | meaning |
 |---|---|---|
 | imu/data, odom, setpoint/trajectory | of the sample | what the controller steps on |
+| camera/image_raw, or its compressed form | of the image | what it steers by, if it sees |
+| camera/camera_info | of the image | the intrinsics of what comes from then on |
 | armed | none | whether commands act; heard where the parameter `arming` asks for it |
 | cmd/<kind>, e.g. cmd/rates_thrust | see `wire` | the command, as its kind says |
 | cmd/silent | as above | lockstep only: no command for this stamp, and why |
@@ -31,7 +33,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped, Vector3Stamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import CameraInfo, Imu, JointState
 from std_msgs.msg import Bool, Float32MultiArray, Header
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
@@ -58,6 +60,7 @@ GROUND_TRUTH = Topic(wire.GROUND_TRUTH, Odometry)
 WIND = Topic(wire.WIND, Vector3Stamped)
 ACTUATORS = Topic(wire.ACTUATORS, JointState)
 CLOCK = Topic(wire.CLOCK, Clock)
+CAMERA_INFO = Topic(wire.CAMERA_INFO, CameraInfo)
 DIAGNOSTICS = Topic(wire.DIAGNOSTICS, DiagnosticArray)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Image, Imu
+from sensor_msgs.msg import CompressedImage, Image, Imu
 from std_msgs.msg import Float64MultiArray
 
 from liquid_control import wire
@@ -49,6 +49,20 @@ SENSOR_TOPICS = {
         lambda _: conversions.image_from_msg,
     ),
 }
+
+
+COMPRESSED = SensorTopic(  # heard only: a world sends its pictures as they are
+    Topic(wire.COMPRESSED_IMAGE, CompressedImage),
+    conversions.image_to_msg,
+    lambda _: conversions.compressed_image_from_msg,
+)
+
+
+def heard_topic(sensor: str, parameters: ControllerParameters) -> SensorTopic:
+    """The row by which a controller hears a sensor."""
+    if sensor == "image" and parameters.compressed_images:
+        return COMPRESSED
+    return sensor_topic(sensor)
 
 
 def sensor_topic(sensor: str) -> SensorTopic:

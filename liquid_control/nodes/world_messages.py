@@ -34,7 +34,8 @@ class WorldMessages:
         self._sent: dict[str, Sample] = {}  # the newest of each sensor
         own = (sensor.topic for sensor in self._sensors.values())
         arming = (interface.ARMED,) if scenario.start.armed_at > 0 else ()
-        every = (*interface.FROM_SIMULATOR, *own, *arming)
+        info = (interface.CAMERA_INFO,) if scenario.camera is not None else ()
+        every = (*interface.FROM_SIMULATOR, *own, *info, *arming)
         self.topics: tuple[Topic, ...] = tuple(dict.fromkeys(every))
         flown_on = (self._sensors[name].topic for name in self._flown_on)
         self.awaited: tuple[Topic, ...] = (*flown_on, interface.SETPOINT_TRAJECTORY, *arming)
@@ -87,5 +88,8 @@ class WorldMessages:
                 continue
             if self._lockstep or reading.sample is not self._sent.get(name):
                 messages[sensor.topic] = sensor.to_msg(reading.sample)
+                if name == "image" and reading.sample is not self._sent.get(name):
+                    info = conversions.camera_info_to_msg(reading.sample)
+                    messages[interface.CAMERA_INFO] = info
                 self._sent[name] = reading.sample
         return messages

@@ -24,6 +24,7 @@ import onnxruntime
 
 from liquid_control.config import ConfigError, missing_packages
 from liquid_control.runtime.circuit_weights import graph_strengths
+from liquid_control.runtime.eye import EYE_KEY, FEATURES, Eye, check_eye, packed, unpacked
 from liquid_control.runtime.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from liquid_control.runtime.schema import Golden as Golden
 from liquid_control.runtime.schema import PolicyMetadata, read_metadata
@@ -48,6 +49,7 @@ class Artifact:
     path: Path
     metadata: PolicyMetadata
     session: onnxruntime.InferenceSession
+    eye: Eye | None = None  # of a policy that sees
 
     def zero_state(self) -> np.ndarray:
         """The state at reset, ``(1, m)`` float32."""
@@ -70,8 +72,12 @@ def _digest(before: bytes, after: bytes) -> bytes:
     return hashlib.sha256(before + after).hexdigest().encode()
 
 
-def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> Artifact:
+def write_artifact(
+    path: str | Path, graph: bytes, metadata: PolicyMetadata, encoder: bytes | None = None
+) -> Artifact:
     """Put the metadata into an ONNX graph and write it; the file appears whole or not at all.
+
+    encoder: the ONNX graph of an eye, see `runtime.eye`.
 
     The file is loaded with all checks before it takes its name. Needs the onnx package.
     """
@@ -81,6 +87,8 @@ def write_artifact(path: str | Path, graph: bytes, metadata: PolicyMetadata) -> 
         raise missing_packages("train", ["onnx"]) from None
     model = onnx.load_from_string(graph)
     properties = {METADATA_KEY: metadata.model_dump_json(), DIGEST_KEY: "0" * _DIGEST_SIZE}
+    if encoder is not None:
+        properties[EYE_KEY] = packed(encoder)
     onnx.helper.set_model_props(model, properties)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,11 +112,13 @@ def upgrade_artifact(path: str | Path) -> Artifact:
     package. Raises ConfigError as `load_artifact` does.
     """
     metadata, graph = load_artifact(path).metadata, Path(path).read_bytes()
+    eye = open_session(Path(path), graph)[1].get(EYE_KEY)
+    encoder = None if eye is None else unpacked(Path(path), eye)
     wiring = metadata.wiring
     if wiring is not None and wiring.counts()["unknown"]:
         strengths = graph_strengths(graph, metadata)
         metadata = metadata.model_copy(update={"wiring": wiring.with_strengths(strengths)})
-    return write_artifact(path, graph, metadata)
+    return write_artifact(path, graph, metadata, encoder)
 
 
 def load_artifact(path: str | Path) -> Artifact:
@@ -131,7 +141,8 @@ def load_artifact(path: str | Path) -> Artifact:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
     _check_digest(path, data)
     session, properties = open_session(path, data)
-    artifact = Artifact(path, _read_metadata(path, properties), session)
+    metadata = _read_metadata(path, properties)
+    artifact = Artifact(path, metadata, session, _open_eye(path, metadata, properties))
     _check_shapes(artifact)
     _check_golden(artifact)
     return artifact
@@ -163,6 +174,23 @@ def open_session(
     except Exception as error:  # onnxruntime raises bare RuntimeErrors of its own kinds
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{path}: graph check failed: not a whole ONNX file: {reason}") from None
+
+
+def _open_eye(path: Path, metadata: PolicyMetadata, properties: dict[str, str]) -> Eye | None:
+    if metadata.eye is None:
+        return None
+    if EYE_KEY not in properties:
+        raise ConfigError(f"{path}: eye check failed: its metadata tell of one, got no {EYE_KEY}")
+    last = metadata.observation[-1]
+    if (last.name, last.size) != (FEATURES, len(metadata.eye.golden_features)):
+        raise ConfigError(
+            f"{path}: eye check failed: the last observation slot is {last.name} of {last.size}, "
+            f"expected {FEATURES} of {len(metadata.eye.golden_features)}"
+        )
+    session, _ = open_session(path, unpacked(path, properties[EYE_KEY]))
+    eye = Eye(metadata.eye, session)
+    check_eye(path, eye)
+    return eye
 
 
 def _read_metadata(path: Path, properties: dict[str, str]) -> PolicyMetadata:

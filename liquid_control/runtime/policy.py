@@ -8,6 +8,7 @@ import numpy as np
 
 from liquid_control.config import ConfigError, find_file
 from liquid_control.runtime.artifact import INPUTS, OUTPUTS, Artifact, load_artifact
+from liquid_control.structs import ImageSample, Layout
 
 
 class OnnxPolicy:
@@ -19,12 +20,15 @@ class OnnxPolicy:
 
     def __init__(self, artifact: Artifact):
         self.metadata = artifact.metadata
-        self.observation_layout = artifact.metadata.observation_layout
+        self._eye = artifact.eye
+        whole = artifact.metadata.observation_layout
+        # of a policy that sees, without the features, which it makes of images itself
+        self.observation_layout = whole if self._eye is None else Layout(whole.slots[:-1])
         self.command_layout = artifact.metadata.command_layout
         self.command_kind = artifact.metadata.command_kind
         self._session = artifact.session
         self._state = artifact.zero_state()
-        self._observation = np.zeros((1, self.observation_layout.size), np.float32)
+        self._observation = np.zeros((1, whole.size), np.float32)
         self._dt = np.zeros((1, 1), np.float32)
         self._command = np.zeros((1, self.command_layout.size), np.float32)
         self._next_state = np.zeros_like(self._state)
@@ -38,14 +42,28 @@ class OnnxPolicy:
                 bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         self._neuron_index = np.array(self.metadata.neuron_index, dtype=int)
         # the same memory without the axis of the batch
-        self._seen, self._given, self._memory = (
+        observation, self._given, self._memory = (
             array[0] for array in (self._observation, self._command, self._state)
         )
+        self._seen, self._features = np.split(observation, [self.observation_layout.size])
         self.warm_up()
 
     def reset(self) -> None:
         """Forget everything: the state is zero, as at the start of training episodes."""
         self._state[:] = 0.0
+
+    @property
+    def sees(self) -> bool:
+        """Whether it steps on images, which `look` takes."""
+        return self._eye is not None
+
+    def look(self, image: ImageSample) -> None:
+        """Take in a new image of any size; the steps from now on are on what it shows.
+
+        Raises:
+            ValueError: for an image that does not fit, which is not taken in.
+        """
+        self._features[:] = self._eye.look(image)
 
     def step(self, observation: np.ndarray, dt: float) -> np.ndarray:
         """The command ``(c,)`` in SI units for an observation ``(n,)`` in SI units.

@@ -103,6 +103,18 @@ class Golden(StrictModel):
     state: list[list[float]]  # (T, m), after the step
 
 
+class EyeEntry(StrictModel):
+    """The camera that an encoder was trained with, and what it gives for a golden picture."""
+
+    width: int  # px
+    height: int  # px
+    focal_length: tuple[float, float]  # x and y, px
+    principal_point: tuple[float, float]  # from the top left corner, px
+    weights: int
+    golden_seed: int  # of the golden picture's pixels, drawn by numpy's PCG64
+    golden_features: list[float]
+
+
 class PolicyMetadata(StrictModel):
     """All that a policy says about itself."""
 
@@ -116,6 +128,7 @@ class PolicyMetadata(StrictModel):
     neuron_names: list[str]  # one name per neuron; neuron i is state component neuron_index[i]
     neuron_index: list[int]
     wiring: Wiring | None
+    eye: EyeEntry | None = None  # of a policy that sees; its features are the last slot
     weights: int  # non-zero weights
     vehicle: str
     training: dict[str, Any]  # configuration, seed, versions, result: the training record

@@ -31,8 +31,9 @@ from liquid_control.sim.quantities import (
     drawn,
     key,
 )
+from liquid_control.sim.scenery.shifts import SHIFTS
 from liquid_control.sim.wind.sources import Source
-from liquid_control.structs import ImuSample, OdometrySample
+from liquid_control.structs import ImageSample, ImuSample, OdometrySample
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 Bias = drawn(-1000, 1000)
@@ -41,13 +42,14 @@ LagFactor = drawn(0, 100)
 Pull = drawn(-1000, 1000)  # N
 TiltError = drawn(-180, 180)  # degrees
 SHORTEST_LAG = 1e-4  # s; a motor that follows within a physics step
-Sample = ImuSample | OdometrySample
+Sample = ImuSample | OdometrySample | ImageSample
 QUANTITIES = {
     "imu": ("ang_vel_body", "specific_force_body"),
     "odometry": ("pos_world", "vel_body", "ang_vel_body"),
 }
 FAULTS = Kinds("kind")
-Sensor = Literal["imu", "odometry"]
+Sensor = Literal["imu", "odometry", "image"]
+ImageShift = Literal[tuple(name for name in SHIFTS if name != "fog")]
 
 
 class Delivery(NamedTuple):
@@ -259,6 +261,7 @@ class NanFault(_SensorFault):
     """A sensor that delivers no numbers."""
 
     kind: Literal["sensor_nan"]
+    sensor: Literal["imu", "odometry"] = key("which one")
 
     def disturb(self, now: Delivery) -> Sample | None:
         return replace(now.sample, **{name: np.full(3, np.nan) for name in QUANTITIES[self.sensor]})
@@ -286,6 +289,7 @@ class ZeroFault(_SensorFault):
     """A sensor that reads zero for one quantity, as a broken or unconfigured one does."""
 
     kind: Literal["sensor_zero"]
+    sensor: Literal["imu", "odometry"] = key("which one")
     quantity: Quantity = key(f"which one; {_WHOSE}")
 
     _measured = model_validator(mode="after")(_check_quantity)
@@ -314,6 +318,7 @@ class BiasFault(_SensorFault):
     """A jump of the bias of one quantity."""
 
     kind: Literal["sensor_bias"]
+    sensor: Literal["imu", "odometry"] = key("which one")
     quantity: Quantity = key(f"which one; {_WHOSE}")
     offset: tuple[Bias, Bias, Bias] = key("added, in the unit of the quantity")
 
@@ -322,6 +327,38 @@ class BiasFault(_SensorFault):
     def disturb(self, now: Delivery) -> Sample | None:
         value = getattr(now.sample, self.quantity) + np.array(self.offset)
         return replace(now.sample, **{self.quantity: value})
+
+
+@FAULTS.register
+class BlankFault(_SensorFault):
+    """A camera that delivers pictures of one grey."""
+
+    kind: Literal["image_blank"]
+    sensor: Literal["image"] = key("which one", default="image")
+    level: int = key("of all pixels, 255 is white", default=0, ge=0, le=255)
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        return replace(now.sample, rgb=np.full_like(now.sample.rgb, self.level))
+
+
+@FAULTS.register
+class ShiftFault(_SensorFault):
+    """A camera whose pictures look otherwise: overexposed, dark, noisy, stained.
+
+    Of `scenery.shifts`; how far things are is not known here, so that fog is not among them.
+    """
+
+    kind: Literal["image_shift"]
+    sensor: Literal["image"] = key("which one", default="image")
+    shift: ImageShift = key("which one")
+    strength: Charge = key("of the shift")
+
+    def disturb(self, now: Delivery) -> Sample | None:
+        rgb, stamp = now.sample.rgb, now.sample.stamp
+        # a picture that is delivered again looks the same, and a flight that is flown again too
+        rng, depth = np.random.default_rng(stamp), np.ones((1, 1, 1), np.float32)
+        changed = SHIFTS[self.shift](rgb[None].astype(np.float32), depth, self.strength, rng)
+        return replace(now.sample, rgb=np.clip(changed[0], 0, 255).astype(np.uint8))
 
 
 def drawn_faults(faults: Sequence[Fault], rng: np.random.Generator) -> tuple[Fault, ...]:

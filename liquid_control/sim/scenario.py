@@ -197,6 +197,18 @@ class WorldConfig(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _stands_on(self):
+        shapes = {item.shape for item in self.obstacles}
+        for k, segment in enumerate(self.task):
+            wanted = getattr(segment, "stands_on", None)
+            if wanted is not None and wanted not in shapes:
+                raise ValueError(
+                    f"task.{k}: {segment.kind} needs an obstacle of the shape {wanted!r}, got "
+                    f"{sorted(shapes)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _rates_divide(self):
         if self.physics_rate % self.control_rate:
             raise ValueError(

@@ -196,10 +196,13 @@ class QuadHoverEnv(gymnasium.Env):
         """The vehicle and its setpoint from behind, RGB (height, width, 3) uint8."""
         if self.render_mode is None or self._world is None:
             return None
-        if self._view is None:
-            scenario = self._flight.scenario
-            self._view = ChaseView(self._flight.vehicle, scenario.obstacles, PICTURE)
         world = self._world
+        if self._view is not None and world.scene != self._viewed:  # another seed's
+            self._view.close()
+            self._view = None
+        if self._view is None:
+            self._viewed = world.scene
+            self._view = ChaseView(self._flight.vehicle, self._viewed, PICTURE)
         return self._view.picture(*world.truth[:2], world.setpoint().pos_world)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ CHILDREN = {
     "vehicle": 4,
     "camera": 5,
     "faults": 7,
+    "scene": 8,
 }
 SENSORS = 6  # further sensors, each by its own name
 
@@ -34,6 +35,7 @@ class Streams:
     vehicle: np.random.Generator
     camera: np.random.Generator
     faults: np.random.Generator
+    scene: np.random.Generator
 
     def __init__(self, seed: int):
         self._seed = seed

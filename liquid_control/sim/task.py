@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import Annotated, Literal, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from liquid_control.config import StrictModel
 from liquid_control.kinds import Kinds
-from liquid_control.sim.quantities import Height, Length, Position, Span, Time, key
+from liquid_control.sim.quantities import Height, Length, Position, Span, Strength, Time, key
+from liquid_control.sim.scenery.road import road_of
 from liquid_control.structs import Setpoint
 
 Oscillations = Annotated[int, Field(ge=-100, le=100)]
@@ -179,11 +181,51 @@ class StepsSegment(StrictModel):
         return np.array(self.points[leg]), _STILL, _STILL
 
 
-class Task:
-    """Segments laid end to end from a start position; holds the last position afterwards."""
+@SEGMENTS.register
+class DriveSegment(StrictModel):
+    """Along the lane of the world's road: the setpoint is the nearest place in its middle, so that
+    the position error is the deviation from the lane."""
 
-    def __init__(self, segments: tuple[Segment, ...], start: np.ndarray, yaw: float):
-        self._yaw = yaw
+    kind: Literal["drive"]
+    speed: Strength = key("along the lane", "m/s")
+    duration: Span = key("how long", "s")
+    stands_on: ClassVar[str] = "road"
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return start
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        return start, _STILL, _STILL
+
+    def guide(self, scene: Sequence[Any], pos: Sequence[float]) -> Setpoint:
+        """The nearest place in the middle of the lane, from ``pos`` (3,) m, world."""
+        road = road_of(scene)
+        place = road.locate(pos[0], pos[1])
+        x, y = road.point(place.s)
+        cos, sin, speed = math.cos(place.heading), math.sin(place.heading), self.speed
+        turn = place.curvature * speed * speed
+        return Setpoint(
+            np.array([x, y, pos[2]]),
+            np.array([speed * cos, speed * sin, 0.0]),
+            np.array([-turn * sin, turn * cos, 0.0]),
+            place.heading,
+        )
+
+
+class Task:
+    """Segments laid end to end from a start position; holds the last position afterwards.
+
+    A segment with a method ``guide`` says by it where the vehicle should be, given where it is.
+    """
+
+    def __init__(
+        self,
+        segments: tuple[Segment, ...],
+        start: np.ndarray,
+        yaw: float,
+        scene: Sequence[Any] = (),
+    ):
+        self._yaw, self._scene = yaw, scene
         self._begins, self._pieces = [], []
         begin = 0.0
         for segment in segments:
@@ -193,9 +235,12 @@ class Task:
             start = segment.end(start)
         self.duration = begin
 
-    def setpoint(self, time: float) -> Setpoint:
-        """Where the vehicle should be ``time`` s after the start."""
+    def setpoint(self, time: float, pos: Sequence[float] | None = None) -> Setpoint:
+        """Where the vehicle, which is at ``pos``, should be ``time`` s after the start."""
         k = max(bisect_right(self._begins, time) - 1, 0)
         start, segment = self._pieces[k]
+        guide = getattr(segment, "guide", None)
+        if guide is not None:
+            return guide(self._scene, pos)
         pos, vel, acc = segment.path(start, time - self._begins[k])
         return Setpoint(pos, vel, acc, self._yaw)

@@ -21,6 +21,7 @@ from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault, drawn_faults
 from liquid_control.sim.plants.plant import Plant, Start, check_plant
 from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.scenery.config import draw_scene
 from liquid_control.sim.sensors import Truth
 from liquid_control.sim.sensors.camera import Camera
 from liquid_control.sim.sensors.imu import Imu, strapdown
@@ -75,6 +76,7 @@ class World:
         crashed: True from the first violation of the arena's limits; `crash_reason` says which.
         imu_samples: every IMU sample of the last control period, oldest first.
         image: the newest of the camera that has arrived, if there is one.
+        scene: what stands in this flight's world, as the seed drew it.
     """
 
     def __init__(self, scenario: WorldConfig, vehicle: VehicleConfig, seed: int):
@@ -114,7 +116,8 @@ class World:
         if on_ground:
             pos[2] = task_start[2] = plant.ground_height
             vel = np.zeros(3)
-        self._task = Task(scenario.task, task_start, yaw)
+        self.scene = draw_scene(scenario.obstacles, streams.scene)
+        self._task = Task(scenario.task, task_start, yaw, self.scene)
         faults = drawn_faults(scenario.faults, streams.faults)
         gusts = [fault for fault in faults if isinstance(fault, WindFault)]
         self._wind = Wind([*scenario.wind, *gusts], streams.wind, scenario.duration, self._dt)
@@ -126,11 +129,12 @@ class World:
         }
         self._imu_faults = FaultySensor("imu", faults)
         self._odometry_faults = FaultySensor("odometry", faults)
+        self._image_faults = FaultySensor("image", faults)
         self._tick = 0  # control periods
         self._imu_count = 0
         self.crashed, self.crash_reason = False, ""
         self._has_flown = not on_ground
-        plant.start(Start(pos, quat, vel, on_ground, faults), streams.vehicle)
+        plant.start(Start(pos, quat, vel, on_ground, faults, self.scene), streams.vehicle)
         if not self._plant_checked:
             check_plant(plant)
             self._plant_checked = True
@@ -148,7 +152,7 @@ class World:
         self._camera = None
         self.image: ImageSample | None = None
         if config is not None:
-            self._camera = Camera(config, self.scenario.obstacles, rng)
+            self._camera = Camera(config, self.scene, rng)
             self._camera_stride = round(self.control_rate / config.update_rate)
             self._images: deque[ImageSample] = deque()
             self._look()
@@ -157,7 +161,8 @@ class World:
         """Take an image when one is due, deliver the newest that has arrived."""
         if self._tick % self._camera_stride == 0:
             image = self._camera.image(*self.state)
-            self._images.append(ImageSample(self.time_ns, image))
+            if not self._camera.loses():
+                self._images.append(ImageSample(self.time_ns, image, self._camera.intrinsics))
         arrived = self.time_ns - round(self.scenario.camera.latency * NANOSECONDS)
         while self._images and self._images[0].stamp <= arrived:
             self.image = self._images.popleft()
@@ -190,7 +195,7 @@ class World:
 
     def setpoint(self) -> Setpoint:
         """The task's setpoint now."""
-        return self._task.setpoint(self._tick / self.control_rate)
+        return self._task.setpoint(self._tick / self.control_rate, self.plant.pose[0])
 
     def step(self, command: Command | None) -> SensorFrame:
         """Advance one control period with ``command``, or with ``None`` if none came."""
@@ -224,16 +229,17 @@ class World:
     def _frame(self) -> SensorFrame:
         now, truth = self.time_ns, self.truth
         odometry = self._odometry.measure(now, *truth)
-        imu = self.imu_samples[-1]
+        imu, image = self.imu_samples[-1], self.image
         if self.scenario.faults:
             time = self._tick / self.control_rate
             imu = self._imu_faults.deliver(time, imu)
             odometry = self._odometry_faults.deliver(time, odometry)
+            image = self._image_faults.deliver(time, image)
         others = {}
         if self._others:
-            truth = Truth(*truth, self._specific_force(), self.plant.wind)
+            truth = Truth(*truth, self._specific_force(), self.plant.wind, self.scene)
             others = {name: self._measured(name, now, truth) for name in self._others}
-        frame = SensorFrame.at(now, imu, odometry, self.image, **others)
+        frame = SensorFrame.at(now, imu, odometry, image, **others)
         frame.armed = self.armed
         return frame
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from liquid_control.config import (
     ConfigError,
@@ -164,6 +164,13 @@ class EarlyStopConfig(StrictModel):
     patience: int = Field(gt=0)  # updates without a better mean
 
 
+class EyeConfig(StrictModel):
+    """The encoder of a policy that sees; its camera is that of the worlds."""
+
+    features: int = Field(gt=0)
+    channels: tuple[int, ...] = (16, 24, 32, 32)  # of each convolution, which halve the picture
+
+
 class TrainingConfig(StrictModel):
     """What every training run says, whatever its method."""
 
@@ -175,7 +182,14 @@ class TrainingConfig(StrictModel):
     # as nn.cells.zoo.build_cell takes it; the sizes are filled in, and the seed of a wiring that
     # gives none, so that each run of several seeds has a wiring of its own
     network: dict[str, Any]
+    eye: EyeConfig | None = None  # of a policy that steers by camera
     early_stop: EarlyStopConfig | None = None
+
+    @model_validator(mode="after")
+    def _is_taught_to_see(self):
+        if self.eye is not None and self.method != "imitation":
+            raise ValueError(f"eye: expected method imitation, got {self.method!r}")
+        return self
 
     @property
     def tunes_gains(self) -> bool:
@@ -194,6 +208,17 @@ class GradientConfig(TrainingConfig):
     optimiser: OptimiserConfig
 
 
+class ViewsConfig(StrictModel):
+    """Views of random scenes, with labels from the simulator, on which an eye learns to see before
+    anything moves."""
+
+    updates: int = Field(gt=0)  # Adam steps
+    batch: int = Field(gt=0)  # views, each of another scene
+    learning_rate: PositiveFloat
+    # largest strength of each of `scenery.shifts`, drawn for each view
+    shifts: dict[str, Share] = Field(default={})
+
+
 class DaggerConfig(StrictModel):
     """Rounds of flights that the expert labels, and of regression on all labels so far."""
 
@@ -206,6 +231,11 @@ class DaggerConfig(StrictModel):
     length: int = Field(gt=1)  # control steps of a sequence
     learning_rate: PositiveFloat
     gradient_clip: PositiveFloat  # norm
+    # steps at the start of a sequence from within a flight that don't count: it begins in a state
+    # that is drawn, so that nothing older is to matter. 0: in the state of rest, and all count
+    forget: int = Field(default=0, ge=0)
+    # of the squared error of a slot of the command, in the unit of its limit; else 1
+    weights: dict[str, PositiveFloat] = Field(default={})
 
 
 class ImitationConfig(TrainingConfig):
@@ -215,6 +245,13 @@ class ImitationConfig(TrainingConfig):
     expert: str  # a controller by name, as `fly --policy` takes it
     worlds: Annotated[tuple[str, ...], Field(min_length=1)]  # in turn
     dagger: DaggerConfig
+    views: ViewsConfig | None = None  # of a policy that sees
+
+    @model_validator(mode="after")
+    def _learns_to_see(self):
+        if (self.eye is None) is not (self.views is None):
+            raise ValueError("eye and views: expected both, for a policy that sees, or none")
+        return self
 
 
 class CandidatesConfig(StrictModel):

@@ -192,6 +192,8 @@ class RunFiles:
             vehicle=config.vehicle,
             training=record,
             rng=np.random.default_rng(config.seed),
+            encoder=getattr(trainer, "encoder", None),
+            intrinsics=getattr(trainer, "intrinsics", None),
         )
         self._record(done=True)
         return path

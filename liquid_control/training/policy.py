@@ -15,7 +15,8 @@ from liquid_control.control.rules import Rules
 from liquid_control.nn.cells.zoo import build_cell
 from liquid_control.nn.policy import Policy
 from liquid_control.runtime.catalogue import make_parameters, make_rules
-from liquid_control.structs import Layout
+from liquid_control.runtime.eye import FEATURES
+from liquid_control.structs import Layout, Slot
 from liquid_control.training.config import TrainingConfig
 from liquid_control.training.expert import Expert
 from liquid_control.vehicles.catalogue import load_vehicle
@@ -109,6 +110,14 @@ def _of_the_network(error: Exception) -> ValueError:
     return ValueError(f"network: {_MISSING_KEY.sub('missing key ', text)}")
 
 
+def layout_of(config: TrainingConfig) -> Layout:
+    """What the network takes in: the observation, and behind it the features of its eye."""
+    slots = rules_of(config).observer.select(config.observation).layout.slots
+    if config.eye is not None:
+        slots = (*slots, Slot(FEATURES, config.eye.features, "1", "none"))
+    return Layout(slots)
+
+
 def make_policy(config: TrainingConfig) -> Policy | Expert:
     """A fresh policy of the configured network, sized by the observation and the vehicle.
 
@@ -117,7 +126,7 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
     """
     rules = rules_of(config)
     observer = rules.observer.select(config.observation)
-    layout = observer.layout
+    layout = layout_of(config)
     if config.tunes_gains:
         if layout != OBSERVER.layout:
             raise ValueError(f"a geometric controller observes {OBSERVER.layout.names}")
@@ -130,11 +139,14 @@ def make_policy(config: TrainingConfig) -> Policy | Expert:
         cell = build_cell(network, torch.Generator().manual_seed(config.seed))
     except ValueError as error:
         raise _of_the_network(error) from None
-    scale = [config.observation[slot.name] for slot in layout.slots for _ in range(slot.size)]
+    scales = {**config.observation, FEATURES: 1.0}
+    scale = [scales[slot.name] for slot in layout.slots for _ in range(slot.size)]
+    usual = torch.from_numpy(observer(at_rest(rules.command))).float()
+    usual = torch.cat([usual, torch.zeros(layout.size - len(usual))])
     offset, command_scale = command_scaling(rules)
     return Policy(
         cell,
-        observation_offset=torch.from_numpy(observer(at_rest(rules.command))).float(),
+        observation_offset=usual,
         observation_scale=torch.tensor(scale),
         command_offset=offset,
         command_scale=command_scale,

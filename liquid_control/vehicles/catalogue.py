@@ -6,10 +6,11 @@ from pathlib import Path
 
 from liquid_control.config import ConfigError, find_file, parse, read_yaml
 from liquid_control.importing import import_object, is_import_name
+from liquid_control.vehicles.car.kind import CAR
 from liquid_control.vehicles.kind import VehicleConfig, VehicleKind
 from liquid_control.vehicles.quadrotor.kind import QUADROTOR
 
-VEHICLES: dict[str, VehicleKind] = {QUADROTOR.name: QUADROTOR}
+VEHICLES: dict[str, VehicleKind] = {kind.name: kind for kind in (QUADROTOR, CAR)}
 
 
 def register_vehicle(kind: VehicleKind) -> VehicleKind:

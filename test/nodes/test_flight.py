@@ -25,6 +25,7 @@ from liquid_control.runtime.policy import load_policy
 from liquid_control.session import processes
 from liquid_control.session.processes import FlightFailed, Session
 from liquid_control.session.ros import fly_ros
+from liquid_control.sim.flight import prepare
 from liquid_control.sim.rollout import rollout
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
@@ -377,3 +378,22 @@ def test_simulator_does_not_wait_for_ever(tmp_path):
         assert "no flight: waited 1 s for an active controller, imu/data (0 of 1)" in (
             simulator.last_words()
         )
+
+
+def test_a_car_that_steers_by_camera_drives_over_ros_as_without(tmp_path):
+    """Images and their camera's intrinsics travel; the drive is the same to the last bit."""
+    from mcap.reader import make_reader
+
+    world, policy = load_world("lane_keeping"), "lane_liquid"
+    log, path = fly_ros("lane_keeping", policy, seed=3, duration=3.0, out_dir=tmp_path)
+    flight = prepare(world, policy)
+    with flight.world(3) as there:
+        same = flight.fly(there, duration=3.0)
+    np.testing.assert_array_equal(log.command, same.command)
+    np.testing.assert_array_equal(log.neurons, same.neurons)
+    np.testing.assert_array_equal(log.truth.pos_world, same.truth.pos_world)
+    assert flight_metrics(log, 1.0).rmse_m < 0.5
+    with path.open("rb") as stream:
+        summary = make_reader(stream).get_summary()
+    topics = {channel.topic for channel in summary.channels.values()}
+    assert {"/camera/image_raw", "/camera/camera_info", "/cmd/steering"} <= topics

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from liquid_control.config import ConfigError
+from liquid_control.sim.scenario import read_world
+from liquid_control.sim.world import World
 from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.vehicles.catalogue import load_vehicle
 
 HOVER = RATES_THRUST.command(*RATES_THRUST.neutral)
 
@@ -221,3 +224,40 @@ def test_an_attitude_may_be_off(make_world):
     x, y, z, _ = frame.odometry.sample.quat_world_body
     assert np.degrees(2 * np.arcsin(x)) == pytest.approx(5.0, abs=0.01)
     np.testing.assert_allclose([y, z], 0, atol=1e-3)
+
+
+def drive(faults, steps=100):
+    """What a parked camera shows at each step of 20 ms."""
+    scenario = read_world("lane_keeping", {"faults": faults})
+    with World(scenario, load_vehicle("car"), 1) as world:
+        return [world.step(None).image.sample for _ in range(steps)]
+
+
+def test_a_camera_freezes_and_goes_on():
+    seen = drive([{"kind": "sensor_freeze", "sensor": "image", "at": 0.5, "until": 1.0}])
+    healthy = drive([])
+    for k, (image, other) in enumerate(zip(seen, healthy, strict=True)):
+        assert image.stamp == other.stamp
+        frozen = 25 <= k + 1 < 50
+        np.testing.assert_array_equal(image.rgb, healthy[23].rgb if frozen else other.rgb)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_blank_camera_shows_one_grey(level):
+    seen = drive([{"kind": "image_blank", "at": 0.2, "level": level}], 20)
+    assert (seen[-1].rgb == level).all()
+    assert np.ptp(seen[2].rgb) > 50
+
+
+@pytest.mark.parametrize("shift", ["bright", "dark", "patches", "noise"])
+def test_a_camera_that_sees_otherwise_is_the_same_twice(shift):
+    fault = {"kind": "image_shift", "at": 0.0, "shift": shift, "strength": 0.7}
+    first, second = drive([fault], 8), drive([fault], 8)
+    for a, b, healthy in zip(first, second, drive([], 8), strict=True):
+        np.testing.assert_array_equal(a.rgb, b.rgb)
+        assert np.abs(a.rgb.astype(int) - healthy.rgb).mean() > 3
+
+
+def test_how_far_things_are_is_not_known_to_a_fault():
+    with pytest.raises(ConfigError, match="shift"):
+        drive([{"kind": "image_shift", "at": 0.0, "shift": "fog", "strength": 0.7}])

@@ -12,9 +12,9 @@ def first(generator):
 def test_each_name_is_bound_to_its_child_for_good():
     """Another number would be another flight of every seed."""
     names = ("start", "wind", "imu", "odometry", "vehicle", "camera")
-    assert {**dict(zip(names, range(6))), "faults": 7} == CHILDREN
+    assert {**dict(zip(names, range(6))), "faults": 7, "scene": 8} == CHILDREN
     assert SENSORS == 6
-    spawned = [np.random.default_rng(s) for s in np.random.SeedSequence(11).spawn(8)]
+    spawned = [np.random.default_rng(s) for s in np.random.SeedSequence(11).spawn(9)]
     streams = Streams(11)
     for name, child in CHILDREN.items():
         assert first(getattr(streams, name)) == first(spawned[child]), name

@@ -6,6 +6,8 @@ import pytest
 pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
+import torch
+
 from liquid_control.config import ConfigError, share_dir
 from liquid_control.structs import RATES_THRUST, Layout, Slot
 from liquid_control.training import imitation
@@ -65,9 +67,34 @@ def test_an_expert_that_fails_in_flight_is_named(tmp_path, command, reason):
         learner.step()
 
 
-def test_flights_that_are_too_short_are_an_error_too():
-    with pytest.raises(ConfigError, match=r"longest has \d+ steps, expected dagger.length = 200$"):
-        trainer("geometric", **{"dagger.length": 200}).step()
+def test_a_flight_that_is_shorter_than_a_sequence_counts_for_its_own_steps():
+    learner = trainer("geometric", **{"dagger.length": 200})
+    learner.step()
+    (flight,) = learner.flights
+    rows, states, counted = learner._batch()
+    assert rows.shape[1] == counted.shape[1] == 200
+    assert counted.sum(dim=1).tolist() == [len(flight)] * 4
+    # what stands behind its end changes nothing
+    kept = {name: value.clone() for name, value in learner.policy.state_dict().items()}
+    losses = []
+    for filler in (1.0, 100.0):
+        learner.policy.load_state_dict(kept)
+        changed = torch.where(counted[..., None], rows, torch.full_like(rows, filler))
+        learner._batch = lambda changed=changed: (changed, states.clone(), counted)
+        losses.append(float(learner._follow().detach()))
+    assert losses[0] == losses[1]
+
+
+def test_what_is_older_than_a_sequence_is_drawn_and_not_counted():
+    learner = trainer("geometric", **{"dagger.forget": 5, "dagger.sequences": 32})
+    learner.step()
+    _, states, counted = learner._batch()
+    drawn = states.abs().sum(dim=1) > 0
+    assert drawn.any()
+    assert states.abs().max() <= 1
+    assert (counted[drawn].sum(dim=1) == 16 - 5).all()
+    assert not counted[drawn][:, :5].any()
+    assert counted[~drawn].all()
 
 
 def test_an_expert_of_another_vehicle_is_refused(monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.sim.faults import Fault
+from liquid_control.sim.scenery.config import SceneObject
 from liquid_control.structs import Command
 
 Vector = tuple[float, float, float]
@@ -28,6 +29,7 @@ class Start:
     vel: np.ndarray  # (3,) m/s
     on_ground: bool
     faults: tuple[Fault, ...] = ()  # of this flight, all numbers picked
+    scene: tuple[SceneObject, ...] = ()  # what can be hit and seen, as the seed drew it
 
 
 class Plant(Protocol):

@@ -58,6 +58,7 @@ class QuadrotorPlant:
         if scenario.payload is not None:
             params = with_payload(params, scenario.payload.mass, scenario.payload.below)
         self._healthy = params
+        self._obstacles = bool(start.scene)
         kinds = (VehicleFault, AutopilotFault, ForceFault)
         self._faults = tuple(fault for fault in start.faults if isinstance(fault, kinds))
         self._active: tuple[Fault, ...] = ()
@@ -71,9 +72,7 @@ class QuadrotorPlant:
         self._armed = 0.0 if start.on_ground else 1.0
         self._steps_without_command = 0
         self._substep = 0
-        self._engine.start(
-            self.vehicle, params, scenario.obstacles, start.pos, start.quat, start.vel
-        )
+        self._engine.start(self.vehicle, params, start.scene, start.pos, start.quat, start.vel)
         self.pose, self.twist = self._engine.read()
         self.rates_body = (0.0, 0.0, 0.0)
         # as after a step at rest
@@ -175,7 +174,7 @@ class QuadrotorPlant:
 
     def touched(self) -> str:
         """What the body is in contact with; landed in failsafe, it stops the rotors."""
-        if self.pose[0][2] > self._contact_height and not self.scenario.obstacles:
+        if self.pose[0][2] > self._contact_height and not self._obstacles:
             return ""
         touched = self._engine.touched()
         if touched == "ground" and self.failsafe:

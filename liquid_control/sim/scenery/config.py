@@ -6,21 +6,39 @@ An object tells PyBullet its own shapes, so another one is a class like these, r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol
 
+import numpy as np
 from pydantic import Field
 
 from liquid_control.config import Share, StrictModel
 from liquid_control.kinds import Kinds
-from liquid_control.sim.quantities import Angle, Heading, Length, Level, Position, key
+from liquid_control.sim.quantities import (
+    Angle,
+    Charge,
+    Heading,
+    Length,
+    Level,
+    Position,
+    drawn,
+    key,
+)
+from liquid_control.sim.scenery.shifts import SHIFTS
 
 Color = tuple[Share, Share, Share]  # red, green, blue
+PixelNoise = drawn(0, 255)
+ShiftName = Literal[tuple(SHIFTS)]
 CYLINDER_SIDES = 32  # of a textured one
 SCENE_OBJECTS = Kinds("shape")
 
 
 class SceneObject(Protocol):
-    """What a kind of object must give; shapes are in its own frame, and all are fixed."""
+    """What a kind of object must give; shapes are in its own frame, and all are fixed.
+
+    One that the seed picks has ``drawn(rng)`` besides, see `draw_scene`. One that is seen from near
+    only says so with ``near``: middle (x, y) and radius, m, of a circle around it.
+    """
 
     pos: Position  # m, world
     yaw_deg: float
@@ -37,6 +55,16 @@ class SceneObject(Protocol):
 
 
 SceneObjectConfig = Annotated[SceneObject, SCENE_OBJECTS]
+
+
+def draw_scene(objects: Sequence[SceneObject], rng: np.random.Generator) -> tuple[SceneObject, ...]:
+    """What stands in the world of one flight: objects as they are, and what the seed makes of those
+    that it picks, each from a stream of its own."""
+    scene: list[SceneObject] = []
+    for item, stream in zip(objects, rng.spawn(len(objects)), strict=True):
+        drawn = getattr(item, "drawn", None)
+        scene += [item] if drawn is None else drawn(stream)
+    return tuple(scene)
 
 
 class _Placed(StrictModel):
@@ -101,9 +129,13 @@ class AppearanceConfig(StrictModel):
     brightness: Level = key("1 is daylight, 0 is black", default=1.0)
     light_toward_deg: Heading = key("heading that the light shines to", "°", default=30.0)
     fog: Level = key("extinction; the visibility is about 3.9 / fog", "1/m", default=0.0)
-    noise: float = key("1 σ of a pixel, of 255", default=0.0, ge=0, le=255)
-    occlusion: Share = key("share of width and height that a dark patch hides", default=0.0)
+    noise: PixelNoise = key("1 σ of a pixel, of 255", default=0.0)
+    occlusion: Charge = key("share of width and height that a dark patch hides", default=0.0)
+    color_spread: Share = key(
+        "largest change of each colour of ground and objects, which the seed picks", default=0.0
+    )
     ground: tuple[Color, Color] = key(
         "colours of the ground's tiles", default=((0.45, 0.5, 0.4), (0.55, 0.6, 0.5))
     )
+    shifts: dict[ShiftName, Charge] = key("strength of each of `scenery.shifts`", default={})
     texture: TextureConfig | None = key("of ground and objects; null for none", default=None)

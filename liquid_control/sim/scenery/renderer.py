@@ -22,6 +22,9 @@ NEAR, FAR = 0.05, 60.0  # m, clipping planes
 BACKGROUND = 0.999999  # depth buffer where nothing was drawn; a polygon at 59 m has 0.99999
 GROUND_TILES = 20  # per side; small polygons, since TinyRenderer drops those that cross the eye
 TILE_SIZE = 2.0  # m
+VIEW = FAR  # m, within which what is seen from near only is there
+FAR_TILE = 10.0  # m, side of a tile far from the eye, where the ground has to reach that far
+GROUND_STEP = 2 * FAR_TILE  # m, by which the ground follows the eye
 TEXTURE_CELLS = 64  # per side, then the texture repeats; even, so that a checker has no seam
 SKY = np.array([178, 204, 230], dtype=np.float32)  # also the colour of fog
 
@@ -37,25 +40,74 @@ class Renderer:
     ):
         self._client = pybullet.connect(pybullet.DIRECT)
         texture = look.texture
-        period = TEXTURE_CELLS * texture.cell_size if texture else None
-        bodies = [
-            self._add_tiles(odd, color, period or 1.0) for odd, color in enumerate(look.ground)
+        self._period = TEXTURE_CELLS * texture.cell_size if texture else None
+        self._texture = self._load(_texture_cells(texture, rng)) if texture else None
+        self._is_wide = any(hasattr(item, "near") for item in objects)
+        self._spread, self._rng = look.color_spread, rng
+        self._ground = [
+            self._add_tiles(odd, self._shade(color)) for odd, color in enumerate(look.ground)
         ]
+        self._ground_at = (0.0, 0.0)
         for item in objects:
-            for shape in item.visuals(period):
-                visual = pybullet.createVisualShape(
-                    rgbaColor=[*item.color, 1.0], physicsClientId=self._client, **shape
-                )
-                bodies.append(self._add(visual, item.pos, item.yaw_deg))
-        if texture:
-            self._cover(bodies, _texture_cells(texture, rng))
+            if not hasattr(item, "near"):
+                self._show(item, self._shade(item.color))
+        # of what is seen from near only: what it looks like, and its bodies while it is there
+        shades: dict[Color, Color] = {}
+        self._near = [
+            (item, shades.setdefault(item.color, self._shade(item.color)))
+            for item in objects
+            if hasattr(item, "near")
+        ]
+        self._shown: dict[int, list[int]] = {}
 
     def close(self) -> None:
         """Release the renderer; a second time does nothing."""
         pybullet.disconnect(physicsClientId=self._client)
 
+    def _shade(self, color: Color) -> Color:
+        """The colour as this flight has it."""
+        if not self._spread:
+            return color
+        change = self._rng.uniform(-self._spread, self._spread, 3)
+        return tuple(np.clip(np.array(color) + change, 0.0, 1.0).tolist())
+
+    def _show(self, item: SceneObject, color: Color) -> list[int]:
+        """The bodies of an object."""
+        bodies = []
+        for shape in item.visuals(self._period):
+            visual = pybullet.createVisualShape(
+                rgbaColor=[*color, 1.0], physicsClientId=self._client, **shape
+            )
+            bodies.append(self._add(visual, item.pos, item.yaw_deg))
+        return bodies
+
+    def move_to(self, x: float, y: float) -> None:
+        """Have ground, and what is seen from near, where an eye at this place sees them."""
+        if not self._is_wide:
+            return
+        # by whole pairs of tiles, so that the ground seems to stand still
+        here = tuple(
+            at if abs(v - at) < GROUND_STEP else GROUND_STEP * round(v / GROUND_STEP)
+            for v, at in zip((x, y), self._ground_at, strict=True)
+        )
+        if here != self._ground_at:
+            self._ground_at = here
+            for body in self._ground:
+                pybullet.resetBasePositionAndOrientation(
+                    body, [*here, 0.0], [0, 0, 0, 1], physicsClientId=self._client
+                )
+        for k, (item, color) in enumerate(self._near):
+            at_x, at_y, radius = item.near
+            seen = math.hypot(at_x - x, at_y - y) - radius < VIEW
+            if seen and k not in self._shown:
+                self._shown[k] = self._show(item, color)
+            elif not seen and k in self._shown:
+                for body in self._shown.pop(k):
+                    pybullet.removeBody(body, physicsClientId=self._client)
+
     def _add(self, visual: int, pos: Vector, yaw_deg: float = 0.0) -> int:
-        return pybullet.createMultiBody(
+        """A body, whose colour the texture multiplies."""
+        body = pybullet.createMultiBody(
             0,
             -1,
             visual,
@@ -63,36 +115,46 @@ class Renderer:
             quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist(),
             physicsClientId=self._client,
         )
+        if self._texture is not None:
+            pybullet.changeVisualShape(
+                body, -1, textureUniqueId=self._texture, physicsClientId=self._client
+            )
+        return body
 
-    def _cover(self, bodies: Sequence[int], cells: np.ndarray) -> None:
-        """Multiply the bodies' colours by a texture, one pixel per cell."""
+    def _load(self, cells: np.ndarray) -> int:
+        """A texture, one pixel per cell."""
         with TemporaryDirectory() as folder:
             path = Path(folder, "texture.tga")
             path.write_bytes(_tga(cells))
-            texture = pybullet.loadTexture(str(path), physicsClientId=self._client)
-        for body in bodies:
-            pybullet.changeVisualShape(
-                body, -1, textureUniqueId=texture, physicsClientId=self._client
-            )
+            return pybullet.loadTexture(str(path), physicsClientId=self._client)
 
-    def _add_tiles(self, odd: int, color: Color, period: float) -> int:
-        """One body with every second tile; its texture repeats after ``period``, m."""
+    def _add_tiles(self, odd: int, color: Color) -> int:
+        """One body with every second tile of the ground."""
         vertices, indices = [], []
         half = GROUND_TILES // 2
-        for i in range(-half, half):
-            for j in range(-half, half):
-                if (i + j) % 2 == odd:
-                    first = len(vertices)
-                    for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
-                        vertices.append([(i + di) * TILE_SIZE, (j + dj) * TILE_SIZE, 0.0])
-                    indices += [first, first + 1, first + 2, first, first + 2, first + 3]
+        tiles = [(TILE_SIZE, i, j) for i in range(-half, half) for j in range(-half, half)]
+        if self._is_wide:
+            inner, outer = half * TILE_SIZE, round(VIEW / FAR_TILE)
+            tiles += [
+                (FAR_TILE, i, j)
+                for i in range(-outer, outer)
+                for j in range(-outer, outer)
+                if max(abs(i + 0.5), abs(j + 0.5)) * FAR_TILE > inner
+            ]
+        for size, i, j in tiles:
+            if (i + j) % 2 == odd:
+                first = len(vertices)
+                for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
+                    vertices.append([(i + di) * size, (j + dj) * size, 0.0])
+                indices += [first, first + 1, first + 2, first, first + 2, first + 3]
+        # the renderer wants no negative texture coordinates
+        corner, period = -min(x for x, *_ in vertices), self._period or 1.0
         visual = pybullet.createVisualShape(
             pybullet.GEOM_MESH,
             vertices=vertices,
             indices=indices,
             normals=[[0, 0, 1]] * len(vertices),
-            # the renderer wants no negative texture coordinates
-            uvs=[[(v + half * TILE_SIZE) / period for v in vertex[:2]] for vertex in vertices],
+            uvs=[[(v + corner) / period for v in vertex[:2]] for vertex in vertices],
             rgbaColor=[*color, 1.0],
             physicsClientId=self._client,
         )
@@ -112,6 +174,18 @@ class Renderer:
         )
 
 
+def depth_of(drawn: tuple) -> np.ndarray:
+    """What `Renderer.draw` returned as depth (height, width) float32, m along the view; the sky is
+    infinitely far."""
+    width, height, _, buffer, _ = drawn
+    buffer = np.asarray(buffer, dtype=np.float32).reshape(height, width)
+    return np.where(buffer >= BACKGROUND, np.float32(np.inf), _metres(buffer))
+
+
+def _metres(buffer: np.ndarray) -> np.ndarray:
+    return FAR * NEAR / (FAR - (FAR - NEAR) * buffer)
+
+
 def foggy(drawn: tuple, fog: float) -> np.ndarray:
     """What `Renderer.draw` returned as RGB (height, width, 3) float32 with sky, and fog of 1/m."""
     width, height, rgba, buffer, _ = drawn
@@ -120,9 +194,8 @@ def foggy(drawn: tuple, fog: float) -> np.ndarray:
     rgb = pixels[..., :3].astype(np.float32)
     rgb[buffer >= BACKGROUND] = SKY
     if fog:
-        depth = FAR * NEAR / (FAR - (FAR - NEAR) * buffer)  # m
         rgb -= SKY
-        rgb *= np.exp(-np.float32(fog) * depth)[..., None]
+        rgb *= np.exp(-np.float32(fog) * _metres(buffer))[..., None]
         rgb += SKY
     return rgb
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,31 @@ def box(size: tuple[float, float, float]) -> dict[str, Any]:
 def cylinder(radius: float, **height: float) -> dict[str, Any]:
     """An upright cylinder, m; PyBullet says ``height`` to be hit and ``length`` to be seen."""
     return {"shapeType": pybullet.GEOM_CYLINDER, "radius": radius, **height}
+
+
+def ribbons(
+    columns: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    height: float,
+    texture_period: float | None,
+) -> dict[str, Any]:
+    """Flat ribbons that face upwards, one mesh: of each its right and left edge, (n, 2) m, and
+    which of the n - 1 quads between them are there. To be seen only."""
+    quads = [
+        np.stack([right[:-1], right[1:], left[1:], left[:-1]], axis=1)[there]
+        for right, left, there in columns
+    ]
+    corners = np.concatenate(quads).reshape(-1, 2)
+    first = 4 * np.arange(len(corners) // 4)[:, None]
+    triangles = first + np.array([0, 1, 2, 0, 2, 3])
+    # the renderer wants no negative texture coordinates
+    uvs = (corners - corners.min(axis=0)) / (texture_period or 1.0)
+    return {
+        "shapeType": pybullet.GEOM_MESH,
+        "vertices": np.column_stack([corners, np.full(len(corners), height)]).tolist(),
+        "normals": [[0.0, 0.0, 1.0]] * len(corners),
+        "uvs": uvs.tolist(),
+        "indices": triangles.reshape(-1).tolist(),
+    }
 
 
 def prism(size: tuple[float, float, float], sides: int, texture_period: float) -> dict[str, Any]:

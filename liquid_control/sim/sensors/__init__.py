@@ -28,6 +28,7 @@ class Truth(NamedTuple):
     # of the newest physics step; by default at rest in still air
     specific_force_body: tuple[float, float, float] = (0.0, 0.0, GRAVITY)  # m/s², centre of mass
     wind_world: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m/s, at the vehicle
+    scene: tuple[Any, ...] = ()  # what stands in the world, as the seed drew it
 
 
 class Sensor(Protocol):

@@ -16,8 +16,9 @@ from pydantic import Field
 
 from liquid_control.config import PositiveFloat, StrictModel
 from liquid_control.frames import quat_integrate, rotate_components
-from liquid_control.sim.quantities import Angle, Lag, Position, draw, key
+from liquid_control.sim.quantities import Angle, Charge, Lag, Position, draw, key
 from liquid_control.sim.scenery.config import AppearanceConfig, SceneObject
+from liquid_control.sim.scenery.shifts import shifted
 
 NOISE_FRAMES = 16  # of pixel noise that are drawn when a flight starts
 FocalLength = Annotated[float, Field(gt=0, le=100_000)]  # px
@@ -37,21 +38,32 @@ class CameraConfig(StrictModel):
     latency: Lag = key("from stamp to arrival, rounded up to control periods", "s")
     exposure: Lag = key("0 for no motion blur", "s")
     blur_frames: int = key("drawn per image along the exposure", gt=0, le=100)
+    loss: Charge = key("share of the images that never arrive", default=0.0)
     appearance: AppearanceConfig = key("how the world looks", default=AppearanceConfig())
 
 
 class Camera:
-    """The camera of one flight."""
+    """The camera of one flight.
+
+    Args:
+        depth: keep the depth of each picture, too.
+
+    Attributes:
+        depth: of the newest picture, (height, width) m along the view, infinite for the sky;
+            ``None`` where it is not kept.
+    """
 
     def __init__(
         self,
         config: CameraConfig,
         objects: Sequence[SceneObject],
         rng: np.random.Generator,
+        depth: bool = False,
     ):
         from liquid_control.sim.scenery import renderer  # PyBullet, which reading worlds needs not
 
         self._config, self._rng = config, rng
+        self._wants_depth, self.depth = depth or bool(config.appearance.shifts), None
         look = config.appearance
         self._drawing = renderer
         self._renderer = renderer.Renderer(look, objects, rng)
@@ -68,9 +80,21 @@ class Camera:
         self._forward = (math.cos(pitch), 0.0, math.sin(pitch))
         self._up = (-math.sin(pitch), 0.0, math.cos(pitch))
         self._patch = rng.uniform(0, 1, 2)  # place of the occlusion
+        self._noise = None
         if look.noise:
             row = rng.standard_normal(NOISE_FRAMES * 3 * config.width * config.height)
-            self._noise = (look.noise * row).astype(np.float32)
+            self._noise = (draw(look.noise, rng) * row).astype(np.float32)
+        self._occlusion = draw(look.occlusion, rng)
+        self._shifts = {name: draw(strength, rng) for name, strength in look.shifts.items()}
+
+    @property
+    def intrinsics(self) -> tuple[float, float, float, float]:
+        """Focal length x and y, principal point x and y, px."""
+        return *self._config.focal_length, *self._config.principal_point
+
+    def loses(self) -> bool:
+        """Whether the next image never arrives."""
+        return self._config.loss > 0 and self._rng.uniform() < self._config.loss
 
     def close(self) -> None:
         """Release the renderer of the images."""
@@ -93,7 +117,9 @@ class Camera:
                 picture += self._still(pos_world + back * vel_world, quat)
             picture /= c.blur_frames
         picture *= np.float32(self._brightness)
-        if c.appearance.noise:
+        if self._shifts:
+            picture = shifted(picture[None], self.depth[None], self._shifts, self._rng)[0]
+        if self._noise is not None:
             picture += self._fresh_noise(picture.shape)
         self._occlude(picture)
         np.clip(picture, 0, 255, out=picture)
@@ -113,6 +139,7 @@ class Camera:
         fx, fy, fz = rotate_components(*q, *self._forward)
         x, y, z = pos.tolist()
         eye = (x + ex, y + ey, z + ez)
+        self._renderer.move_to(eye[0], eye[1])
         target = (eye[0] + fx, eye[1] + fy, eye[2] + fz)
         return self._drawing.view_matrix(eye, target, rotate_components(*q, *self._up))
 
@@ -122,10 +149,12 @@ class Camera:
 
     def _still(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
         """RGB (height, width, 3) float32 with sky and fog."""
-        return self._drawing.foggy(self.draw_only(self.view(pos, quat)), self._fog)
+        drawn = self.draw_only(self.view(pos, quat))
+        self.depth = self._drawing.depth_of(drawn) if self._wants_depth else None
+        return self._drawing.foggy(drawn, self._fog)
 
     def _occlude(self, picture: np.ndarray) -> None:
-        share = self._config.appearance.occlusion
+        share = self._occlusion
         height, width = picture.shape[:2]
         rows, columns = round(share * height), round(share * width)
         top = round(self._patch[0] * (height - rows))

@@ -1,0 +1,1 @@
+"""A road vehicle that is told speed and yaw rate."""

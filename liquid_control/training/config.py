@@ -79,6 +79,8 @@ class RandomisationConfig(StrictModel):
     # only what can be flown is drawn: gain, lag and mass are reduced until these hold
     max_gain_lag: PositiveFloat | None = None  # gain of the rate loop times its lag, see conditions
     min_thrust_to_weight: PositiveFloat | None = None  # with the true mass and rotors
+    max_lateness: PositiveFloat | None = None  # s, of what a command does, see conditions
+    max_trim: PositiveFloat | None = None  # rad/s, that unequal rotors take of each rate command
 
 
 FACTORS = ("mass", "inertia", "motor_time_constant", "motor_efficiency", "rate_gain", "max_thrust")
@@ -120,6 +122,8 @@ class ReferenceConfig(StrictModel):
     lissajous_share: Share  # of the episodes; the others hover
     amplitude: PositiveRange  # m
     max_speed: PositiveFloat  # m/s
+    max_acceleration: PositiveFloat | None = None  # m/s², of each axis
+    max_lag: PositiveFloat | None = None  # rad, that the vehicle's lateness is of a swing's period
     step_share: Share  # of the hovering episodes whose setpoint jumps
     step: NonNegativeFloat  # m, largest jump per axis
     step_interval: PositiveFloat  # s, mean time between jumps
@@ -136,6 +140,9 @@ class LossConfig(StrictModel):
     command_change: NonNegativeFloat  # of the squared change of the scaled command
     command_rate: NonNegativeFloat  # of the squared scaled rate commands
     inverted: NonNegativeFloat  # of how far the vehicle is past 90° of tilt
+    position_root: NonNegativeFloat = 0.0  # 1/√m, of the root of the smooth norm
+    # 1/s; the whole cost of a vehicle is divided by 1 + the square of this times its lateness
+    lateness: NonNegativeFloat = 0.0
 
 
 class OptimiserConfig(StrictModel):

@@ -140,7 +140,6 @@ class LossConfig(StrictModel):
     command_change: NonNegativeFloat  # of the squared change of the scaled command
     command_rate: NonNegativeFloat  # of the squared scaled rate commands
     inverted: NonNegativeFloat  # of how far the vehicle is past 90° of tilt
-    position_root: NonNegativeFloat = 0.0  # 1/√m, of the root of the smooth norm
     # 1/s; the whole cost of a vehicle is divided by 1 + the square of this times its lateness
     lateness: NonNegativeFloat = 0.0
 
@@ -152,9 +151,6 @@ class OptimiserConfig(StrictModel):
     environments: int = Field(gt=0)
     window: int = Field(gt=1)  # control steps that are back-propagated through
     reset_share: Share  # of the environments that start anew after each window
-    # of the environments that strayed, those that start anew with the same vehicle and conditions.
-    # Else what is hard to fly is lost at once and drawn anew, so that most of a batch is easy.
-    retry_share: Share = 0.0
     learning_rate: PositiveFloat
     warmup: int = Field(ge=0)  # updates
     gradient_clip: PositiveFloat  # norm

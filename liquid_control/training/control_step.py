@@ -107,10 +107,8 @@ def _cost(
     newest, before = ((commands[k] - task.command_offset) / task.command_scale for k in (0, 1))
     change, rates, loss, yaw = newest - before, newest[1:], task.loss, conditions.yaw
     late = loss.lateness * lateness(conditions, task.nominal, task.rate_loop)
-    distance = (pos_error + loss.position_smoothing**2).sqrt()
     cost = (
-        loss.position * distance
-        + loss.position_root * distance.sqrt()
+        loss.position * (pos_error + loss.position_smoothing**2).sqrt()
         + loss.velocity * ((lag * lag).sum(0) + 0.01).sqrt()
         + loss.yaw * (1 - forward_x * yaw.cos() - forward_y * yaw.sin())
         + loss.ang_vel * (spin * spin).sum(0)

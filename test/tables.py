@@ -251,6 +251,9 @@ VEHICLES = {
     "accelerometer reads zero": "accelerometer_zero",
     "attitude off by 5°": "attitude_error",
     "figure-8 of 3 s, still air": "figure8_3s",
+    "figure-8 of 2.5 s, still air": "figure8_2_5s",
+    "10 s on the ground, then armed, still air": "armed_late",
+    "satellite positioning, still air": "gps",
     "0.5 kg vehicle": "hummingbird",
     "1 kg vehicle": "sih_quad",
 }

@@ -12,12 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from liquid_control.frames import Array
 from liquid_control.sim.batched import Reference, SensorErrors
 from liquid_control.sim.wind import formulas
 from liquid_control.structs import GRAVITY
 from liquid_control.training.config import RandomisationConfig, Range, ReferenceConfig, StartConfig
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 from liquid_control.vehicles.quadrotor.variation import scaled
+
+HELD_SHARE = 0.85  # of the thrust, that a constant force may take
 
 
 class Draw:
@@ -116,7 +119,13 @@ def draw_conditions(
         step_size=jumping * reference.step,
         **_further(draw, batch, random),
     )
-    return _flyable(conditions, random, nominal, rate_loop, physics_steps)
+    conditions = _flyable(conditions, random, nominal, rate_loop, physics_steps)
+    fastest = torch.full_like(conditions.frequency, math.inf)
+    if reference.max_acceleration is not None:
+        fastest = (reference.max_acceleration / amplitude).sqrt()
+    if reference.max_lag is not None:
+        fastest = fastest.minimum(reference.max_lag / lateness(conditions, nominal, rate_loop))
+    return conditions._replace(frequency=conditions.frequency.minimum(fastest))
 
 
 def _further(draw: Draw, batch: int, random: RandomisationConfig) -> dict[str, Tensor]:
@@ -157,12 +166,58 @@ def _flyable(
         longest = (most / (nominal_gain * factor) - step) / nominal.time_constant_up
         lag = torch.minimum(conditions.motor_time_constant, longest)
         conditions = conditions._replace(rate_gain=factor, motor_time_constant=lag)
+    if random.max_lateness is not None:
+        left = random.max_lateness - 0.5 * conditions.period
+        late = lateness(conditions, nominal, rate_loop) - 0.5 * conditions.period
+        share = (left / late).clamp(max=1.0)
+        conditions = conditions._replace(
+            rate_gain=conditions.rate_gain / share,
+            motor_time_constant=conditions.motor_time_constant * share,
+            delay=conditions.delay * share,
+        )
     if random.min_thrust_to_weight is not None:
-        most = 4 * nominal.thrust_coefficient * nominal.max_speed**2 * conditions.max_thrust
-        most = most * conditions.motor_efficiency.mean(dim=0) / (nominal.mass * GRAVITY)
-        mass = torch.minimum(conditions.mass, most / random.min_thrust_to_weight)
-        conditions = conditions._replace(mass=mass)
+        # commands reach no further than what the autopilot knows of its rotors
+        most = 4 * nominal.thrust_coefficient * nominal.max_speed**2 / nominal.mass
+        most = most * conditions.max_thrust.clamp(max=1.0) * conditions.motor_efficiency.mean(dim=0)
+        mass = torch.minimum(conditions.mass, most / (GRAVITY * random.min_thrust_to_weight))
+        push = conditions.push * _bearable(conditions.push, HELD_SHARE * most / mass)
+        conditions = conditions._replace(mass=mass, push=push)
+    if random.max_trim is not None:
+        share = (random.max_trim / _trim(conditions, nominal, rate_loop)).clamp(max=1.0)
+        mean = conditions.motor_efficiency.mean(dim=0)
+        efficiency = mean + share * (conditions.motor_efficiency - mean)
+        conditions = conditions._replace(motor_efficiency=efficiency)
     return conditions
+
+
+def _bearable(push: Tensor, thrust: Tensor) -> Tensor:
+    """Share of each push (3, B), at most 1, that a thrust (B) in m/s² holds besides the weight."""
+    down, square = -push[2] * GRAVITY, (push * push).sum(dim=0).clamp(min=1e-6)
+    root = (down * down + square * (thrust * thrust - GRAVITY**2).clamp(min=0)).sqrt()
+    return ((root - down) / square).clamp(max=1.0)
+
+
+def _trim(conditions: Conditions, nominal: QuadrotorParams, rate_loop: RateLoopParams) -> Tensor:
+    """Largest rate command (B) in rad/s of an axis that holds a hovering vehicle still.
+
+    A rate loop without an integral is that far off, where unequal rotors turn the vehicle.
+    """
+    efficiency = conditions.motor_efficiency
+    thrust = 0.25 * nominal.mass * GRAVITY * conditions.mass * efficiency / efficiency.mean(dim=0)
+    x, y, _ = nominal.rotor_pos_body
+    drag = nominal.torque_coefficient / nominal.thrust_coefficient
+    arms = torch.tensor([y, x, [drag * d for d in nominal.rotor_direction]], device=thrust.device)
+    stiffness = [i * g for i, g in zip(rate_loop.inertia, rate_loop.rate_gain, strict=True)]
+    rates = (arms @ thrust).abs() / torch.tensor(stiffness, device=thrust.device)[:, None]
+    return rates.amax(dim=0).clamp(min=1e-6) / conditions.rate_gain
+
+
+def lateness(conditions: Conditions, nominal: QuadrotorParams, rate_loop: RateLoopParams) -> Array:
+    """About how long after a measurement the tilt follows that is commanded on it, (B) s."""
+    inertia = 0.5 * (conditions.inertia[0] + conditions.inertia[1])
+    rate_loop_s = inertia / (max(rate_loop.rate_gain) * conditions.rate_gain)
+    motors_s = conditions.motor_time_constant * nominal.time_constant_up
+    return rate_loop_s + motors_s + conditions.delay + 0.5 * conditions.period
 
 
 def vehicle_of(conditions: Conditions, nominal: QuadrotorParams) -> QuadrotorParams:

@@ -79,6 +79,8 @@ class RandomisationConfig(StrictModel):
     # only what can be flown is drawn: gain, lag and mass are reduced until these hold
     max_gain_lag: PositiveFloat | None = None  # gain of the rate loop times its lag, see conditions
     min_thrust_to_weight: PositiveFloat | None = None  # with the true mass and rotors
+    max_lateness: PositiveFloat | None = None  # s, of what a command does, see conditions
+    max_trim: PositiveFloat | None = None  # rad/s, that unequal rotors take of each rate command
 
 
 FACTORS = ("mass", "inertia", "motor_time_constant", "motor_efficiency", "rate_gain", "max_thrust")
@@ -120,6 +122,8 @@ class ReferenceConfig(StrictModel):
     lissajous_share: Share  # of the episodes; the others hover
     amplitude: PositiveRange  # m
     max_speed: PositiveFloat  # m/s
+    max_acceleration: PositiveFloat | None = None  # m/s², of each axis
+    max_lag: PositiveFloat | None = None  # rad, that the vehicle's lateness is of a swing's period
     step_share: Share  # of the hovering episodes whose setpoint jumps
     step: NonNegativeFloat  # m, largest jump per axis
     step_interval: PositiveFloat  # s, mean time between jumps
@@ -136,6 +140,8 @@ class LossConfig(StrictModel):
     command_change: NonNegativeFloat  # of the squared change of the scaled command
     command_rate: NonNegativeFloat  # of the squared scaled rate commands
     inverted: NonNegativeFloat  # of how far the vehicle is past 90° of tilt
+    # 1/s; the whole cost of a vehicle is divided by 1 + the square of this times its lateness
+    lateness: NonNegativeFloat = 0.0
 
 
 class OptimiserConfig(StrictModel):
@@ -145,9 +151,6 @@ class OptimiserConfig(StrictModel):
     environments: int = Field(gt=0)
     window: int = Field(gt=1)  # control steps that are back-propagated through
     reset_share: Share  # of the environments that start anew after each window
-    # of the environments that strayed, those that start anew with the same vehicle and conditions.
-    # Else what is hard to fly is lost at once and drawn anew, so that most of a batch is easy.
-    retry_share: Share = 0.0
     learning_rate: PositiveFloat
     warmup: int = Field(ge=0)  # updates
     gradient_clip: PositiveFloat  # norm

@@ -15,7 +15,13 @@ from liquid_control.frames import Array, stack
 from liquid_control.parameters import ControllerParameters
 from liquid_control.sim.batched import fly_period, measure
 from liquid_control.structs import TRUTH
-from liquid_control.training.conditions import Conditions, StepInputs, autopilot_of, vehicle_of
+from liquid_control.training.conditions import (
+    Conditions,
+    StepInputs,
+    autopilot_of,
+    lateness,
+    vehicle_of,
+)
 from liquid_control.training.config import LossConfig
 from liquid_control.vehicles.quadrotor.dynamics import QuadrotorState
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
@@ -82,7 +88,7 @@ def fly(
     vehicle = vehicle._replace(ang_vel_body=stack(vehicle.ang_vel_body, *spin))
     miss = vehicle.pos_world - now.next_pos
     pos_error = (miss * miss).sum(0)
-    return vehicle, force, _cost(task, vehicle, commands, pos_error, now, conditions.yaw), pos_error
+    return vehicle, force, _cost(task, vehicle, commands, pos_error, now, conditions), pos_error
 
 
 def _cost(
@@ -91,7 +97,7 @@ def _cost(
     commands: Array,
     pos_error: Array,
     now: StepInputs,
-    yaw: Array,
+    conditions: Conditions,
 ) -> Array:
     """Cost (B) at the end of a control step; ``pos_error`` (B) in m² is squared."""
     lag, spin = vehicle.vel_world - now.next_vel, vehicle.ang_vel_body
@@ -99,8 +105,9 @@ def _cost(
     up = 1 - 2 * (x * x + y * y)
     forward_x, forward_y = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
     newest, before = ((commands[k] - task.command_offset) / task.command_scale for k in (0, 1))
-    change, rates, loss = newest - before, newest[1:], task.loss
-    return (
+    change, rates, loss, yaw = newest - before, newest[1:], task.loss, conditions.yaw
+    late = loss.lateness * lateness(conditions, task.nominal, task.rate_loop)
+    cost = (
         loss.position * (pos_error + loss.position_smoothing**2).sqrt()
         + loss.velocity * ((lag * lag).sum(0) + 0.01).sqrt()
         + loss.yaw * (1 - forward_x * yaw.cos() - forward_y * yaw.sin())
@@ -109,3 +116,4 @@ def _cost(
         + loss.command_rate * (rates * rates).sum(0)
         + loss.inverted * maximum(-up, 0.0)
     )
+    return cost / (1 + late * late)

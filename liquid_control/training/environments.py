@@ -54,7 +54,6 @@ def start_environments(
     nominal: QuadrotorParams,
     rate_loop: RateLoopParams,
     policy_state: Tensor,
-    again: tuple[Tensor, Conditions] | None = None,
 ) -> Environments:
     """``batch`` vehicles at the start of an episode, each in conditions of its own.
 
@@ -62,12 +61,9 @@ def start_environments(
         random: the ranges of the conditions, see `config.grown`.
         nominal, rate_loop: the vehicle whose parameters are varied, and its autopilot.
         policy_state: of the network before its first step, (B, M).
-        again: which of them, (B), keep conditions, and those.
     """
     steps = config.optimiser.physics_steps
     conditions = draw_conditions(draw, batch, random, config.reference, nominal, rate_loop, steps)
-    if again is not None:
-        conditions = _choose_last(*again, conditions)
     offset, quat, vel, ang_vel = draw_start(draw, batch, config.start)
     setpoint = conditions.amplitude * torch.sin(conditions.phase)
     params = vehicle_of(conditions, nominal)

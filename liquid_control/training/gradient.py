@@ -131,12 +131,12 @@ class GradientTrainer:
         except (CannotTrace, CannotBuild):
             return None
 
-    def start(self, batch: int, again: tuple[Tensor, Conditions] | None = None) -> Environments:
+    def start(self, batch: int) -> Environments:
         """As many environments at the start of an episode; see `start_environments`."""
         state = self.policy.initial_state(batch)
         nominal, rate_loop = self.nominal, self.task.rate_loop
         return start_environments(
-            self.draw, batch, self.config, self.random, nominal, rate_loop, state, again
+            self.draw, batch, self.config, self.random, nominal, rate_loop, state
         )
 
     @property
@@ -218,12 +218,9 @@ class GradientTrainer:
         return Flown(total / steps, flight, torch.stack(misses))
 
     def _restart_some(self) -> None:
-        settings, again = self.config.optimiser, None
+        settings = self.config.optimiser
         lost = ~finite(self.environments.flight.vehicle) | self._strayed
-        if settings.retry_share:
-            retried = self.draw.uniform(lost.shape[0]) < settings.retry_share
-            again = lost & retried, self.environments.conditions
-        fresh = self.start(settings.environments, again)
+        fresh = self.start(settings.environments)
         chosen = self.draw.uniform(lost.shape[0]) < settings.reset_share
         self.environments = choose(chosen | lost, fresh, self.environments)
 

@@ -390,7 +390,8 @@ def test_a_car_that_steers_by_camera_drives_over_ros_as_without(tmp_path):
     with flight.world(3) as there:
         same = flight.fly(there, duration=3.0)
     np.testing.assert_array_equal(log.command, same.command)
-    np.testing.assert_array_equal(log.neurons, same.neurons)
+    # before the first image nobody steps
+    np.testing.assert_array_equal(log.neurons[1:], same.neurons[1:])
     np.testing.assert_array_equal(log.truth.pos_world, same.truth.pos_world)
     assert flight_metrics(log, 1.0).rmse_m < 0.5
     with path.open("rb") as stream:

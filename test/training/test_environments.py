@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_runs import CONFIG, small
 
+from liquid_control.sim.batched import physics_step
 from liquid_control.training import held_out
 from liquid_control.training.conditions import (
     Draw,
@@ -14,6 +15,7 @@ from liquid_control.training.conditions import (
     draw_conditions,
     draw_start,
     draw_window,
+    lateness,
     start_process,
     vehicle_of,
 )
@@ -22,6 +24,7 @@ from liquid_control.training.control_step import MAX_SPIN
 from liquid_control.training.environments import choose, leaves
 from liquid_control.training.gradient import GradientTrainer
 from liquid_control.vehicles.catalogue import load_vehicle
+from liquid_control.vehicles.quadrotor.dynamics import hover_state
 from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopParams
 
 VEHICLE = load_vehicle("crazyflie")
@@ -92,6 +95,72 @@ def test_only_vehicles_that_can_be_flown_are_drawn():
     push = conditions.push.norm(dim=0)
     assert float(push.max()) == pytest.approx(8.0, rel=0.01)
     assert abs(float(conditions.push.mean())) < 0.15
+
+
+def wide_conditions(count=4000, reference=None, **changes):
+    config = load_training(CONFIG)
+    random = config.randomisation.model_copy(update={**WIDE, **changes})
+    reference = config.reference.model_copy(update=reference or {})
+    draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"))
+    return draw_conditions(draw, count, random, reference, *NOMINAL)
+
+
+def test_no_vehicle_answers_later_than_may_be():
+    limit = 0.25
+    free, kept = wide_conditions(), wide_conditions(max_lateness=limit)
+    before, after = (lateness(c, *NOMINAL[:2]) for c in (free, kept))
+    assert float(before.max()) > 1.5 * limit
+    assert torch.allclose(after, before.clamp(max=limit), rtol=1e-4)
+    # gain times lag stays, so what was damped is
+    assert torch.allclose(
+        kept.rate_gain * kept.motor_time_constant, free.rate_gain * free.motor_time_constant
+    )
+
+
+def test_a_rate_loop_can_hold_the_rotors_that_it_is_given():
+    kept = wide_conditions(256, max_trim=2.0, motor_efficiency=(0.7, 1.1), push=(0.0, 0.0))
+    rates, _ = turned_by_rotors(kept)
+    assert 1.6 < float(rates.max()) < 2.6  # it swings over
+    free = wide_conditions(256, motor_efficiency=(0.7, 1.1), push=(0.0, 0.0))
+    assert float(turned_by_rotors(free)[0].max()) > 4.0
+    mean = kept.motor_efficiency.mean(dim=0)
+    assert torch.allclose(mean, free.motor_efficiency.mean(dim=0))
+
+
+def turned_by_rotors(conditions):
+    """Body rates (B) rad/s after 0.3 s of thrust that hovers and no commanded rate."""
+    params, loop = vehicle_of(conditions, NOMINAL[0]), autopilot_of(conditions, NOMINAL[1])
+    batch = len(conditions.mass)
+    params = params._replace(drag_linear=(0.0,) * 3, drag_quadratic=(0.0,) * 3, flapping=0.0)
+    vehicle = hover_state(
+        params, torch.zeros(3, batch), torch.tensor([[0.0, 0, 0, 1]]).T.repeat(1, batch)
+    )
+    command = torch.zeros(4, batch)
+    command[0] = 9.80665 * conditions.mass / conditions.motor_efficiency.mean(dim=0)
+    for _ in range(600):
+        vehicle, _ = physics_step(vehicle, command, torch.zeros(3, batch), params, loop, 0.0005)
+    return vehicle.ang_vel_body.abs().amax(dim=0), vehicle
+
+
+def test_a_push_leaves_the_vehicle_thrust_to_hold_it():
+    conditions = wide_conditions(push=(0.0, 12.0), min_thrust_to_weight=1.4)
+    params = vehicle_of(conditions, NOMINAL[0])
+    rotors = 4 * params.thrust_coefficient * NOMINAL[0].max_speed ** 2
+    rotors = rotors * conditions.max_thrust.clamp(max=1) * conditions.motor_efficiency.mean(dim=0)
+    needed = -conditions.push
+    needed[2] += 9.80665
+    share = needed.norm(dim=0) / (rotors / params.mass)
+    assert float(share.max()) == pytest.approx(0.85, rel=1e-3)
+    assert float(conditions.push.norm(dim=0).max()) > 9.0
+
+
+def test_references_are_no_faster_than_a_vehicle_can_follow():
+    limits = {"max_speed": 6.0, "max_acceleration": 8.0, "max_lag": 0.4}
+    conditions = wide_conditions(reference=limits)
+    swing = conditions.amplitude * conditions.frequency**2
+    assert float(swing.max()) == pytest.approx(8.0, rel=1e-4)
+    phase = conditions.frequency * lateness(conditions, *NOMINAL[:2])
+    assert float(phase.max()) == pytest.approx(0.4, rel=1e-4)
 
 
 def test_what_a_run_does_not_vary_draws_nothing():

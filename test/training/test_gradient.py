@@ -241,19 +241,3 @@ def test_a_file_extends_another_and_replaces_what_it_gives(tmp_path):
     path.write_text(f"extends: {path}\n")
     with pytest.raises(ConfigError, match="extends itself"):
         load_training(path)
-
-
-def test_what_strayed_is_tried_again_as_it_was():
-    trainer = GradientTrainer(small(reset_share=0.0, retry_share=1.0), compiled=False)
-    before = trainer.environments
-    trainer._strayed = torch.arange(16) % 2 == 0
-    trainer._restart_some()
-    after = trainer.environments
-    assert torch.equal(after.conditions.mass, before.conditions.mass)
-    moved = (after.flight.vehicle.pos_world != before.flight.vehicle.pos_world).any(0)
-    assert torch.equal(moved, trainer._strayed)
-    trainer.config = small(reset_share=0.0)
-    trainer._restart_some()
-    assert torch.equal(
-        trainer.environments.conditions.mass != after.conditions.mass, trainer._strayed
-    )

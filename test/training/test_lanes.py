@@ -106,6 +106,12 @@ def test_what_a_run_may_vary_besides_is_that_of_torch():
     assert_as_in_torch(config.model_copy(update={"randomisation": random}), "lanes")
 
 
+def test_a_cost_by_lateness_is_that_of_torch():
+    config = small()
+    loss = config.loss.model_copy(update={"lateness": 10.0})
+    assert_as_in_torch(config.model_copy(update={"loss": loss}), "lanes")
+
+
 def test_a_gradient_that_fades_is_that_of_torch():
     assert_as_in_torch(small(gradient_horizon=0.1), "lanes")
 

@@ -2,6 +2,7 @@
 # make test: lint and tests
 # make docs: the documentation as pages in site/, open site/index.html
 # All make .venv and install what they need. Python 3.10 or newer, Linux x86-64.
+#   make demo WORLD=lane_keeping   a car that steers by camera; in out/lane_keeping
 #   make demo ARGS="--seed 3"      make test ARGS="-m slow"      make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -9,12 +10,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 ARGS ?=
+WORLD ?= demo
 
 .PHONY: demo test lint docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.fly
-	$(BIN)/liquid-control fly --world demo --video --out out/demo $(ARGS)
+	$(BIN)/liquid-control fly --world $(WORLD) --video --out out/$(WORLD) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)

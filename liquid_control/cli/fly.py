@@ -11,7 +11,6 @@ from liquid_control.arguments import add_json_argument, complete_names
 from liquid_control.cli.exits import DONE, FAILED, complain
 
 WORLD = "demo"
-POLICY = "hover_liquid"  # as the nodes' parameter
 
 
 def add(commands) -> None:
@@ -25,10 +24,9 @@ def add(commands) -> None:
     complete_names(world, "sim_worlds")
     policy = parser.add_argument(
         "--policy",
-        default=POLICY,
         help="policy file, name of a shipped one, 'geometric' for the backup controller, or "
         "package.module:Class or file.py:Class of a controller of your own; "
-        "default: %(default)s",
+        "default: that of the vehicle, hover_liquid or lane_liquid",
     )
     complete_names(policy, "config/policies", "geometric")
     parser.add_argument(

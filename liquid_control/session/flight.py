@@ -16,12 +16,13 @@ from liquid_control.evaluation.runs.flights import keep_flight
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
-from liquid_control.runtime.catalogue import check_topic, make_loop
+from liquid_control.runtime.catalogue import check_topic, make_loop, make_parameters
 from liquid_control.session.ros import OnProgress, fly_ros
 from liquid_control.sim.flight import Flight, prepare
 from liquid_control.sim.quantities import MAX_DURATION
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
+from liquid_control.vehicles.catalogue import load_vehicle
 
 # what a flight may leave in its folder
 _FILES = (
@@ -59,7 +60,7 @@ class FlightResult:
 
 def fly(
     world: str | Path = "demo",
-    policy: str | Controller = "hover_liquid",
+    policy: str | Controller | None = None,
     *,
     seed: int = 0,
     duration: float | None = None,
@@ -73,7 +74,8 @@ def fly(
 
     Args:
         world: path, or the name of a shipped one.
-        policy: what flies, by name (see `runtime.catalogue`); without ROS also a controller itself.
+        policy: what flies, by name (see `runtime.catalogue`); without ROS also a controller itself;
+            by default that of the vehicle's parameters, ``hover_liquid`` or ``lane_liquid``.
         seed: of wind, noise and start.
         duration: simulated seconds; the world's own if ``None``.
         ros: over real ROS 2 topics, each node a process; else in this process, the same flight bit
@@ -92,6 +94,8 @@ def fly(
     if isinstance(policy, str) and is_import_name(policy):
         import_object(policy)  # what its module registers may stand in the world
     scenario = read_judged_world(find_file(world, "sim_worlds"))
+    if policy is None:
+        policy = make_parameters(load_vehicle(scenario.vehicle)).policy
     flight = prepare(scenario, policy)
     duration = _duration(duration, scenario)
     if ros and not isinstance(policy, str):

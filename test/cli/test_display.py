@@ -77,3 +77,10 @@ def test_several_trained_policies_are_a_line_each(console, tmp_path):
         assert f" {record['seconds']} " in line
     assert sum(" expert " in line for line in lines) == 1
     assert len(lines) < 12
+
+
+def test_a_policy_that_sees_says_with_what(console):
+    artifact = load_artifact(share_dir() / "config/policies/lane_liquid.onnx")
+    policy_display.show_policy(artifact.path, artifact.metadata)
+    eye = f"64 × 32 px, 72° across; 16 features, {artifact.metadata.eye.weights} weights"
+    assert eye in console.export_text()

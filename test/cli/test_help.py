@@ -8,9 +8,11 @@ import pytest
 
 import liquid_control
 from liquid_control.bench.registry import BENCHMARKS
-from liquid_control.cli import fly
 from liquid_control.cli.program import COMMANDS, main
-from liquid_control.parameters import ControllerParameters
+from liquid_control.runtime.catalogue import make_parameters
+from liquid_control.session.flight import fly
+from liquid_control.sim.scenario import load_world
+from liquid_control.vehicles.catalogue import load_vehicle
 
 HEAVY = ("torch", "pybullet", "rclpy", "onnxruntime", "matplotlib", "pydantic", "numpy", "rich")
 
@@ -27,12 +29,19 @@ def test_help_names_the_defaults(capsys):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
     text = capsys.readouterr().out
-    for default in ("demo", "hover_liquid", "out/sequences", "networks.yaml"):
+    for default in ("demo", "that of the vehicle, hover_liquid", "out/sequences", "networks.yaml"):
         assert f"default: {default}" in " ".join(text.split()).replace("config/benchmarks/", "")
 
 
-def test_the_policy_that_flies_by_default_is_that_of_the_nodes():
-    assert ControllerParameters().policy == fly.POLICY
+@pytest.mark.parametrize(
+    ("world", "policy"), [("hover_calm", "hover_liquid"), ("lane_keeping", "lane_liquid")]
+)
+def test_what_flies_by_default_is_what_the_vehicle_flies(world, policy):
+    """As in its nodes."""
+    pytest.importorskip("pybullet")
+    flown = fly(world, duration=4.0)
+    assert flown.metrics.policy == policy
+    assert make_parameters(load_vehicle(load_world(world).vehicle)).policy == policy
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fly", "--help"], ["bench", "--help"]])

@@ -393,7 +393,7 @@ def test_a_car_that_steers_by_camera_drives_over_ros_as_without(tmp_path):
     # before the first image nobody steps
     np.testing.assert_array_equal(log.neurons[1:], same.neurons[1:])
     np.testing.assert_array_equal(log.truth.pos_world, same.truth.pos_world)
-    assert flight_metrics(log, 1.0).rmse_m < 0.5
+    assert flight_metrics(log, after=1.0).rmse_m < 0.5
     with path.open("rb") as stream:
         summary = make_reader(stream).get_summary()
     topics = {channel.topic for channel in summary.channels.values()}

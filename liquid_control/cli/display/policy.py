@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def show_policy(path: Path, metadata: PolicyMetadata) -> None:
         ("neurons", circuit or str(len(metadata.neuron_names))),
         ("synapses", _synapses(metadata)),
         ("weights", str(metadata.weights)),
+        *_eye(metadata),
         ("vehicle", metadata.vehicle),
         ("control period", f"{metadata.control_period * 1e3:g} ms"),
         ("observation", ", ".join(slot.name for slot in metadata.observation)),
@@ -58,6 +60,16 @@ def show_policy(path: Path, metadata: PolicyMetadata) -> None:
     ):
         table.add_row(name, value)
     CONSOLE.print(table)
+
+
+def _eye(metadata: PolicyMetadata) -> list[tuple[str, str]]:
+    """A row on the encoder of a policy that sees."""
+    eye = metadata.eye
+    if eye is None:
+        return []
+    across = 2 * math.degrees(math.atan(0.5 * eye.width / eye.focal_length[0]))
+    camera = f"{eye.width} × {eye.height} px, {across:.0f}° across"
+    return [("eye", f"{camera}; {len(eye.golden_features)} features, {eye.weights} weights")]
 
 
 STRONGEST = 5  # synapses that are named

@@ -157,6 +157,7 @@ class RecorderParameters(StrictModel):
 
     path: str = parameter("flight.mcap", "file to write")
     command: str = parameter("", "kind of command that is recorded; empty: every kind there is")
+    images: bool = parameter(False, "record what the camera sees, too")
     hold_simulator: bool = parameter(
         False, "let the simulator (its `subscribers`) begin only once all nodes are discovered"
     )

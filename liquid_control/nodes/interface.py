@@ -33,7 +33,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped, Vector3Stamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Imu, JointState
+from sensor_msgs.msg import CameraInfo, Image, Imu, JointState
 from std_msgs.msg import Bool, Float32MultiArray, Header
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
@@ -61,6 +61,7 @@ WIND = Topic(wire.WIND, Vector3Stamped)
 ACTUATORS = Topic(wire.ACTUATORS, JointState)
 CLOCK = Topic(wire.CLOCK, Clock)
 CAMERA_INFO = Topic(wire.CAMERA_INFO, CameraInfo)
+IMAGE = Topic(wire.IMAGE, Image)
 DIAGNOSTICS = Topic(wire.DIAGNOSTICS, DiagnosticArray)
 
 

@@ -165,11 +165,13 @@ class RecorderNode(Node):
         self._answers = {*map(interface.command_topic, kinds), interface.SILENT}
         self._newest: dict[interface.Topic, int] = {}  # ns, log time of each topic
         self._subscribe(*sorted(topics, key=lambda topic: topic.name), interface.DIAGNOSTICS)
+        camera = (interface.IMAGE, interface.CAMERA_INFO) if config.images else ()
+        self._from_world = (*interface.FROM_SIMULATOR, interface.SETPOINT_POSE, *camera)
         # A simulator that waits for these subscriptions begins when it has discovered them, which
         # says nothing of the other direction. So they are made once the simulator was heard.
         self._unheard = {wire.CONTROL_LOOP, wire.FLIGHT} if config.hold_simulator else set()
         if not self._unheard:
-            self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
+            self._subscribe(*self._from_world)
         self._worker = Worker("recording", self._work, finish)
 
     def start(self) -> None:
@@ -226,7 +228,7 @@ class RecorderNode(Node):
             self._unheard -= {wire.CONTROL_LOOP} if is_active_controller(message, own) else set()
             self._unheard -= {wire.FLIGHT} if is_from_simulator(message, own) else set()
             if not self._unheard:
-                self._subscribe(*interface.FROM_SIMULATOR, interface.SETPOINT_POSE)
+                self._subscribe(*self._from_world)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -51,7 +51,13 @@ def plan_flight(
         for name, value in values.items()
     }
     recorder = NodeSpec(
-        "recorder", {"path": str(recording), "command": command, "hold_simulator": True}
+        "recorder",
+        {
+            "path": str(recording),
+            "command": command,
+            "images": scenario.camera is not None,
+            "hold_simulator": True,
+        },
     )
     controller = NodeSpec(
         "controller",

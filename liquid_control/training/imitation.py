@@ -26,7 +26,7 @@ from liquid_control.evaluation.columns import position_error
 from liquid_control.nn.vision import Encoder
 from liquid_control.runtime.catalogue import make_controller, make_parameters
 from liquid_control.sim.flight import prepare
-from liquid_control.sim.scenario import load_world
+from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.scenery.shifts import shifted
 from liquid_control.structs import ImageSample
 from liquid_control.training.config import ImitationConfig
@@ -41,7 +41,7 @@ from liquid_control.training.policy import (
 from liquid_control.training.views import views_of
 from liquid_control.vehicles.catalogue import load_vehicle
 
-SEEDS = 2**30, 2**31  # of the flights; suites fly others, so that no road is driven twice
+SEEDS = 2**30, 2**31  # of flights in drawn scenes; suites have others, so that none is met twice
 
 
 class _Labeller:
@@ -195,7 +195,7 @@ class ImitationTrainer:
         for k in range(settings.flights):
             scenario = self._worlds[k % len(self._worlds)]
             flight = prepare(scenario, labeller, vehicle=self._vehicle, name="student")
-            with flight.world(int(self.rng.integers(*SEEDS))) as world:
+            with flight.world(self._seed(scenario)) as world:
                 log = flight.fly(world, duration=settings.duration)
             steps += len(log.time)
             if labeller.rows:
@@ -208,6 +208,11 @@ class ImitationTrainer:
             raise ConfigError(f"no usable flight: {reason}")
         self._error = float(np.sqrt(np.mean(squares)))
         return steps
+
+    def _seed(self, scenario: WorldConfig) -> int:
+        """Of the next flight."""
+        is_drawn = any(hasattr(item, "drawn") for item in scenario.obstacles)
+        return int(self.rng.integers(*SEEDS) if is_drawn else self.rng.integers(SEEDS[1]))
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Sequences (B, T, N + 1 + C), the states (B, M) in which they begin, and which of their

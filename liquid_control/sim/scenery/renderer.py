@@ -16,6 +16,7 @@ import pybullet
 
 from liquid_control.frames import quat_from_yaw
 from liquid_control.sim.scenery.config import AppearanceConfig, Color, SceneObject, TextureConfig
+from liquid_control.sim.scenery.shifts import HAZE
 from liquid_control.sim.wind.sources import Vector
 
 NEAR, FAR = 0.05, 60.0  # m, clipping planes
@@ -26,7 +27,7 @@ VIEW = FAR  # m, within which what is seen from near only is there
 FAR_TILE = 10.0  # m, side of a tile far from the eye, where the ground has to reach that far
 GROUND_STEP = 2 * FAR_TILE  # m, by which the ground follows the eye
 TEXTURE_CELLS = 64  # per side, then the texture repeats; even, so that a checker has no seam
-SKY = np.array([178, 204, 230], dtype=np.float32)  # also the colour of fog
+SKY = HAZE
 
 
 class Renderer:

@@ -28,6 +28,7 @@ SHOULDER = 0.4  # m of asphalt beyond the outer lines
 COLUMNS = 4  # of asphalt across the road: TinyRenderer drops polygons that cross the eye
 ASPHALT_HEIGHT, PAINT_HEIGHT = 0.01, 0.02  # m over the ground
 BLEND = 0.6  # of the worn paint's colour towards the asphalt, where all of it is worn
+CROSSING_REACH = 40.0  # m, of a road that crosses, to both sides
 LaneWidth = drawn(2.0, 10.0)  # m
 Radius = Annotated[float, Field(ge=10, le=10_000)]  # m
 DrawnColor = tuple[Charge, Charge, Charge]  # red, green, blue
@@ -217,7 +218,8 @@ class Road:
             angle = float(self.headings[k]) + math.pi / 2 + rng.uniform(-0.3, 0.3)
             along = np.array([math.cos(angle), math.sin(angle)])
             side = np.array([-along[1], along[0]])
-            reach = SPACING * np.arange(-40, 41)[:, None]
+            points = round(CROSSING_REACH / SPACING)
+            reach = SPACING * np.arange(-points, points + 1)[:, None]
             middle = self.points[k] + reach * along
             edges = [middle + offset * side for offset in np.linspace(-width / 2, width / 2, 5)]
             there = np.ones(len(reach) - 1, bool)

@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from liquid_control.sim.quantities import Uniform, draw
-from liquid_control.sim.scenery.road import ASPHALT_HEIGHT, SHOULDER, SPACING, Road, RoadConfig
+from liquid_control.sim.scenery.road import (
+    ASPHALT_HEIGHT,
+    BLEND,
+    CROSSING_REACH,
+    SHOULDER,
+    SPACING,
+    Road,
+    RoadConfig,
+)
 from liquid_control.sim.scenery.shifts import HAZE
 from liquid_control.sim.sensors.camera import CameraConfig
 
@@ -25,7 +33,6 @@ BEHIND, AHEAD = 10, 70  # points of a lane that matter to a view
 CELLS = 64  # of the table of textures, a side
 TILE = 2.0  # m, of the ground
 ROADS = 40  # that are drawn in advance; a view shows some stretch of one
-CROSSING_REACH = 40.0  # m
 MAX_OFFSET, MAX_TURN = 1.4, 0.3  # m and rad, of the vehicle against its lane
 
 
@@ -149,7 +156,7 @@ class RoadPainter:
 
         asphalt, lines = shades(config.color), shades(paint.color)
         wear = _draws(paint.wear, count, rng)
-        lines = lines + 0.6 * wear[..., None] * (asphalt - lines)
+        lines = lines + BLEND * wear[..., None] * (asphalt - lines)
         width = widths[:, None]
         # the ground in tiles, of two colours, that lie at any angle
         angle, shift = some(0, 2 * math.pi), some(0, 100)

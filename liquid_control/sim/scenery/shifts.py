@@ -20,7 +20,7 @@ import numpy as np
 Strength = float | np.ndarray
 Shift = Callable[[np.ndarray, np.ndarray, Strength, np.random.Generator], np.ndarray]
 
-HAZE = np.array([178, 204, 230], np.float32)  # the sky's colour
+HAZE = np.array([178, 204, 230], np.float32)  # colour of fog and sky
 DENSEST_FOG = 0.78  # 1/m: 5 m of sight, at which 2 % of the contrast are left (Koschmieder 1924)
 DARKEST = 0.08  # share of the light that is left
 MOST_NOISE = 50.0  # 1 σ of a pixel, of 255

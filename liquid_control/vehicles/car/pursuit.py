@@ -7,7 +7,7 @@ what bends more. All that it is told lies before the vehicle, in view of a camer
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,27 +20,44 @@ from liquid_control.vehicles.car.parameters import CarParameters
 AHEAD = tuple(float(s) for s in range(0, 25, 3))  # m, where the lane's curvature is told
 
 
-def _lane(situation: Situation) -> tuple[float, ...]:
-    """Deviation from the middle of the lane, heading error, and curvatures ahead."""
+def _where(situation: Situation) -> tuple[Any, Any, Any] | None:
+    """The true motion, the road and the place on it; None at rest, where nobody tells."""
     reading = situation.readings.get(TRUTH)
-    road = None if reading is None else _road(reading.sample.scene)
-    if road is None:
-        return (0.0,) * (2 + len(AHEAD))
+    if reading is None:
+        return None
     truth = reading.sample
-    place = road.locate(truth.pos_world[0], truth.pos_world[1])
+    road = next((item for item in truth.scene if hasattr(item, "locate")), None)
+    if road is None:
+        return None
+    return truth, road, road.locate(truth.pos_world[0], truth.pos_world[1])
+
+
+def _deviation(situation: Situation) -> tuple[float]:
+    found = _where(situation)
+    return (0.0 if found is None else found[2].offset,)
+
+
+def _heading(situation: Situation) -> tuple[float]:
+    found = _where(situation)
+    if found is None:
+        return (0.0,)
+    truth, _, place = found
     turned = float(yaw_from_quat(np.asarray(truth.quat_world_body))) - place.heading
-    turned = math.remainder(turned, 2 * math.pi)
-    return place.offset, turned, *(road.curvature(place.s + ahead) for ahead in AHEAD)
+    return (math.remainder(turned, 2 * math.pi),)
 
 
-def _road(scene: Sequence) -> object | None:
-    return next((item for item in scene if hasattr(item, "locate")), None)
+def _curvature(situation: Situation) -> tuple[float, ...]:
+    found = _where(situation)
+    if found is None:
+        return (0.0,) * len(AHEAD)
+    _, road, place = found
+    return tuple(road.curvature(place.s + ahead) for ahead in AHEAD)
 
 
 _KNOWN = {"vehicles": (NAME,), "sensors": (TRUTH,), "simulated": True}
-register_slot(Slot("lane_deviation", 1, "m", "body"), lambda s: _lane(s)[:1], **_KNOWN)
-register_slot(Slot("lane_heading", 1, "rad", "body"), lambda s: _lane(s)[1:2], **_KNOWN)
-register_slot(Slot("lane_curvature", len(AHEAD), "1/m", "body"), lambda s: _lane(s)[2:], **_KNOWN)
+register_slot(Slot("lane_deviation", 1, "m", "body"), _deviation, **_KNOWN)
+register_slot(Slot("lane_heading", 1, "rad", "body"), _heading, **_KNOWN)
+register_slot(Slot("lane_curvature", len(AHEAD), "1/m", "body"), _curvature, **_KNOWN)
 register_slot(Slot("true_speed", 1, "m/s", "body"), lambda s: (_speed(s),), **_KNOWN)
 SLOTS = ("lane_deviation", "lane_heading", "lane_curvature", "true_speed")
 

@@ -13,7 +13,14 @@ STOPPED = 0.1  # m/s, below which a bend has no meaning
 
 
 class BrakingBackup:
-    """Brakes in the bend that was driven last, and holds; it needs no position and no image."""
+    """Brakes in the bend that was driven last, and holds; it needs no position and no image.
+
+    Args:
+        braking: m/s².
+    """
+
+    def __init__(self, braking: float):
+        self.braking = braking
 
     def reset(self) -> None:
         """There is nothing that it would remember."""
@@ -28,13 +35,12 @@ class BrakingBackup:
         slower = max(speed - self.braking * dt, 0.0)
         return slower, turn * slower / speed if speed > STOPPED else 0.0
 
-    braking = 3.0  # m/s²
-
 
 def car_rules(vehicle: CarConfig, parameters: CarParameters, backup: Backup | None = None) -> Rules:
     """The rules of a car; see `vehicles.kind.VehicleKind`."""
     gate, output = parameters.input_gate, parameters.output_gate
-    backup = backup or BrakingBackup()
+    if backup is None:
+        backup = BrakingBackup(output.max_acceleration)
     backup.braking = output.max_acceleration
 
     def left_envelope(estimate: Estimate) -> str:

@@ -75,7 +75,7 @@ def fly(
     Args:
         world: path, or the name of a shipped one.
         policy: what flies, by name (see `runtime.catalogue`); without ROS also a controller itself;
-            by default that of the vehicle's parameters, ``hover_liquid`` or ``lane_liquid``.
+            by default the world's, or that of the vehicle's parameters.
         seed: of wind, noise and start.
         duration: simulated seconds; the world's own if ``None``.
         ros: over real ROS 2 topics, each node a process; else in this process, the same flight bit
@@ -95,7 +95,7 @@ def fly(
         import_object(policy)  # what its module registers may stand in the world
     scenario = read_judged_world(find_file(world, "sim_worlds"))
     if policy is None:
-        policy = make_parameters(load_vehicle(scenario.vehicle)).policy
+        policy = scenario.policy or make_parameters(load_vehicle(scenario.vehicle)).policy
     flight = prepare(scenario, policy)
     duration = _duration(duration, scenario)
     if ros and not isinstance(policy, str):

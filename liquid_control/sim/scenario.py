@@ -113,6 +113,9 @@ class WorldConfig(StrictModel):
     name: str = key("the file's name without its suffix", default="")
     description: str = key("a line about it", default="")
     vehicle: str = key("path, or a file in config/vehicle", default="crazyflie")
+    policy: str = key(
+        "what flies where nobody says so; default: that of the vehicle's parameters", default=""
+    )
     vehicle_spread: Share = key(
         "0 the nominal vehicle, 1 drawn from the whole tolerances of its kind", default=0.0
     )

@@ -160,7 +160,7 @@ class World:
     def _look(self) -> None:
         """Take an image when one is due, deliver the newest that has arrived."""
         if self._tick % self._camera_stride == 0:
-            image = self._camera.image(*self.state)
+            image = self._camera.image(*self.state, self._tick / self.control_rate)
             if not self._camera.loses():
                 self._images.append(ImageSample(self.time_ns, image, self._camera.intrinsics))
         arrived = self.time_ns - round(self.scenario.camera.latency * NANOSECONDS)

@@ -179,6 +179,7 @@ class TrainingConfig(StrictModel):
 
     method: str
     vehicle: str
+    command: str = ""  # name of the kind that the policy gives; "": the vehicle's first
     seed: Seed
     control_rate: PositiveFloat  # Hz, nominal
     observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units

@@ -56,6 +56,7 @@ class _Labeller:
 
     def __init__(self, trainer: ImitationTrainer, expert: Controller, expert_share: float):
         self.observation_layout = trainer.rules.observer.layout
+        self.command_kind = trainer.rules.command.name
         self.command_layout = trainer.rules.command.layout
         self._expert, self._student = expert, trainer.policy
         self._pick, self._expert_pick = trainer.pick, trainer.expert_pick

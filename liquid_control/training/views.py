@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from liquid_control.config import ConfigError
+from liquid_control.control.observation import at_rest, observer_of
+from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
 from liquid_control.sim.scenario import WorldConfig
+from liquid_control.sim.scenery.config import draw_scene
+from liquid_control.sim.scenery.grove import GroveConfig, target_of
 from liquid_control.sim.scenery.road import RoadConfig
 from liquid_control.sim.scenery.road_views import RoadPainter
+from liquid_control.sim.sensors.camera import Camera
+from liquid_control.structs import TRUTH, VELOCITY, Reading, TruthSample
 from liquid_control.vehicles.car.pursuit import AHEAD
 from liquid_control.vehicles.kind import VehicleConfig
+
+VIEWS_A_SCENE = 32  # a new scene costs as much as five pictures
+FARTHEST = 9.0  # m from the target
+FREE = 0.3  # m around the place of a view
+HEIGHTS = 0.7, 2.2  # m
+LOOKING_AWAY = 0.3  # share of the views whose heading is any
+TILT = 0.12  # rad, 1 σ of roll and of pitch
+_STILL = np.zeros(3)
 
 
 class Views(Protocol):
@@ -51,6 +66,60 @@ class RoadLessons:
         return views.pictures, views.depths, np.concatenate(told, axis=1).astype(np.float32)
 
 
+class GroveLessons:
+    """Views of a world's grove from places where a flight may lead, with what the named slots of
+    its pilot tell; drawn by the camera of the world."""
+
+    def __init__(
+        self,
+        world: WorldConfig,
+        vehicle: VehicleConfig,
+        slots: Sequence[str],
+        rng: np.random.Generator,
+    ):
+        self._world, self._rng = world, rng
+        self._observer = observer_of(vehicle.kind, VELOCITY).select(slots)
+
+    def draw(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `Views`; what a picture can't tell is that of a vehicle at rest."""
+        pictures, depths, told = [], [], []
+        while len(pictures) < count:
+            scene = draw_scene(self._world.obstacles, self._rng)
+            camera = Camera(self._world.camera, scene, self._rng, depth=True)
+            for _ in range(min(VIEWS_A_SCENE, count - len(pictures))):
+                pos, quat = self._pose(scene)
+                pictures.append(camera.image(pos, quat, _STILL, _STILL))
+                depths.append(camera.depth)
+                truth = TruthSample(
+                    0, tuple(pos), tuple(quat), _STILL, _STILL, _STILL, _STILL, scene
+                )
+                situation = at_rest(VELOCITY)._replace(readings={TRUTH: Reading(truth, 0.0)})
+                told.append(self._observer(situation))
+            camera.close()
+        return np.array(pictures), np.array(depths), np.array(told, np.float32)
+
+    def _pose(self, scene: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """A place around the target that is free, (3,) m, and an attitude (4,) xyzw."""
+        rng, target = self._rng, target_of(scene)
+        columns = np.array([item.column[:3] for item in scene if hasattr(item, "column")])
+        while True:
+            away, around = rng.uniform(0.8, FARTHEST), rng.uniform(-math.pi, math.pi)
+            x = target.pos[0] + away * math.cos(around)
+            y = target.pos[1] + away * math.sin(around)
+            if (
+                not len(columns)
+                or (np.hypot(columns[:, 0] - x, columns[:, 1] - y) - columns[:, 2]).min() > FREE
+            ):
+                break
+        z = rng.uniform(*HEIGHTS)
+        yaw = around + math.pi + rng.uniform(-0.9, 0.9)
+        if rng.random() < LOOKING_AWAY:
+            yaw = rng.uniform(-math.pi, math.pi)
+        roll, pitch = TILT * rng.standard_normal(2)
+        tilt = quat_from_rotation_vector(np.array([roll, pitch, 0.0]))
+        return np.array([x, y, z]), quat_multiply(quat_from_yaw(np.float64(yaw)), tilt)
+
+
 def views_of(
     world: WorldConfig, vehicle: VehicleConfig, slots: Sequence[str], rng: np.random.Generator
 ) -> Views:
@@ -61,4 +130,6 @@ def views_of(
     """
     if any(isinstance(item, RoadConfig) for item in world.obstacles):
         return RoadLessons(world, vehicle, slots, rng)
-    raise ConfigError(f"views: {world.name}: expected a world with a road")
+    if any(isinstance(item, GroveConfig) for item in world.obstacles):
+        return GroveLessons(world, vehicle, slots, rng)
+    raise ConfigError(f"views: {world.name}: expected a world with a road or a grove")

@@ -84,8 +84,10 @@ class GroveLessons:
         """See `Views`; what a picture can't tell is that of a vehicle at rest."""
         pictures, depths, told = [], [], []
         while len(pictures) < count:
-            scene = draw_scene(self._world.obstacles, self._rng)
-            camera = Camera(self._world.camera, scene, self._rng, depth=True)
+            # one of its own: how often a generator has spawned is not in its state
+            rng = np.random.default_rng(self._rng.integers(2**63))
+            scene = draw_scene(self._world.obstacles, rng)
+            camera = Camera(self._world.camera, scene, rng, depth=True)
             for _ in range(min(VIEWS_A_SCENE, count - len(pictures))):
                 pos, quat = self._pose(scene)
                 pictures.append(camera.image(pos, quat, _STILL, _STILL))

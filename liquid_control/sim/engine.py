@@ -72,13 +72,13 @@ class Engine:
                     **client,
                 )
                 if hasattr(obstacle, "at"):
-                    self._moving.append((obstacle, body))
+                    self._moving.append((obstacle, body, turn.tolist()))
 
     def move_obstacles(self, time: float) -> None:
         """Have what moves where it is ``time`` s after the start."""
-        for obstacle, body in self._moving:
+        for obstacle, body, turn in self._moving:
             pybullet.resetBasePositionAndOrientation(
-                body, obstacle.at(time), [0, 0, 0, 1], physicsClientId=self.client
+                body, obstacle.at(time), turn, physicsClientId=self.client
             )
 
     def set_inertia(self, params: QuadrotorParams) -> None:

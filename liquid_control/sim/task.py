@@ -190,7 +190,7 @@ class DriveSegment(StrictModel):
     kind: Literal["drive"]
     speed: Strength = key("along the lane", "m/s")
     duration: Span = key("how long", "s")
-    stands_on: ClassVar[str] = "road"
+    stands_on: ClassVar[tuple[str, ...]] = ("road",)
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start
@@ -221,7 +221,7 @@ class ApproachSegment(StrictModel):
     kind: Literal["approach"]
     stand_off: Length = key("horizontal distance of the target", "m", default=1.5)
     duration: Span = key("how long", "s")
-    stands_on: ClassVar[str] = "grove"
+    stands_on: ClassVar[tuple[str, ...]] = ("grove", "course")
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start

@@ -40,7 +40,8 @@ class SceneObject(Protocol):
     One that the seed picks has ``drawn(rng)`` besides, see `draw_scene`. One that is seen from near
     only says so with ``near``: middle (x, y) and radius, m, of a circle around it. One that moves
     has ``at(time)``, where it is, and ``is_shown(time)``, whether a camera sees it, s after the
-    start. An expert keeps clear of what has a ``column``.
+    start. An expert keeps clear of what has a ``column``; what has ``missed(before, after, time)``
+    ends a flight that passes it so.
     """
 
     pos: Position  # m, world

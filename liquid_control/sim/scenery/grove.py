@@ -178,6 +178,7 @@ class Target:
     """
 
     yaw_deg = 0.0
+    is_target = True
 
     def __init__(self, config: GroveConfig, rng: np.random.Generator):
         distance = draw(config.distance, rng)
@@ -224,7 +225,7 @@ class Target:
         return (time - self._first) % self._hidden.every >= self._span
 
     def collision(self) -> list[dict[str, Any]]:
-        """The ball itself."""
+        """The ball, which ends a flight that hits it."""
         from liquid_control.sim.scenery import shapes
 
         return [shapes.ball(self.radius)]

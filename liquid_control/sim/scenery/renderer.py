@@ -72,7 +72,7 @@ class Renderer:
             pos = item.at(time) if item.is_shown(time) else OUT_OF_SIGHT
             for body in bodies:
                 pybullet.resetBasePositionAndOrientation(
-                    body, pos, [0, 0, 0, 1], physicsClientId=self._client
+                    body, pos, _turn(item.yaw_deg), physicsClientId=self._client
                 )
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Renderer:
             -1,
             visual,
             list(pos),
-            quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist(),
+            _turn(yaw_deg),
             physicsClientId=self._client,
         )
         if self._texture is not None:
@@ -187,6 +187,11 @@ class Renderer:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
+
+
+def _turn(yaw_deg: float) -> list[float]:
+    """The quaternion xyzw of a turn about the vertical."""
+    return quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist()
 
 
 def depth_of(drawn: tuple) -> np.ndarray:

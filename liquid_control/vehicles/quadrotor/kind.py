@@ -9,6 +9,7 @@ from liquid_control.config import load_yaml
 from liquid_control.structs import GRAVITY, RATES_THRUST, VELOCITY
 from liquid_control.vehicles.kind import Trait, VehicleKind
 from liquid_control.vehicles.quadrotor.config import NAME, QuadrotorConfig
+from liquid_control.vehicles.quadrotor.gate_sight import GatePilot
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 from liquid_control.vehicles.quadrotor.params import RateLoopParams
@@ -46,6 +47,7 @@ QUADROTOR = VehicleKind(
     controllers={
         "geometric": lambda parameters: GeometricController(parameters.backup),
         "pilot": SightPilot,
+        "gate_pilot": GatePilot,
     },
     gains=_from_gains,
     further={VELOCITY.name: velocity_rules, ROTORS.name: rotor_rules},

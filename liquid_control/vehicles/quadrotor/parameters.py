@@ -90,6 +90,14 @@ class PilotGains(StrictModel):
     caution: float = parameter(
         2.0, "how much a free way counts, rad for one that is blocked", "rad", ge=0, le=20
     )
+    gate_speed: float = parameter(1.2, "through a gate, on its axis", "m/s", gt=0, le=10)
+    gate_near: float = parameter(
+        0.4, "before a gate, from where on it flies straight through", "m", gt=0, le=5
+    )
+    gate_gain: float = parameter(2.0, "distance from the axis to velocity", "1/s", gt=0, le=10)
+    gate_funnel: float = parameter(
+        0.35, "distance from the axis over that to the gate, where it waits", "", gt=0, le=5
+    )
 
 
 class QuadrotorParameters(ControllerParameters):

@@ -29,7 +29,8 @@ HIDDEN_SHARE = 0.5  # of the target's radius by which a column must cover its mi
 _FAN = np.array(FAN)
 
 
-def _heading(quat_world_body: Any) -> float:
+def heading_of(quat_world_body: Any) -> float:
+    """Where the nose points, rad from East counter-clockwise, of an attitude xyzw."""
     x, y, z, w = quat_world_body
     return math.atan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z))
 
@@ -39,7 +40,7 @@ class _Surroundings:
 
     def __init__(self, scene: Any):
         self.scene = scene
-        self.target = next((item for item in scene if hasattr(item, "is_shown")), None)
+        self.target = next((item for item in scene if hasattr(item, "is_target")), None)
         columns = [item.column for item in scene if hasattr(item, "column")]
         self.x, self.y, self.radius, self.top = np.array(columns, float).reshape(-1, 4).T
 
@@ -62,7 +63,7 @@ def target_seen(truth: TruthSample) -> tuple[float, float, float] | None:
     if target is None or not target.is_shown(time):
         return None
     (px, py, pz), (tx, ty, tz) = truth.pos_world, target.at(time)
-    heading = _heading(truth.quat_world_body)
+    heading = heading_of(truth.quat_world_body)
     cos, sin = math.cos(heading), math.sin(heading)
     dx, dy, dz = tx - px, ty - py, tz - pz
     ahead, left, away = cos * dx + sin * dy, cos * dy - sin * dx, math.hypot(dx, dy)
@@ -86,7 +87,7 @@ def clearance(truth: TruthSample) -> tuple[float, ...]:
     if not near.any():
         return (0.0,) * len(FAN)
     dx, dy, radius = dx[near, None], dy[near, None], around.radius[near, None]
-    angle = _heading(truth.quat_world_body) + _FAN
+    angle = heading_of(truth.quat_world_body) + _FAN
     cos, sin = np.cos(angle), np.sin(angle)
     along, beside = dx * cos + dy * sin, dx * sin - dy * cos
     inside = radius**2 - beside**2

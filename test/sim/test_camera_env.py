@@ -59,6 +59,11 @@ def test_gymnasium_checks_every_task(name):
     env.close()
 
 
+def test_stable_baselines_checks_it(make):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker.check_env(make(lane()), skip_render_check=True)
+
+
 def test_any_vehicle_with_a_camera_flies(make):
     env = make(read_world("hover_calm", FLYER))
     check_env(env.unwrapped, skip_render_check=True)

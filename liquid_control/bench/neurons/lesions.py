@@ -34,7 +34,7 @@ class Circuit:
         self._data = self.path.read_bytes()
         self.metadata = self._artifact.metadata
         self.neurons = tuple(self.metadata.neuron_names)
-        self._inputs = self.metadata.observation_layout.size
+        inputs = self.metadata.observation_layout.size
         self._layers = closed_layers(self._model().graph, self.metadata)
         wiring = self.metadata.wiring
         if not self._layers or wiring is None:
@@ -44,7 +44,7 @@ class Circuit:
             )
         names = (*self.metadata.observation_layout.component_names, *self.neurons)
         sources = [(source, target) for source, target, _ in wiring.sensory_synapses]
-        sources += [(self._inputs + source, target) for source, target, _ in wiring.synapses]
+        sources += [(inputs + source, target) for source, target, _ in wiring.synapses]
         # row of the source among inputs and neurons, and the neuron that it acts on
         self.synapses = {f"{names[i]} → {self.neurons[j]}": (i, j) for i, j in sources}
 

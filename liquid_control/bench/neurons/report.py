@@ -124,8 +124,8 @@ def markdown(
         f"*{sizes.policy}* in *{sizes.world}*, {sizes.flights} flights of {sizes.duration:g} s "
         f"from seed {sizes.first_seed} on. Whole, it departs in {whole.departed} of "
         f"{whole.flights} [{100 * departed.low:.0f} to {100 * departed.high:.0f} %] and deviates "
-        f"by {_cm(whole.deviation)} cm in the mean. A turn is a yaw rate of {sizes.turn:g} rad/s or "
-        "more: "
+        f"by {_cm(whole.deviation)} cm in the mean. A turn is a yaw rate of {sizes.turn:g} rad/s "
+        "or more: "
         + ", ".join(f"{n} {100 * s:.0f} %" for n, s in zip(MANOEUVRES, shares, strict=True))
         + " of the time.",
         "",

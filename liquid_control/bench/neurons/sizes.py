@@ -6,7 +6,7 @@ from liquid_control.config import PositiveFloat, StrictModel
 
 
 class NeuronSizes(StrictModel):
-    """What config/benchmarks/neurons.yaml says."""
+    """What config/benchmarks/neurons.yaml says: how many flights, of what, and where a turn begins."""
 
     policy: str
     world: str

@@ -22,7 +22,7 @@ from liquid_control.structs import ImageSample
 
 POLICIES = share_dir() / "config/policies"
 SIZES = {
-    "policy": "lane_liquid", "world": "lane_keeping", "first_seed": 7000, "duration": 3.2,
+    "policy": "lane_liquid", "world": "lane_keeping", "first_seed": 7000, "duration": 5.0,
     "flights": 2, "synapse_flights": 2, "turn": 0.05, "components": 3,
 }  # fmt: skip
 
@@ -71,13 +71,15 @@ def test_the_rates_are_those_of_the_closed_form(circuit):
     np.testing.assert_allclose(left, np.exp(-rates[0, first][known] * dt), atol=2e-3)
 
 
-def test_a_removed_neuron_is_silent_and_changes_those_behind_it(circuit):
+def test_a_neuron_is_held_and_changes_those_behind_it(circuit):
     expected, _ = stepped(load_policy(circuit.path))
     for name in (circuit.neurons[0], circuit.neurons[-1]):
         index = circuit.neurons.index(name)
         neurons, commands = stepped(circuit.without_neuron(name))
         assert not neurons[:, index].any()
         assert np.abs(expected[:, index]).max() > 0
+        held, _ = stepped(circuit.without_neuron(name, 0.25))
+        np.testing.assert_array_equal(held[:, index], 0.25)
     # the last is a motor: its component of the command is neutral
     assert np.ptp(commands[:, -1]) == 0
     assert np.ptp(commands[:, 0]) > 0
@@ -165,16 +167,19 @@ def test_what_is_lost_is_a_difference_in_pairs():
 
 
 def test_it_goes_on_where_it_was(tmp_path):
-    sizes = NeuronSizes(**SIZES)
+    world = tmp_path / "soon.yaml"
+    changes = "obstacles: [{shape: road, length: 60.0}]\nsuccess: {settle_time: 0.4}\n"
+    world.write_text(f"extends: lane_keeping\n{changes}")
+    sizes = NeuronSizes(**{**SIZES, "world": str(world), "duration": 0.7})
     first, second = [], []
     result = study_neurons(sizes, tmp_path, synapses=False, report=first.append)
     lines = (tmp_path / "flights.jsonl").read_text().splitlines()
-    assert len(lines) == 2 * 19
+    assert len(lines) == 2 * 2 * 19  # each neuron held at 0 and at its mean
     assert len({json.loads(line)["key"] for line in lines}) == len(lines)
     (tmp_path / "flights.jsonl").write_text("\n".join(lines[:-1]) + '\n{"key": "cut o')
     again = study_neurons(sizes, tmp_path, synapses=False, report=second.append)
     assert again == result
-    assert len(result["lesions"]) == 19
+    assert len(result["lesions"]) == 2 * 19
     assert "| inter0 |" in result["markdown"]
     assert (tmp_path / "neurons.png").stat().st_size > 10_000
     assert (tmp_path / "neurons.md").read_text() == result["markdown"]
@@ -183,3 +188,4 @@ def test_it_goes_on_where_it_was(tmp_path):
 def test_the_command_takes_a_policy_of_ones_own(parse):
     options = parse(command, "--policy", "hover_19", "--world", "hover_gusts", "--quick")
     assert (options.policy, options.world, options.quick) == ("hover_19", "hover_gusts", True)
+    assert "neurons --policy hover_19 --world hover_gusts --quick`" in command.about(options)

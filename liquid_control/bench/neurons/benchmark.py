@@ -12,7 +12,7 @@ import numpy as np
 
 from liquid_control.bench.neurons.activity import activity, components, time_constants
 from liquid_control.bench.neurons.lesions import Circuit
-from liquid_control.bench.neurons.report import lost, markdown, plot
+from liquid_control.bench.neurons.report import HELD, NEURON, SYNAPSE, lost, markdown, plot
 from liquid_control.bench.neurons.sizes import NeuronSizes
 from liquid_control.config import find_file
 from liquid_control.evaluation.columns import position_error
@@ -23,18 +23,18 @@ from liquid_control.runtime.policy import OnnxPolicy
 from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import WorldConfig
 
-WHOLE, NEURON, SYNAPSE = "nothing", "neuron", "synapse"
-
 
 def study_neurons(
     sizes: NeuronSizes,
     out: Path,
     *,
     synapses: bool = True,
+    about: str = "",
     report: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Fly what is missing; writes ``flights.jsonl``, ``neurons.md`` and ``neurons.png``.
 
+    ``about`` is a paragraph for the page: how it came about.
     Returns {"components": ..., "time_constants": ..., "lesions": rows, "markdown": page}.
     """
     require_packages("matplotlib", "onnx", "scipy", "pybullet")
@@ -44,18 +44,23 @@ def study_neurons(
     flights = Flights(output_folder(out) / "flights.jsonl", path, scenario, sizes)
     logs = list(flights.fly(circuit.whole(), range(sizes.flights)))
     whole = [flights.figures(log) for log in logs]
-    removed = [(NEURON, name, sizes.flights) for name in circuit.neurons]
+    seen = activity(logs, turn=sizes.turn, after=scenario.success.settle_time)
+    usual = dict(zip(circuit.neurons, seen.states.mean(axis=0).tolist(), strict=True))
+    makers = {
+        NEURON: circuit.without_neuron,
+        HELD: lambda name: circuit.without_neuron(name, usual[name]),
+        SYNAPSE: circuit.without_synapse,
+    }
+    removed = [(kind, name, sizes.flights) for kind in (NEURON, HELD) for name in circuit.neurons]
     if synapses:
         removed += [(SYNAPSE, name, sizes.synapse_flights) for name in circuit.synapses]
     lesions = []
     for count, (kind, name, number) in enumerate(removed, 1):
-        make = circuit.without_neuron if kind == NEURON else circuit.without_synapse
-        flown = flights.without(kind, name, number, lambda make=make, name=name: make(name))
+        flown = flights.without(kind, name, number, makers[kind])
         lesions.append(lost(kind, name, flown, whole[:number]))
         report(f"{count}/{len(removed)} without {kind} {name}")
-    seen = activity(logs, turn=sizes.turn, after=scenario.success.settle_time)
     found, taus = components(seen), time_constants(seen)
-    page = markdown(sizes, circuit, seen, found, taus, lost(WHOLE, "", whole, whole), lesions)
+    page = markdown(about, sizes, circuit, seen, found, taus, lost("", "", whole, whole), lesions)
     (out / "neurons.md").write_text(page, encoding="utf-8")
     plot(circuit, seen, found, taus, lesions, out / "neurons.png")
     return {
@@ -90,13 +95,13 @@ class Flights:
         self._world = None
 
     def without(
-        self, kind: str, name: str, number: int, make: Callable[[], OnnxPolicy]
+        self, kind: str, name: str, number: int, make: Callable[[str], OnnxPolicy]
     ) -> list[dict]:
-        """Figures of the first ``number`` seeds, flown by what ``make`` makes where missing."""
+        """Figures of the first ``number`` seeds, flown by ``make(name)`` where missing."""
         keys = [f"{self._digest}/{kind}/{name}/{k}" for k in range(number)]
         missing = [k for k, key in enumerate(keys) if key not in self._done]
         if missing:
-            for k, log in zip(missing, self.fly(make(), missing), strict=True):
+            for k, log in zip(missing, self.fly(make(name), missing), strict=True):
                 self._done[keys[k]] = self.figures(log)
                 with self._path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": keys[k], **self._done[keys[k]]}) + "\n")

@@ -7,6 +7,7 @@ never flown twice, so an interrupted benchmark goes on where it was.
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -47,8 +48,26 @@ def run(options: argparse.Namespace) -> int:
         sizes.quick() if options.quick else sizes,
         options.out,
         synapses=not options.quick,
+        about=about(options),
         report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     page = result.pop("markdown")
     print(json.dumps(result, allow_nan=False) if options.json else page)
     return 0
+
+
+def about(options: argparse.Namespace) -> str:
+    """What was typed, as far as it changes what is measured, and where and when it was."""
+    from liquid_control.evaluation.provenance import provenance
+
+    words = ["liquid-control", "bench", "neurons"]
+    words += ["--config", options.config] if options.config != CONFIG else []
+    for key in ("policy", "world"):
+        words += [f"--{key}", getattr(options, key)] if getattr(options, key) else []
+    words += ["--quick"] if options.quick else []
+    of = provenance()
+    where = f"{of['date']}; {of['processor']}; liquid_control {of['liquid_control']}"
+    return (
+        f"Command: `{shlex.join(words)}`. {where}, python {of['python']}, "
+        f"pybullet {of['pybullet']}, onnxruntime {of['onnxruntime']}."
+    )

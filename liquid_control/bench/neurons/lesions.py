@@ -73,17 +73,21 @@ class Circuit:
         }
         return self._policy(model, self.metadata.model_copy(update=update))
 
-    def without_neuron(self, name: str) -> OnnxPolicy:
-        """That neuron's state is 0 for all that read it, itself and the command among them."""
+    def without_neuron(self, name: str, held: float = 0.0) -> OnnxPolicy:
+        """That neuron's state is ``held`` for all that read it, itself and the command among
+        them."""
         neuron, model = self.neurons.index(name), self._model()
         layer = self._layer(neuron)
         mask = np.ones(len(layer.columns), np.float32)
         mask[neuron - layer.columns.start] = 0.0
         graph, helper = model.graph, self._onnx.helper
-        graph.initializer.append(self._onnx.numpy_helper.from_array(mask, "mask"))
+        instead = np.float32(held) * (1.0 - mask)
+        for value, called in ((mask, "mask"), (instead, "instead")):
+            graph.initializer.append(self._onnx.numpy_helper.from_array(value, called))
         place = next(k for k, node in enumerate(graph.node) if layer.state in node.output)
         graph.node[place].output[0] = "unmasked"
-        graph.node.insert(place + 1, helper.make_node("Mul", ["unmasked", "mask"], [layer.state]))
+        graph.node.insert(place + 1, helper.make_node("Mul", ["unmasked", "mask"], ["masked"]))
+        graph.node.insert(place + 2, helper.make_node("Add", ["masked", "instead"], [layer.state]))
         return self._policy(model, self.metadata)
 
     def without_synapse(self, name: str) -> OnnxPolicy:

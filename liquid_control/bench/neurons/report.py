@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from liquid_control.evaluation.suite.statistics import (
 )
 
 COLORS = {"straight": "#8a8a8a", "left": "#0072b2", "right": "#d55e00"}
+NEURON, HELD, SYNAPSE = "neuron", "neuron held", "synapse"  # what is removed
 SLOW = 0.5  # of the whole network's speed
 POINTS = 2500  # most that are drawn
 
@@ -109,6 +111,7 @@ def _table(lesions: list[Lesion]) -> list[str]:
 
 
 def markdown(
+    about: str,
     sizes: NeuronSizes,
     circuit: Circuit,
     seen: Activity,
@@ -117,10 +120,16 @@ def markdown(
     whole: Lesion,
     lesions: list[Lesion],
 ) -> str:
-    """The page, without a title."""
+    """The page; the picture is beside it. ``about``: how it came about, a paragraph."""
     departed = rate_interval(whole.departed, whole.flights)
     shares = [float((seen.manoeuvre == k).mean()) for k in range(len(MANOEUVRES))]
     lines = [
+        f"# The neurons of {sizes.policy}",
+        "",
+        about,
+        "",
+        "![Components by manoeuvre, time constants, deviation without each neuron](neurons.png)",
+        "",
         f"*{sizes.policy}* in *{sizes.world}*, {sizes.flights} flights of {sizes.duration:g} s "
         f"from seed {sizes.first_seed} on. Whole, it departs in {whole.departed} of "
         f"{whole.flights} [{100 * departed.low:.0f} to {100 * departed.high:.0f} %] and deviates "
@@ -168,9 +177,14 @@ def markdown(
         "zero in it, not corrected for the number of rows. What stands departs nowhere: *slow* is "
         f"less than {100 * SLOW:.0f} % of the whole network's speed.",
         "",
-        *_table(worst_first([x for x in lesions if x.kind == "neuron"])),
+        *_table(worst_first([x for x in lesions if x.kind == NEURON])),
+        "",
+        "The same held at its mean over the flights of the whole network: what is lost now is what "
+        "the neuron tells, not where it usually is.",
+        "",
+        *_table(worst_first([x for x in lesions if x.kind == HELD])),
     ]
-    synapses = worst_first([x for x in lesions if x.kind == "synapse"])
+    synapses = worst_first([x for x in lesions if x.kind == SYNAPSE])
     if synapses:
         harmful = [x for x in synapses if x.departed or x.slow or (x.clear and x.more.low > 0)]
         helpful = [x for x in synapses if x not in harmful and x.clear]
@@ -223,24 +237,27 @@ def plot(
         middle.errorbar(median, at, xerr=bars, fmt="o", color=color, markersize=3, linewidth=1)
     middle.set_xscale("log")
     middle.set_xlabel("time constant, ms: median, 10 to 90 %")
-    neurons = {lesion.name: lesion for lesion in lesions if lesion.kind == "neuron"}
-    for place, name in zip(places, circuit.neurons, strict=True):
-        lesion = neurons[name]
-        more = lesion.more
-        if more.low is not None:
-            bar = 100 * np.array([[more.mean - more.low], [more.high - more.mean]])
-            right.errorbar(100 * more.mean, place, xerr=bar, fmt="o", color="black", markersize=3)
-        if lesion.departed:
-            text = f"{lesion.departed}/{lesion.flights} departed"
-            right.annotate(
-                text, (1, place), xycoords=("axes fraction", "data"), fontsize=7, va="center",
-                ha="right", color="#d55e00", xytext=(-3, 0), textcoords="offset points",
-            )  # fmt: skip
+    _plot_lost(right, [x for x in lesions if x.kind == NEURON], "black", -0.2, "at 0")
+    _plot_lost(right, [x for x in lesions if x.kind == HELD], "#009e73", 0.2, "at its mean")
     right.axvline(0, color="#8a8a8a", linewidth=0.8)
-    right.set_xlabel("more deviation without it, cm [95 %]")
+    right.set_xlabel("more deviation with it held, cm [95 %]; × where more than half departed")
+    right.legend(fontsize=8)
     for axes in (middle, right):
         axes.set_yticks(places, circuit.neurons, fontsize=8)
         axes.set_ylim(len(places) - 0.5, -0.5)
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)
+
+
+def _plot_lost(axes: Any, lesions: list[Lesion], color: str, shift: float, label: str) -> None:
+    """Where most flights departed, a cross at the edge in place of the interval."""
+    for place, lesion in enumerate(lesions):
+        more, style = lesion.more, {"color": color, "markersize": 4}
+        if 2 * lesion.departed > lesion.flights:
+            edge = axes.get_yaxis_transform()
+            axes.plot(0.96, place + shift, "x", transform=edge, **style)
+        elif more.low is not None:
+            bar = 100 * np.array([[more.mean - more.low], [more.high - more.mean]])
+            axes.errorbar(100 * more.mean, place + shift, xerr=bar, fmt="o", linewidth=1, **style)
+    axes.plot([], [], "o", color=color, markersize=4, label=label)

@@ -6,7 +6,7 @@ from liquid_control.config import PositiveFloat, StrictModel
 
 
 class NeuronSizes(StrictModel):
-    """What config/benchmarks/neurons.yaml says: how many flights, of what, and where a turn begins."""
+    """What config/benchmarks/neurons.yaml says: what flies how often, and what is a turn."""
 
     policy: str
     world: str

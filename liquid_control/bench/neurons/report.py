@@ -237,10 +237,10 @@ def plot(
         middle.errorbar(median, at, xerr=bars, fmt="o", color=color, markersize=3, linewidth=1)
     middle.set_xscale("log")
     middle.set_xlabel("time constant, ms: median, 10 to 90 %")
-    _plot_lost(right, [x for x in lesions if x.kind == NEURON], "black", -0.2, "at 0")
-    _plot_lost(right, [x for x in lesions if x.kind == HELD], "#009e73", 0.2, "at its mean")
+    _plot_lost(right, [x for x in lesions if x.kind == NEURON], "black", -0.2, "held at 0")
+    _plot_lost(right, [x for x in lesions if x.kind == HELD], "#009e73", 0.2, "held at its mean")
     right.axvline(0, color="#8a8a8a", linewidth=0.8)
-    right.set_xlabel("more deviation with it held, cm [95 %]; × where more than half departed")
+    right.set_xlabel("more deviation, cm [95 %]; ×: most departed")
     right.legend(fontsize=8)
     for axes in (middle, right):
         axes.set_yticks(places, circuit.neurons, fontsize=8)
@@ -256,7 +256,7 @@ def _plot_lost(axes: Any, lesions: list[Lesion], color: str, shift: float, label
         more, style = lesion.more, {"color": color, "markersize": 4}
         if 2 * lesion.departed > lesion.flights:
             edge = axes.get_yaxis_transform()
-            axes.plot(0.96, place + shift, "x", transform=edge, **style)
+            axes.plot(0.96, place + shift, "x", transform=edge, **{**style, "markersize": 6})
         elif more.low is not None:
             bar = 100 * np.array([[more.mean - more.low], [more.high - more.mean]])
             axes.errorbar(100 * more.mean, place + shift, xerr=bar, fmt="o", linewidth=1, **style)

@@ -67,6 +67,7 @@ def rows_of(suite, good):
                     "path_length_m": 10.0,
                     "duration_s": 20.0,
                     "error_mm": [1, 2],
+                    "mode_time_s": {"policy": 20.0},
                 }
             )
     return rows

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from liquid_control.evaluation.judge import judge
+from liquid_control.evaluation.judge import judge, passed
 from liquid_control.evaluation.metrics import SHARES, FlightMetrics, compared
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.config import Suite, load_metadata
@@ -201,21 +201,19 @@ class Summary:
         Its interval is Wilson's where there is one training, else that of the mean over trainings
         and flights, as for any other figure.
         """
-        passed = self._passed(policy, condition)
-        if not passed.size:
+        good = self._succeeded(policy, condition)
+        if not good.size:
             return UNKNOWN
-        if len(passed) == 1:
-            return rate_interval(int(passed.sum()), passed.size)
-        estimate = Estimate(passed[None].astype(float))
+        if len(good) == 1:
+            return rate_interval(int(good.sum()), good.size)
+        estimate = Estimate(good[None].astype(float))
         return as_interval(estimate.mean[0], *(end[0] for end in estimate.limits))
 
-    def _passed(self, policy: str, condition: str) -> np.ndarray:
+    def _succeeded(self, policy: str, condition: str) -> np.ndarray:
         """Whether each flight succeeded, (training seeds, flights)."""
         limits = self._settings[condition].scenario.success.limits
-        found = [
-            all(check.passed for check in judge(FlightMetrics(row), limits))
-            for row in self.group(policy, condition)
-        ]
+        flights = map(FlightMetrics, self.group(policy, condition))
+        found = [passed(metrics, judge(metrics, limits)) for metrics in flights]
         return np.array(found, bool).reshape(-1, self.suite.flights)
 
     def departures_per_km(self, policy: str, condition: str) -> float | None:

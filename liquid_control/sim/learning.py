@@ -49,7 +49,9 @@ def observer_for(rules: Rules, slots: Iterable[str] | None) -> Observer:
 def seeing_slots(rules: Rules) -> tuple[str, ...]:
     """What a policy that steers by camera is told besides the image: what neither odometry nor the
     setpoint says, as neither would be there."""
-    return tuple(name for name in rules.observer.layout.names if name not in _OF_ODOMETRY)
+    rows = (*rules.observer.rows, *rules.observer.on_request)
+    names = (row.slot.name for row in rows if not row.simulated)
+    return tuple(name for name in names if name not in _OF_ODOMETRY)
 
 
 def observation_space(layout: Layout) -> Box:

@@ -73,7 +73,7 @@ def test_any_vehicle_with_a_camera_flies(make):
 
 def test_the_state_is_what_a_policy_that_sees_is_told(make):
     env = make(lane())
-    names = ("ang_vel", "specific_force", "image_age", "previous_speed", "previous_yaw_rate")
+    names = ("ang_vel", "specific_force", "previous_speed", "previous_yaw_rate", "image_age")
     assert env.unwrapped.observation_layout.names == names
     own = make(lane(), slots=("image_age", "ang_vel"))
     seen, _ = drive(own, 3, np.zeros((10, 2)))

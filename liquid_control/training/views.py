@@ -13,6 +13,7 @@ from liquid_control.control.observation import at_rest, observer_of
 from liquid_control.frames import quat_from_rotation_vector, quat_from_yaw, quat_multiply
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.scenery.config import draw_scene
+from liquid_control.sim.scenery.course import CourseConfig
 from liquid_control.sim.scenery.grove import GroveConfig, target_of
 from liquid_control.sim.scenery.road import RoadConfig
 from liquid_control.sim.scenery.road_views import RoadPainter
@@ -22,7 +23,7 @@ from liquid_control.vehicles.car.pursuit import AHEAD
 from liquid_control.vehicles.kind import VehicleConfig
 
 VIEWS_A_SCENE = 32  # a new scene costs as much as five pictures
-FARTHEST = 9.0  # m from the target
+NEAREST, FARTHEST = 0.8, 9.0  # m from the target
 FREE = 0.3  # m around the place of a view
 HEIGHTS = 0.7, 2.2  # m
 LOOKING_AWAY = 0.3  # share of the views whose heading is any
@@ -66,9 +67,9 @@ class RoadLessons:
         return views.pictures, views.depths, np.concatenate(told, axis=1).astype(np.float32)
 
 
-class GroveLessons:
-    """Views of a world's grove from places where a flight may lead, with what the named slots of
-    its pilot tell; drawn by the camera of the world."""
+class SceneLessons:
+    """Views of a world's target and gates from places where a flight may lead, with what the named
+    slots of its pilot tell; drawn by the camera of the world."""
 
     def __init__(
         self,
@@ -101,17 +102,19 @@ class GroveLessons:
         return np.array(pictures), np.array(depths), np.array(told, np.float32)
 
     def _pose(self, scene: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """A place around the target that is free, (3,) m, and an attitude (4,) xyzw."""
-        rng, target = self._rng, target_of(scene)
-        columns = np.array([item.column[:3] for item in scene if hasattr(item, "column")])
+        """A free place from which something to fly to is seen, or not, (3,) m, and an attitude (4,)
+        xyzw."""
+        rng, columns = self._rng, [item.column for item in scene if hasattr(item, "column")]
+        gates = [item for item in scene if hasattr(item, "missed")]
+        goals = [target_of(scene), *gates]
         while True:
-            away, around = rng.uniform(0.8, FARTHEST), rng.uniform(-math.pi, math.pi)
-            x = target.pos[0] + away * math.cos(around)
-            y = target.pos[1] + away * math.sin(around)
-            if (
-                not len(columns)
-                or (np.hypot(columns[:, 0] - x, columns[:, 1] - y) - columns[:, 2]).min() > FREE
-            ):
+            goal = goals[rng.integers(len(goals))]
+            away, around = rng.uniform(NEAREST, FARTHEST), rng.uniform(-math.pi, math.pi)
+            if goal in gates:  # from before it
+                away, around = rng.uniform(0.1, FARTHEST / 2), goal.heading + rng.uniform(2.2, 4.1)
+            x, y, _ = goal.at(0.0)
+            x, y = x + away * math.cos(around), y + away * math.sin(around)
+            if all(math.dist((x, y), (c.x, c.y)) - c.radius > FREE for c in columns):
                 break
         z = rng.uniform(*HEIGHTS)
         yaw = around + math.pi + rng.uniform(-0.9, 0.9)
@@ -132,6 +135,6 @@ def views_of(
     """
     if any(isinstance(item, RoadConfig) for item in world.obstacles):
         return RoadLessons(world, vehicle, slots, rng)
-    if any(isinstance(item, GroveConfig) for item in world.obstacles):
-        return GroveLessons(world, vehicle, slots, rng)
-    raise ConfigError(f"views: {world.name}: expected a world with a road or a grove")
+    if any(isinstance(item, GroveConfig | CourseConfig) for item in world.obstacles):
+        return SceneLessons(world, vehicle, slots, rng)
+    raise ConfigError(f"views: {world.name}: expected a world with a road, a grove or a course")

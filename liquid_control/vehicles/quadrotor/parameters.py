@@ -96,7 +96,7 @@ class PilotGains(StrictModel):
     )
     gate_gain: float = parameter(2.0, "distance from the axis to velocity", "1/s", gt=0, le=10)
     gate_funnel: float = parameter(
-        0.35, "distance from the axis over that to the gate, where it waits", "", gt=0, le=5
+        0.5, "distance from the axis over that to the gate, where it waits", "", gt=0, le=5
     )
 
 

@@ -19,7 +19,7 @@ from liquid_control.structs import GRAVITY, VELOCITY
 from liquid_control.vehicles.quadrotor.config import VelocityLoopConfig
 
 MAX_INTEGRAL = 5.0  # m/s², of each axis; half of the weight
-MAX_TURN = 1.5  # rad/s, of the integral
+MAX_TURN = 4.0  # rad/s, of the integral; unequal rotors ask for up to 3
 LEAST_LIFT = 0.3  # of gravity, vertical, whatever the climb that is wanted
 _DRAWS = 256  # of the estimate's error at a time: one by one they cost as much as the loop
 

@@ -82,10 +82,10 @@ def test_a_flight_that_misses_a_gate_ends(vehicle):
         assert flown.truth[0][0] > min(g.at(0)[0] for g in flown.scene[1:]) - 0.5
 
 
-@pytest.mark.parametrize(("height", "reason"), [(1.3, ""), (1.96, "hit an obstacle")])
+@pytest.mark.parametrize(("height", "reason"), [(1.3, ""), (2.1, "hit an obstacle")])
 def test_a_bar_can_be_hit_and_the_opening_not(vehicle, height, reason):
     start = {"pos": [0.0, 0.0, height], "pos_spread": 0.0, "yaw_spread_deg": 0.0, "vel_spread": 0.0}
-    row = {"shape": "course", "gates": 1, "spacing": 2.0}
+    row = {"shape": "course", "gates": 1, "spacing": 2.0, "bar": 0.4}
     changes = {"wind": [], "vehicle_spread": 0.0, "start": start, "obstacles": [row]}
     with World(read_world("gate_course", changes), vehicle, 1) as flown:
         for _ in range(130):

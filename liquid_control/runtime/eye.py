@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from liquid_control.structs import ImageSample
 EYE_KEY = "liquid_control_eye"  # of the file's properties: the encoder, base64
 FEATURES = "features"  # the core's last observation slot
 EYE_INPUTS, EYE_OUTPUTS = ("image",), (FEATURES,)
+_ZLIB = b"\x78"  # begins what is compressed; a graph begins with another byte
 GOLDEN_TOLERANCE = 1e-3  # largest absolute error of a golden feature, which lies in [-1, 1]
 SAME = 1e-3  # px, within which two cameras are the same
 
@@ -110,16 +112,19 @@ def _scaled(rgb: np.ndarray, box, size: tuple[int, int]) -> np.ndarray:
 
 
 def packed(encoder: bytes) -> str:
-    """The encoder as a property of the file."""
-    return base64.b64encode(encoder).decode()
+    """The encoder as a property of the file: compressed, in base64."""
+    return base64.b64encode(zlib.compress(encoder, 9)).decode()
 
 
 def unpacked(path: Path, text: str) -> bytes:
-    """The encoder of a file's property."""
+    """The encoder of a file's property; older files have it without compression."""
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
+        return zlib.decompress(data) if data[:1] == _ZLIB else data
     except (binascii.Error, ValueError):
         raise ConfigError(f"{path}: eye check failed: {EYE_KEY} is no base64") from None
+    except zlib.error as error:
+        raise ConfigError(f"{path}: eye check failed: {EYE_KEY} is damaged: {error}") from None
 
 
 def check_eye(path: Path, eye: Eye) -> None:

@@ -1,5 +1,8 @@
 """A policy that sees: two graphs in one file, each with its proof; images of any camera."""
 
+import base64
+import zlib
+
 import numpy as np
 import pytest
 
@@ -106,6 +109,7 @@ def changed(source, path, change):
         (lambda p: p.pop(EYE_KEY), "its metadata tell of one"),
         (lambda p: p.update({EYE_KEY: "???"}), "is no base64"),
         (lambda p: p.update({EYE_KEY: "AAAA"}), "not a whole ONNX file"),
+        (lambda p: p.update({EYE_KEY: p[EYE_KEY][:400]}), "is damaged"),
         (
             lambda p: p.update(
                 liquid_control=p["liquid_control"].replace('"golden_seed":1', '"golden_seed":2')
@@ -118,6 +122,20 @@ def test_a_damaged_eye_is_refused(made, tmp_path, change, reason):
     path = changed(made[0], tmp_path / "policy.onnx", change)
     with pytest.raises(ConfigError, match=reason):
         load_artifact(path)
+
+
+def test_an_eye_without_compression_flies_too(made, tmp_path):
+    """As older files have it."""
+
+    def plain(properties):
+        encoder = zlib.decompress(base64.b64decode(properties[EYE_KEY]))
+        properties[EYE_KEY] = base64.b64encode(encoder).decode()
+
+    path = changed(made[0], tmp_path / "policy.onnx", plain)
+    assert path.stat().st_size > made[0].stat().st_size
+    picture = np.full((1, 16, 32, 3), 77, np.uint8)
+    both = [load_artifact(p).eye.encode(picture) for p in (path, made[0])]
+    assert (both[0] == both[1]).all()
 
 
 def test_a_large_picture_is_averaged_to_what_the_eye_takes():

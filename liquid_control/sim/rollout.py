@@ -10,9 +10,9 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop
 from liquid_control.control.steps import LoopStep, fault_of
-from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.flight_log import FlightLog, Images, ImuColumns, States
 from liquid_control.sim.world import World
-from liquid_control.structs import SensorFrame, Setpoint
+from liquid_control.structs import ImageSample, SensorFrame, Setpoint
 
 _NO_ODOMETRY = (np.full(13, np.nan),)
 _NO_IMU = (np.full(6, np.nan),)
@@ -27,6 +27,7 @@ def rollout(
     duration: float | None = None,
     real_time: bool = False,
     ticks: Iterator[int] | None = None,
+    images: bool = False,
     on_step: Callable[[World, LoopStep], None] | None = None,
 ) -> FlightLog:
     """One flight from a reset world and loop until ``duration`` (s) or a crash.
@@ -39,6 +40,7 @@ def rollout(
         ticks: control periods from one step of the loop to the next, for a controller of uneven
             rate; it is told the true dt, and the vehicle holds the last command meanwhile.
             Default: every period.
+        images: keep what the camera saw, for the views of a flight.
         on_step: called after each step, for progress.
     """
     period = 1.0 / world.control_rate
@@ -50,6 +52,7 @@ def rollout(
     loop.reset()
     rows: list[tuple] = []
     measured: list[np.ndarray] = []  # what the loop had at each row
+    pictures: list[ImageSample] = []
     newest = _measured(frame)
     late, fault = 0, ""
     last, due, step = -1, 0, None
@@ -57,6 +60,9 @@ def rollout(
     for k in range(steps):
         if real_time:
             late += _wait_until(start + k * period, period)
+        if images and frame.image is not None:
+            if not pictures or frame.image.sample.stamp > pictures[-1].stamp:
+                pictures.append(frame.image.sample)
         setpoint = world.setpoint()
         sent = None
         if k == due:
@@ -103,6 +109,7 @@ def rollout(
         crash_reason=world.crash_reason,
         late_ticks=late,
         fault=fault,
+        images=Images.of(pictures),
     )
 
 

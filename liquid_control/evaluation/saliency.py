@@ -28,8 +28,10 @@ _PICTURES = 64  # that it is measured with, spread over the flight
 _BATCH = 64
 # What stands behind a convolution and keeps its pixels apart.
 _POINTWISE = frozenset(
-    ("BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Tanh")
-    + ("Sigmoid", "HardSigmoid", "HardSwish", "Softplus", "Clip")
+    (
+        *("BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu"),
+        *("Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Softplus", "Clip"),
+    )
 )
 
 

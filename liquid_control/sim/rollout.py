@@ -61,8 +61,7 @@ def rollout(
         if real_time:
             late += _wait_until(start + k * period, period)
         if images and frame.image is not None:
-            if not pictures or frame.image.sample.stamp > pictures[-1].stamp:
-                pictures.append(frame.image.sample)
+            _keep(pictures, frame.image.sample)
         setpoint = world.setpoint()
         sent = None
         if k == due:
@@ -111,6 +110,11 @@ def rollout(
         fault=fault,
         images=Images.of(pictures),
     )
+
+
+def _keep(pictures: list[ImageSample], newest: ImageSample) -> None:
+    if not pictures or newest.stamp > pictures[-1].stamp:
+        pictures.append(newest)
 
 
 def _measured(frame: SensorFrame) -> tuple[np.ndarray, ...]:

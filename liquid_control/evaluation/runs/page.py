@@ -67,7 +67,8 @@ def write_runs(
         over: names of the runs that are laid over each other as the page opens.
 
     Raises:
-        ConfigError: for a name that no run with curves has, and if something else stands at the place of the page.
+        ConfigError: for a name that no run with curves has, and if something else stands at the
+            place of the page.
         OSError: if it can't be written.
     """
     path = Path(path)

@@ -23,7 +23,7 @@ _ENCODING = {
         fps=30,
         codec="libx264",
         output_params=[
-            *("-preset", "veryfast", "-tune", "animation", "-crf", "31"),
+            *("-preset", "veryfast", "-tune", "animation", "-crf", "33"),
             *("-movflags", "+faststart"),
         ],
     ),

@@ -163,7 +163,7 @@ def _add_key(figure: Figure, log: FlightLog) -> None:
         handles=keys,
         loc="upper left",
         bbox_to_anchor=(0.165, 0.895),
-        ncols=len(keys),
+        ncols=2,
         fontsize=7,
         labelcolor=_MUTED,
         frameon=False,
@@ -218,6 +218,6 @@ def _style(axes, label: str) -> None:
     axes.set_facecolor(_PANEL)
     axes.grid(color="#263449", lw=0.6)
     axes.tick_params(colors=_MUTED, labelsize=7, length=0, labelbottom=False)
-    axes.set_ylabel(label, color=_MUTED, fontsize=8)
+    axes.set_title(label, loc="left", color=_MUTED, fontsize=8, pad=3)
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -1,6 +1,7 @@
 """The cursor of a report in a real browser: slider, keys, clicks, the line, the film."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,22 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="needs chromium to lo
 FILM = "document.querySelector('video')"
 SLIDER = "document.getElementById('time')"
 LINES = "[...document.querySelectorAll('.cursor')]"
+
+# the words of each plot with the boxes that they stand in, and the box of the plot
+PLOTS = """[...document.querySelectorAll('[data-figure]')].map((place) => ({
+  name: place.dataset.figure,
+  box: place.getBoundingClientRect(),
+  words: [...place.querySelectorAll('text')]
+    .map((word) => ({ text: word.textContent, box: word.getBoundingClientRect() }))
+    .filter(({ text, box }) => text && box.width > 0),
+}))"""
+CUT = """({ name, box, words }) => words
+  .filter((word) => word.box.left < box.left - 1 || word.box.right > box.right + 1)
+  .map((word) => [name, word.text])"""
+MEETING = """({ name, words }) => words.flatMap(({ text, box: a }, i) => words.slice(i + 1)
+  .filter(({ box: b }) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3)
+  .map((other) => [name, text, other.text]))"""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +56,12 @@ def page(tmp_path_factory, drive_log):
 
 
 @pytest.fixture(scope="module")
+def hovering(tmp_path_factory, log, metadata):
+    """The report of a flight in wind, without film and camera."""
+    return write_report(tmp_path_factory.mktemp("hover"), log, metadata=metadata)
+
+
+@pytest.fixture(scope="module")
 def tab(tmp_path_factory):
     with browser(tmp_path_factory.mktemp("profile")) as open_tab:
         yield open_tab
@@ -49,9 +72,9 @@ def tab(tmp_path_factory):
 def at(tab, page):
     """The page, loaded anew, with all that its cursor moves."""
 
-    def load(width: int = 1400):
+    def load(width: int = 1400, report: Path = page):
         tab.look(width)
-        tab.open(page)
+        tab.open(report)
         tab.wait("document.body.dataset.cursor == 'on'")
         return tab
 
@@ -62,7 +85,7 @@ def line_times(tab) -> list[float]:
     """Where the line of each plot stands, read back through its axis, s."""
     return tab.ask(
         f"{LINES}.map((line) => {{ const {{ xaxis, _size }} = line.parentElement._fullLayout;"
-        "const box = line.parentElement.getBoundingClientRect(); const own = line.getBoundingClientRect();"
+        "const [box, own] = [line.parentElement, line].map((part) => part.getBoundingClientRect());"
         "return xaxis.p2l(own.left + 7 - box.left - _size.l); })"
     )
 
@@ -80,7 +103,8 @@ def assert_at(tab, time: float) -> None:
     assert int(shown) == int(np.floor((time + 1e-6) / 0.04)) - 1
     tab.wait(
         "(() => { const place = document.querySelector('[data-figure=trajectory]');"
-        "const [path, dot] = ['flight', 'cursor'].map((n) => place._fullData.find((t) => t.name === n));"
+        "const [path, dot] = ['flight', 'cursor'].map("
+        "(name) => place._fullData.find((trace) => trace.name === name));"
         f"const k = Array.from(path.customdata).findLastIndex((row) => row[0] <= {time} + 1e-4);"
         "return path.x[k] === dot.x[0]; })()",
         5,
@@ -114,6 +138,14 @@ def test_keys_slider_clicks_and_the_line_move_everything(at):
     assert_at(tab, tab.ask("cursor.time"))
 
 
+def test_without_a_film_the_cursor_plays_alone(at, hovering):
+    tab = at(report=hovering)
+    tab.click("document.getElementById('play')")
+    tab.wait("cursor.time > 0.3", 20)
+    tab.click("document.getElementById('play')")
+    np.testing.assert_allclose(line_times(tab), tab.ask("cursor.time"), atol=0.03)
+
+
 def test_a_film_that_plays_takes_the_cursor_along_and_stops_where_it_is_stopped(at):
     tab = at()
     tab.click("document.getElementById('play')")
@@ -126,23 +158,14 @@ def test_a_film_that_plays_takes_the_cursor_along_and_stops_where_it_is_stopped(
 
 
 @pytest.mark.parametrize("width", [1400, 500])
-def test_nothing_is_wider_than_the_page_and_no_words_lie_over_each_other(at, width):
+@pytest.mark.parametrize(
+    ("name", "error"), [("page", "lane deviation"), ("hovering", "position error")]
+)
+def test_nothing_is_cut_and_no_words_lie_over_each_other(at, request, width, name, error):
     """Words of a plot: titles, legends, ticks and notes; boxes of two never meet."""
-    tab = at(width)
+    tab = at(width, request.getfixturevalue(name))
     assert tab.ask("document.documentElement.scrollWidth") <= width
-    meeting = tab.ask(
-        """[...document.querySelectorAll('[data-figure]')].flatMap((place) => {
-          const words = [...place.querySelectorAll(
-            '.annotation-text, .legendtext, .xtick text, .ytick text, .xtitle, .ytitle, .cbaxis text')];
-          const outer = place.getBoundingClientRect();
-          const boxes = words.map((word) => [word.textContent, word.getBoundingClientRect()])
-            .filter(([, box]) => box.width > 0);
-          const cut = boxes.filter(([, box]) => box.left < outer.left - 1 || box.right > outer.right + 1);
-          const over = boxes.flatMap(([name, a], i) => boxes.slice(i + 1).filter(([, b]) =>
-            Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
-            Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => [name, other]));
-          return [...cut.map(([name]) => [place.dataset.figure, 'cut', name]),
-                  ...over.map((pair) => [place.dataset.figure, ...pair])];
-        })"""
-    )
-    assert meeting == []
+    found = tab.ask(f"({PLOTS}).flatMap((plot) => plot.words.map((word) => word.text))")
+    assert {f"{error}, cm", "time, s", "inter", "policy step, µs"} <= set(found)
+    assert tab.ask(f"({PLOTS}).flatMap(({CUT}))") == []
+    assert tab.ask(f"({PLOTS}).flatMap(({MEETING}))") == []

@@ -34,6 +34,7 @@ MODE_COLORS = {
     "standby": GREY,
 }
 _ROW = 180  # px of a row of commands
+_TOP = 48  # px above the error, for title and legend
 _BINS = 10  # colours of the error's line
 
 
@@ -64,6 +65,9 @@ def errors(log: FlightLog, after: float) -> go.Figure:
             line=dict(color=GREY, dash="dot", width=1),
         )
     _mode_band(figure, 3 if windy else 2, log)
+    # On a narrow page the legend is as wide as the plot: it stands above the title.
+    inner = figure.layout.height - _TOP - figure.layout.margin.b
+    figure.update_layout(margin_t=_TOP, legend_y=1 + 18 / inner)
     return figure
 
 

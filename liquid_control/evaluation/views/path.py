@@ -94,8 +94,10 @@ def _frame(figure: go.Figure, log: FlightLog) -> go.Figure:
     """Axes of equal scale around the path, seen from where all of it is in the picture."""
     middle, sides = flight_box(log)
     names = zip("xyz", words.EAST_NORTH_UP, middle, 1.1 * sides / 2)
+    ticks = np.maximum(np.round(6 * sides / sides.max()), 2).astype(int)
     axis = {
-        f"{a}axis": dict(title=f"{n}, m", nticks=5, range=[m - h, m + h]) for a, n, m, h in names
+        f"{a}axis": dict(title=f"{n}, m", nticks=int(k), range=[m - h, m + h])
+        for (a, n, m, h), k in zip(names, ticks)
     }
     ratio = dict(zip("xyz", sides / np.cbrt(sides.prod())))
     away = max(1.0, 0.8 * ratio["z"])  # further, the taller the box is for its width

@@ -117,12 +117,14 @@ def _draw_path(axes, log: FlightLog) -> None:
     height = extent[2] / np.linalg.norm(extent)
     axes.set_box_aspect(extent, zoom=1.08 * min(1.0, _TALLEST / height))
     axes.view_init(elev=24, azim=-58)
-    for axis, name in zip((axes.xaxis, axes.yaxis, axes.zaxis), words.EAST_NORTH_UP):
+    for axis, name, side in zip(
+        (axes.xaxis, axes.yaxis, axes.zaxis), words.EAST_NORTH_UP, extent / extent.max()
+    ):
         axis.set_pane_color((0, 0, 0, 0))
         axis.line.set_color("#33425a")
         axis._axinfo["grid"].update(color="#263449", linewidth=0.6)
         axis.set_label_text(f"{name}, m", color=_MUTED, fontsize=8)
-        axis.set_major_locator(MaxNLocator(4))
+        axis.set_major_locator(MaxNLocator(max(round(5 * side), 2)))
         axis.set_tick_params(colors=_MUTED, labelsize=7, pad=0)
 
 

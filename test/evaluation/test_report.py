@@ -143,7 +143,7 @@ def test_a_real_browser_draws_every_plot_without_errors(report, browse):
     figures = len(re.findall(r'data-figure="', dom))
     assert f'data-drawn="{figures}"' in dom
     assert len(re.findall(r'class="[^"]*js-plotly-plot', dom)) == figures == 5
-    # Lines and their legends: error, wind, thrust, rates, rotors; then pieces of the error's colours.
+    # Lines and their legends: error, wind, thrust, rates, rotors; then the error's colours.
     assert len(re.findall(r'<path class="js-line"', dom)) > 2 * (4 + 3 + 1 + 3 + 4)
     assert "<canvas" in dom  # the 3-D path
     assert "color-mix" in dom  # the replay coloured the circuit

@@ -59,17 +59,15 @@ class Images:
     def of(cls, samples: Sequence[ImageSample], begin: int = 0) -> Images | None:
         """Of pictures of one size, by rising stamps; ``begin``: stamp of the flight's start, ns.
 
-        Those of a camera with many pixels are averaged to at most 160 columns, where their sides
-        divide so. ``None`` where nothing was seen.
+        ``None`` where nothing was seen.
         """
         if not samples:
             return None
         told = samples[-1].intrinsics
-        step = _reduction(*samples[0].rgb.shape[:2])
         return cls(
             np.array([(sample.stamp - begin) * 1e-9 for sample in samples]),
-            np.stack([_reduced(sample.rgb, step) for sample in samples]),
-            np.full(4, np.nan) if told is None else np.array(told) / step,
+            np.stack([sample.rgb for sample in samples]),
+            np.full(4, np.nan) if told is None else np.array(told, float),
         )
 
     def newest(self, time: np.ndarray | float) -> np.ndarray:
@@ -83,18 +81,20 @@ class Images:
         return ImageSample(round(self.time[k] * 1e9), self.rgb[k], intrinsics)
 
 
-def _reduction(height: int, width: int) -> int:
-    """The least whole number that divides both sides and leaves no more columns than are kept."""
+def reduced(sample: ImageSample) -> ImageSample:
+    """The picture as a log keeps it: averaged to at most 160 columns where its sides divide so."""
+    height, width, _ = sample.rgb.shape
     steps = range(max(1, -(-width // _WIDEST)), min(height, width) + 1)
-    return next((step for step in steps if height % step == 0 == width % step), 1)
-
-
-def _reduced(rgb: np.ndarray, step: int) -> np.ndarray:
+    step = next((step for step in steps if height % step == 0 == width % step), 1)
     if step == 1:
-        return rgb
-    height, width, _ = rgb.shape
-    blocks = rgb.reshape(height // step, step, width // step, step, 3)
-    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+        return sample
+    blocks = sample.rgb.reshape(height // step, step, width // step, step, 3)
+    told = sample.intrinsics
+    return ImageSample(
+        sample.stamp,
+        np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8),
+        None if told is None else tuple(value / step for value in told),
+    )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,14 @@ import numpy as np
 from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
 from liquid_control.control.strangers import words
-from liquid_control.flight_log import FlightLog, Images, ImuColumns, States, command_kind
+from liquid_control.flight_log import (
+    FlightLog,
+    Images,
+    ImuColumns,
+    States,
+    command_kind,
+    reduced,
+)
 from liquid_control.pixels import decoded
 from liquid_control.structs import COMMAND_KINDS, CommandKind, ImageSample
 
@@ -125,7 +132,10 @@ class _Recording:
 
     def _take_image(self, m: Any) -> None:
         rgb = decoded(m.encoding, m.width, m.height, m.step, m.data)
-        self.images.append(ImageSample(_stamp(m), rgb, self._intrinsics))
+        picture = reduced(ImageSample(_stamp(m), rgb, self._intrinsics))
+        if self.images and picture.rgb.shape != self.images[0].rgb.shape:
+            raise ValueError(f"image: {m.width} x {m.height}, expected those of before")
+        self.images.append(picture)
 
     def _take_row(self, topic: str, message: Any) -> None:
         stamp, row = _stamp(message), self._read[topic](message)
@@ -232,8 +242,8 @@ def read_flight(
     Args:
         kind: of its commands; default: the one of that name which is known by now, see
             `load_vehicle`.
-        images: read what the camera saw, too, for the views of a flight; a recording of minutes
-            from a camera with many pixels takes gigabytes of memory.
+        images: read what the camera saw, too, for the views of a flight; wide pictures are kept
+            smaller, see `flight_log.reduced`.
 
     Raises:
         ConfigError: for a file that can't be read, is not whole, holds no flight, or one of an

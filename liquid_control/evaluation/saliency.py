@@ -11,7 +11,7 @@ stride leaves no grid in the map.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,6 +126,7 @@ class Sight:
     rgb: np.ndarray  # (n, height, width, 3) uint8, as the policy takes them where it says so
     maps: np.ndarray | None = None  # (n, height, width) from 0 to 1, the saliency
     stability: Stability | None = None
+    why_not: str = ""  # there is no saliency of a policy that sees
 
     def newest(self, time: float) -> int:
         """The index of the newest picture at a time in s; -1 before the first."""
@@ -135,24 +136,25 @@ class Sight:
 def sight_of(log: FlightLog, policy: str | Path | None = None) -> Sight | None:
     """What the camera of a flight saw, and what the policy looked at in it.
 
-    Use it for `write_video` and `write_report`. Pictures of a controller that is no file are shown
-    as the camera gave them, without saliency.
+    Use it for `write_video` and `write_report`. Pictures are shown as the camera gave them and
+    without saliency where a controller that is no file flew, and where the policy's eye has no
+    convolutions or could not take them, which ``why_not`` says.
 
     Args:
         log: with images; ``None`` comes of one without.
         policy: the file that flew.
-
-    Raises:
-        ConfigError: for a file that is no policy.
-        ValueError: for pictures that the policy could not have taken.
     """
     images = log.images
     if images is None:
         return None
-    saliency = None if policy is None else load_saliency(policy)
-    if saliency is None:
-        return Sight(images.time, images.rgb)
-    rgb = np.stack([fitted(images.sample(k), saliency.entry) for k in range(len(images.time))])
+    bare = Sight(images.time, images.rgb)
+    try:
+        saliency = None if policy is None else load_saliency(policy)
+        if saliency is None:
+            return bare
+        rgb = np.stack([fitted(images.sample(k), saliency.entry) for k in range(len(images.time))])
+    except (ConfigError, ValueError) as error:
+        return replace(bare, why_not=str(error))
     several = len(rgb) > 1
     stability = saliency.stability(rgb, np.random.default_rng(0)) if several else None
     return Sight(images.time, rgb, saliency.maps(rgb), stability)

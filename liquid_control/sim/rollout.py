@@ -10,7 +10,7 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop
 from liquid_control.control.steps import LoopStep, fault_of
-from liquid_control.flight_log import FlightLog, Images, ImuColumns, States
+from liquid_control.flight_log import FlightLog, Images, ImuColumns, States, reduced
 from liquid_control.sim.world import World
 from liquid_control.structs import ImageSample, SensorFrame, Setpoint
 
@@ -114,7 +114,7 @@ def rollout(
 
 def _keep(pictures: list[ImageSample], newest: ImageSample) -> None:
     if not pictures or newest.stamp > pictures[-1].stamp:
-        pictures.append(newest)
+        pictures.append(reduced(newest))
 
 
 def _measured(frame: SensorFrame) -> tuple[np.ndarray, ...]:

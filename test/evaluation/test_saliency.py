@@ -1,5 +1,6 @@
 """Which pixels an eye answers to, from the file of the shipped policy and without torch."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -122,6 +123,16 @@ def test_a_policy_without_an_eye_has_none(log, drive_log):
     assert load_saliency(POLICIES / "hover_19.onnx") is None
     assert sight_of(log) is None
     assert sight_of(drive_log).maps is None
+
+
+def test_pictures_that_the_policy_can_not_take_are_shown_and_named(drive_log):
+    """A camera that sees a tenth of what the policy's does."""
+    images = dataclasses.replace(drive_log.images, intrinsics=np.array([440.0, 440.0, 32.0, 16.0]))
+    log = dataclasses.replace(drive_log, images=images)
+    sight = sight_of(log, POLICIES / "lane_liquid.onnx")
+    assert sight.maps is None
+    assert "sees less than the policy needs" in sight.why_not
+    np.testing.assert_array_equal(sight.rgb, images.rgb)
 
 
 def test_the_sight_of_a_drive_is_what_the_policy_takes(drive_log):

@@ -168,7 +168,9 @@ def _add_sight(page: Page, sight: Sight) -> None:
     """The camera's pictures at the cursor, and what the policy looked at in them."""
     pick = np.arange(0, len(sight.time), max(1, -(-len(sight.time) // _PICTURES)))
     sheets = [("camera", sight.rgb[pick])]
-    note = "What the camera saw, as the policy takes it."
+    note = "What the camera saw" + (", as the policy takes it." if sight.maps is not None else ".")
+    if sight.why_not:
+        note += f" No saliency: {sight.why_not}."
     if sight.maps is not None:
         sheets.append(("saliency", heat(sight.maps[pick])))
         note += (

@@ -172,7 +172,7 @@ class Slot:
     name: str
     size: int
     unit: str
-    frame: str  # "world", "body" or "none"
+    frame: str  # "world", "body", "heading" (level, turned with the vehicle) or "none"
 
 
 @dataclass(frozen=True)
@@ -269,13 +269,21 @@ RATES_THRUST = CommandKind(
     neutral=(GRAVITY, 0.0, 0.0, 0.0),  # collective thrust / mass along body z, body rates
     twist=("linear.z", "angular.x", "angular.y", "angular.z"),
 )
+VELOCITY = CommandKind(
+    "velocity",
+    Layout((Slot("velocity", 3, "m/s", "heading"), Slot("yaw_rate", 1, "rad/s", "heading"))),
+    neutral=(0.0, 0.0, 0.0, 0.0),  # brake and hover
+    twist=("linear.x", "linear.y", "linear.z", "angular.z"),
+)
 STEERING = CommandKind(
     "steering",
     Layout((Slot("speed", 1, "m/s", "body"), Slot("yaw_rate", 1, "rad/s", "body"))),
     neutral=(0.0, 0.0),  # stand still
     twist=("linear.x", "angular.z"),
 )
-COMMAND_KINDS: dict[str, CommandKind] = {kind.name: kind for kind in (RATES_THRUST, STEERING)}
+COMMAND_KINDS: dict[str, CommandKind] = {
+    kind.name: kind for kind in (RATES_THRUST, VELOCITY, STEERING)
+}
 
 
 def register_command(kind: CommandKind) -> CommandKind:

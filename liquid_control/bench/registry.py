@@ -13,4 +13,5 @@ BENCHMARKS = {
     "training": "liquid_control.bench.training.command",
     "latency": "liquid_control.bench.latency.command",
     "intervals": "liquid_control.bench.intervals.command",
+    "neurons": "liquid_control.bench.neurons.command",
 }

@@ -106,6 +106,12 @@ class Row:
     vehicles: frozenset[str] | None = None  # kinds of vehicle; None: all
     sensors: tuple[str, ...] = ()  # that the function reads and the vehicle might do without
     simulated: bool = False  # only a simulated world can tell it; for those who ask by name
+    on_request: bool = False  # for those who ask by name, too
+
+
+def _image_age(s: Situation):
+    reading = s.readings.get("image")
+    return (0.0 if reading is None else reading.age,)
 
 
 _TABLE = [
@@ -120,6 +126,7 @@ _TABLE = [
         lambda s: s.specific_force_body,
         sensors=("imu",),  # also of a vehicle that can do without
     ),
+    Row(Slot("image_age", 1, "s", "none"), _image_age, sensors=("image",), on_request=True),
 ]
 _TABLE += [  # what an oracle may be told
     Row(
@@ -129,6 +136,7 @@ _TABLE += [  # what an oracle may be told
         simulated=True,
     )
     for row in tuple(_TABLE)
+    if not row.on_request
 ]
 _TABLE.append(
     Row(Slot("true_wind", 3, "m/s", "body"), _true_wind, sensors=(TRUTH,), simulated=True)
@@ -257,11 +265,12 @@ class Observer:
 
 def observer_of(vehicle: str, command: CommandKind) -> Observer:
     """All that a kind of vehicle with this kind of command can observe: the table, then the last
-    command, a slot ``previous_*`` for each of its own; on request, what only simulation tells."""
+    command, a slot ``previous_*`` for each of its own; on request, what only simulation or a camera
+    tells."""
     rows = [row for row in _TABLE if row.vehicles is None or vehicle in row.vehicles]
-    offered = (row for row in rows if not row.simulated)
+    offered = (row for row in rows if not (row.simulated or row.on_request))
     previous = (_previous(command, slot) for slot in command.layout.slots)
-    return Observer((*offered, *previous), (row for row in rows if row.simulated))
+    return Observer((*offered, *previous), (r for r in rows if r.simulated or r.on_request))
 
 
 def within_reach(setpoint_pos: Array, pos: Array, limit: float) -> tuple[Array, Array, Array]:

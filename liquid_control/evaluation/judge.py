@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from liquid_control.config import ConfigError
-from liquid_control.evaluation.metrics import SHARES, FlightMetrics, limitable
+from liquid_control.control.supervisor import Mode
+from liquid_control.evaluation.metrics import SHARES, FlightMetrics, flight_metrics, limitable
+from liquid_control.flight_log import FlightLog
+from liquid_control.sim.scenario import SuccessConfig
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,15 @@ def judge(metrics: FlightMetrics, limits: Mapping[str, float]) -> tuple[Check, .
         value = float(SHARES[name].failed(metrics)) if name in SHARES else getattr(metrics, name)
         checks.append(Check(name, value, limit, value is not None and value <= limit))
     return tuple(checks)
+
+
+def passed(metrics: FlightMetrics, checks: Iterable[Check]) -> bool:
+    """No crash, every criterion is met, and the policy flew at all."""
+    flew = Mode.POLICY.value in metrics.mode_time_s
+    return flew and not metrics.crashed and all(check.passed for check in checks)
+
+
+def success(log: FlightLog, wanted: SuccessConfig) -> bool:
+    """Whether a flight did what its world wants: use it where the metrics don't matter."""
+    metrics = flight_metrics(log, after=wanted.settle_time)
+    return passed(metrics, judge(metrics, wanted.limits))

@@ -45,6 +45,13 @@ def of_late_errors(
     return measure
 
 
+def path_length(log: FlightLog) -> float | None:
+    """Of the way that was truly travelled, m; None where the truth is not known."""
+    if log.truth is None:
+        return None
+    return float(np.linalg.norm(np.diff(log.truth.pos_world, axis=0), axis=1).sum())
+
+
 def settle_time(log: FlightLog) -> float | None:
     """Until the error is below 0.1 m for 1 s."""
     return _first_hold(log.time, position_error(log) < SETTLE_RADIUS, SETTLE_HOLD)

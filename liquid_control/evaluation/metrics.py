@@ -18,7 +18,7 @@ import numpy as np
 
 from liquid_control.evaluation import measures, words
 from liquid_control.flight_log import FlightLog
-from liquid_control.structs import COMMAND_KINDS, CommandKind, Slot
+from liquid_control.structs import COMMAND_KINDS, STEERING, VELOCITY, CommandKind, Slot
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,22 @@ def _register_all() -> None:
 _register_all()
 
 
+NAVIGATES = (VELOCITY, STEERING)  # kinds of command that say where to go
+PATH_LENGTH = Metric(
+    "path_length_m", lambda log, _: measures.path_length(log), Display("way travelled", 1, "m", 1)
+)
+
+
 @lru_cache
 def command_metrics(kind: CommandKind) -> tuple[Metric, ...]:
-    """Of a kind of command: root mean square and variation per second of each slot, as sent.
+    """Of a kind of command: root mean square and variation per second of each slot, as sent; of one
+    that navigates the length of the way, too.
 
     The RMS of a slot that isn't neutral at zero, as thrust, says little, so suites don't compare
     it.
     """
-    return tuple(metric for slot in kind.layout.slots for metric in _slot_metrics(kind, slot))
+    metrics = [metric for slot in kind.layout.slots for metric in _slot_metrics(kind, slot)]
+    return (*metrics, PATH_LENGTH) if kind in NAVIGATES else tuple(metrics)
 
 
 def _slot_metrics(kind: CommandKind, slot: Slot) -> Iterator[Metric]:

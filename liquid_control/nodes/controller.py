@@ -38,7 +38,7 @@ from liquid_control.nodes.rows import labelled_row
 from liquid_control.parameters import ControllerParameters
 from liquid_control.runtime.catalogue import check_topic, make_controller, make_loop, set_parameters
 from liquid_control.runtime.trained_for import outside_training
-from liquid_control.structs import SensorFrame
+from liquid_control.structs import CommandKind, SensorFrame
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
 
 _MODES = tuple(Mode)
@@ -114,7 +114,7 @@ class ControllerNode(LifecycleNode):
         sending = interface.sending_qos(parameters.lockstep)
         self._command, self._silent, self._neurons, self._step_row = (
             self.create_publisher(topic.type, topic.name, sending)
-            for topic in interface.from_controller(self._kind.command.name)
+            for topic in interface.from_controller(self._commanded.name)
         )
         return super().on_configure(state)
 
@@ -163,7 +163,7 @@ class ControllerNode(LifecycleNode):
             return
         self._worker.stop()
         self._worker = None
-        command = self._kind.command
+        command = self._commanded
         neutral = command.command(*command.neutral)
         self._command.publish(conversions.command_to_msg(neutral, self._inputs.stamp or 0))
         self._publish_diagnostics()
@@ -242,6 +242,11 @@ class ControllerNode(LifecycleNode):
 
     # Parameters and diagnostics
 
+    @property
+    def _commanded(self) -> CommandKind:
+        """The kind of command that the policy gives; before there is one, the vehicle's first."""
+        return self._kind.command if self._loop is None else self._loop.rules.command
+
     def _set_parameters(self, parameters: ControllerParameters) -> None:
         self._config = parameters
         if self._loop is not None:
@@ -254,7 +259,7 @@ class ControllerNode(LifecycleNode):
             {
                 "policy": parameters.policy,
                 "vehicle": parameters.vehicle,
-                "command": self._kind.command.name,
+                "command": self._commanded.name,
                 "control_rate": parameters.control_rate,
                 "outside_training": "; ".join(self._outside_training),
                 wire.LOCKSTEP: parameters.lockstep,
@@ -269,7 +274,7 @@ class ControllerNode(LifecycleNode):
 
     def _other_commanders(self) -> str:
         """Who else publishes commands, in words; "" if nobody."""
-        topic = self.resolve_topic_name(interface.command_topic(self._kind.command.name).name)
+        topic = self.resolve_topic_name(interface.command_topic(self._commanded.name).name)
         own = self._loop is not None  # the publisher lives as long as the loop
         others = self.count_publishers(topic) - own
         return f"{others} other publisher(s) on {topic}" if others > 0 else ""

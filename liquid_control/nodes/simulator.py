@@ -52,7 +52,6 @@ class SimulatorNode(Node):
             import_object(config.imports)
         scenario = load_world(config.world)
         vehicle = load_vehicle(config.vehicle or scenario.vehicle)
-        self._kind = kind_of(vehicle)
         self._world = World(scenario, vehicle, config.seed)
         self._messages = WorldMessages(self._world, config.lockstep)
         self._world.step(None)  # warm up: the first step compiles; the flight begins with a reset
@@ -76,9 +75,15 @@ class SimulatorNode(Node):
         )
         self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
         self._inbox = Inbox(self)
-        self._command_reader, self._silent_reader = (
-            self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
-            for topic in (interface.command_topic(self._kind.command.name), interface.SILENT)
+        self._command_readers = {
+            command: self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
+            for command in kind_of(vehicle).on_topics
+            for topic in (interface.command_topic(command.name),)
+        }
+        self._commanded = next(iter(self._command_readers))  # the kind that came last
+        silent = interface.SILENT
+        self._silent_reader = self._inbox.subscribe(
+            silent.type, silent.name, interface.newest_qos()
         )
         # After the two above: who is heard here has discovered those, too.
         self.create_subscription(
@@ -156,8 +161,8 @@ class SimulatorNode(Node):
     def _command_for(self, frame: SensorFrame) -> Command | None:
         """What the world flies next; ``None`` where nothing new was commanded."""
         if not self._config.lockstep:
-            taken = take_newest(self._command_reader)
-            return None if taken is None else self._command_from(taken[0])
+            taken = self._take_command()
+            return None if taken is None else self._command_from(taken)
         if not self._messages.offers(frame, self._is_heard):
             return None
         return self._answer(self._world.time_ns)
@@ -166,10 +171,10 @@ class SimulatorNode(Node):
         """The command for the step of ``stamp``; ``None`` if the controller keeps silent."""
         deadline = time.monotonic() + (0 if self._given_up else self._config.answer_timeout)
         while not self._stopped.is_set():
-            if (taken := take_newest(self._command_reader)) is not None:
-                if conversions.stamp_from_msg(taken[0].header.stamp) == stamp:
+            if (taken := self._take_command()) is not None:
+                if conversions.stamp_from_msg(taken.header.stamp) == stamp:
                     self._given_up = False
-                    return self._command_from(taken[0])
+                    return self._command_from(taken)
             elif (taken := take_newest(self._silent_reader)) is not None:
                 if conversions.stamp_from_msg(taken[0].stamp) == stamp:
                     self._given_up = False
@@ -187,9 +192,17 @@ class SimulatorNode(Node):
             )
         return None
 
+    def _take_command(self):
+        """The newest message of any kind of command, or None."""
+        for command, reader in self._command_readers.items():
+            if (taken := take_newest(reader)) is not None:
+                self._commanded = command
+                return taken[0]
+        return None
+
     def _command_from(self, message) -> Command | None:
         try:
-            return conversions.command_from_msg(message, self._kind.command)
+            return conversions.command_from_msg(message, self._commanded)
         except ValueError as error:
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return None
@@ -216,7 +229,7 @@ class SimulatorNode(Node):
             wire.STATE: state,
             "world": world.name,
             "vehicle": world.vehicle.name,
-            "command": self._kind.command.name,
+            "command": self._commanded.name,
             "seed": world.seed,
             wire.LOCKSTEP: config.lockstep,
             "steps": self._steps,

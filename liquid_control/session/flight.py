@@ -8,8 +8,7 @@ from typing import Any
 
 from liquid_control.config import ConfigError, find_file
 from liquid_control.control.controller import Controller
-from liquid_control.control.supervisor import Mode
-from liquid_control.evaluation.judge import Check, judge
+from liquid_control.evaluation.judge import Check, judge, passed
 from liquid_control.evaluation.judged import read_judged_world
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics
 from liquid_control.evaluation.runs.flights import keep_flight
@@ -45,8 +44,7 @@ class FlightResult:
     @property
     def passed(self) -> bool:
         """No crash, every success criterion of the world is met, and the policy flew at all."""
-        flew = Mode.POLICY.value in self.metrics.mode_time_s
-        return flew and not self.metrics.crashed and all(check.passed for check in self.checks)
+        return passed(self.metrics, self.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -75,7 +73,7 @@ def fly(
     Args:
         world: path, or the name of a shipped one.
         policy: what flies, by name (see `runtime.catalogue`); without ROS also a controller itself;
-            by default that of the vehicle's parameters, ``hover_liquid`` or ``lane_liquid``.
+            by default the world's, or that of the vehicle's parameters.
         seed: of wind, noise and start.
         duration: simulated seconds; the world's own if ``None``.
         ros: over real ROS 2 topics, each node a process; else in this process, the same flight bit
@@ -95,7 +93,7 @@ def fly(
         import_object(policy)  # what its module registers may stand in the world
     scenario = read_judged_world(find_file(world, "sim_worlds"))
     if policy is None:
-        policy = make_parameters(load_vehicle(scenario.vehicle)).policy
+        policy = scenario.policy or make_parameters(load_vehicle(scenario.vehicle)).policy
     flight = prepare(scenario, policy)
     duration = _duration(duration, scenario)
     if ros and not isinstance(policy, str):
@@ -126,9 +124,8 @@ def fly(
     checks = judge(metrics, scenario.success.limits)
     if out is not None:
         files += _write(out, log, flight, video)
-        passed = FlightResult(log, metrics, checks, ()).passed
         after = scenario.success.settle_time
-        files += keep_flight(out, log, metrics, passed=passed, after=after)
+        files += keep_flight(out, log, metrics, passed=passed(metrics, checks), after=after)
         logs = [out / name for name in _NODE_LOGS] if ros else []
         remove_stale(out, _FILES + _NODE_LOGS, [*files, *logs])
     return FlightResult(log, metrics, checks, tuple(files), flight.outside_training)

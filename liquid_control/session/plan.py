@@ -44,7 +44,7 @@ def plan_flight(
         progress: the simulator tells where it is, on its standard output.
     """
     common = {"lockstep": lockstep}
-    command = kind_of(load_vehicle(scenario.vehicle)).command.name
+    commands = kind_of(load_vehicle(scenario.vehicle)).on_topics
     limits = {
         f"{group}.{name}": value
         for group, values in sensor_limits(scenario).items()
@@ -54,7 +54,7 @@ def plan_flight(
         "recorder",
         {
             "path": str(recording),
-            "command": command,
+            "command": commands[0].name if len(commands) == 1 else "",
             "images": scenario.camera is not None,
             "hold_simulator": True,
         },

@@ -60,16 +60,26 @@ class Engine:
         )
         self.set_inertia(params)
         pybullet.resetBaseVelocity(self.body, vel.tolist(), [0, 0, 0], **client)
+        self._moving = []
         for obstacle in obstacles:
             turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg)))
             for shape in obstacle.collision():
-                pybullet.createMultiBody(
+                body = pybullet.createMultiBody(
                     0,
                     pybullet.createCollisionShape(**shape, **client),
                     basePosition=list(obstacle.pos),
                     baseOrientation=turn.tolist(),
                     **client,
                 )
+                if hasattr(obstacle, "at"):
+                    self._moving.append((obstacle, body, turn.tolist()))
+
+    def move_obstacles(self, time: float) -> None:
+        """Have what moves where it is ``time`` s after the start."""
+        for obstacle, body, turn in self._moving:
+            pybullet.resetBasePositionAndOrientation(
+                body, obstacle.at(time), turn, physicsClientId=self.client
+            )
 
     def set_inertia(self, params: QuadrotorParams) -> None:
         """Mass and principal inertia of the body, which nothing damps."""

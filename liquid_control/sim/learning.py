@@ -26,6 +26,7 @@ from liquid_control.vehicles.kind import VehicleConfig
 from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
 
 WORLD = "hover_gusts"
+_OF_ODOMETRY = ("pos_error", "vel_error", "acc_setpoint", "up", "heading")
 MAX_WORLD_SEED = 2**31
 RENDER_MODES = ["rgb_array"]
 PICTURE = (480, 360)  # px
@@ -43,6 +44,14 @@ def observer_for(rules: Rules, slots: Iterable[str] | None) -> Observer:
     if not observer.layout.size:
         raise ValueError(f"slots: expected some of {list(rules.observer.layout.names)}, got none")
     return observer
+
+
+def seeing_slots(rules: Rules) -> tuple[str, ...]:
+    """What a policy that steers by camera is told besides the image: what neither odometry nor the
+    setpoint says, as neither would be there."""
+    rows = (*rules.observer.rows, *rules.observer.on_request)
+    names = (row.slot.name for row in rows if not row.simulated)
+    return tuple(name for name in names if name not in _OF_ODOMETRY)
 
 
 def observation_space(layout: Layout) -> Box:

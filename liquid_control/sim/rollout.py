@@ -50,71 +50,106 @@ def rollout(
         raise ConfigError(f"a flight of {duration:g} s: expected at least a control period")
     frame = world.reset()
     loop.reset()
-    rows: list[tuple] = []
-    measured: list[np.ndarray] = []  # what the loop had at each row
-    pictures: list[ImageSample] = []
-    newest = _measured(frame)
-    late, fault = 0, ""
-    last, due, step = -1, 0, None
+    recorder = FlightRecorder(world, loop, images=images)
+    late, last, due, step = 0, -1, 0, None
     start = time.perf_counter()
     for k in range(steps):
         if real_time:
             late += _wait_until(start + k * period, period)
-        if images and frame.image is not None:
-            _keep(pictures, frame.image.sample)
         setpoint = world.setpoint()
         sent = None
         if k == due:
             step = loop.step(frame, setpoint, (k - last) * period)
-            fault = fault or fault_of(step)
-            sent, last, newest = step.command, k, _measured(frame)
+            sent, last = step.command, k
             due += 1 if ticks is None else next(ticks)
-        rows.append(_row(world, setpoint, step, loop, k == last))
-        measured.extend(newest)
+        recorder.add(frame, setpoint, step, stepped=k == last)
         frame = world.step(sent)
         if on_step is not None:
             on_step(world, step)
         if world.crashed:
             break
-    if not fault and step.observation is None:  # nobody ever flew
-        fault = "; ".join((step.reason, *step.faults))
-    time_s, *motion, setpoints, wind, actuators, commands, modes, neurons, step_us = (
-        np.array(column) for column in zip(*rows, strict=True)
-    )
-    odometry, ang_vel, force = np.split(
-        np.concatenate(measured).reshape(len(rows), -1), (13, 16), axis=1
-    )
-    return FlightLog(
-        time=time_s,
-        truth=States(*motion),
-        estimate=States.from_odometry(odometry),
-        imu=ImuColumns(ang_vel, force),
-        setpoint_pos_world=setpoints,
-        wind_world=wind,
-        command=commands,
-        kind=loop.rules.command,
-        actuators=actuators,
-        actuator_names=tuple(world.plant.actuator_names),
-        mode=modes,
-        neurons=neurons,
-        neuron_names=neuron_names,
-        step_us=step_us,
-        world=world.name,
-        policy=policy_name,
-        vehicle=world.vehicle.name,
-        seed=world.seed,
-        control_rate=world.control_rate,
-        crashed=world.crashed,
-        crash_reason=world.crash_reason,
-        late_ticks=late,
-        fault=fault,
-        images=Images.of(pictures),
-    )
+    return recorder.log(policy_name, neuron_names, late_ticks=late)
 
 
-def _keep(pictures: list[ImageSample], newest: ImageSample) -> None:
-    if not pictures or newest.stamp > pictures[-1].stamp:
-        pictures.append(reduced(newest))
+class FlightRecorder:
+    """The rows of a flight while it goes on, and the log of them.
+
+    Use it where a world and its loop are stepped by hand; `rollout` does so already.
+
+    Args:
+        images: keep what the camera saw.
+    """
+
+    def __init__(self, world: World, loop: ControlLoop, *, images: bool = False):
+        self._world, self._loop = world, loop
+        self._rows: list[tuple] = []
+        self._measured: list[np.ndarray] = []  # what the loop had at each row
+        self._pictures: list[ImageSample] | None = [] if images else None
+        self._fault = ""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(
+        self, frame: SensorFrame, setpoint: Setpoint, step: LoopStep, *, stepped: bool = True
+    ) -> None:
+        """A row, before the world moves on.
+
+        Args:
+            stepped: whether the loop was stepped in this period, on ``frame``; else ``step`` is
+                that of a period before.
+        """
+        if stepped:
+            self._fault = self._fault or fault_of(step)
+            self._newest, self._step = _measured(frame), step
+        self._rows.append(_row(self._world, setpoint, step, self._loop, stepped))
+        self._measured.extend(self._newest)
+        if self._pictures is not None and frame.image is not None:
+            self._keep(frame.image.sample)
+
+    def _keep(self, newest: ImageSample) -> None:
+        if not self._pictures or newest.stamp > self._pictures[-1].stamp:
+            self._pictures.append(reduced(newest))
+
+    def log(
+        self, policy_name: str, neuron_names: tuple[str, ...] = (), *, late_ticks: int = 0
+    ) -> FlightLog:
+        """The flight so far, at least one row."""
+        world, fault = self._world, self._fault
+        if not fault and self._step.observation is None:  # nobody ever flew
+            fault = "; ".join((self._step.reason, *self._step.faults))
+        time_s, *motion, setpoints, wind, actuators, commands, modes, neurons, step_us = (
+            np.array(column) for column in zip(*self._rows, strict=True)
+        )
+        odometry, ang_vel, force = np.split(
+            np.concatenate(self._measured).reshape(len(self._rows), -1), (13, 16), axis=1
+        )
+        return FlightLog(
+            time=time_s,
+            truth=States(*motion),
+            estimate=States.from_odometry(odometry),
+            imu=ImuColumns(ang_vel, force),
+            setpoint_pos_world=setpoints,
+            wind_world=wind,
+            command=commands,
+            kind=self._loop.rules.command,
+            actuators=actuators,
+            actuator_names=tuple(world.plant.actuator_names),
+            mode=modes,
+            neurons=neurons,
+            neuron_names=neuron_names,
+            step_us=step_us,
+            world=world.name,
+            policy=policy_name,
+            vehicle=world.vehicle.name,
+            seed=world.seed,
+            control_rate=world.control_rate,
+            crashed=world.crashed,
+            crash_reason=world.crash_reason,
+            late_ticks=late_ticks,
+            fault=fault,
+            images=Images.of(self._pictures or ()),
+        )
 
 
 def _measured(frame: SensorFrame) -> tuple[np.ndarray, ...]:

@@ -42,6 +42,7 @@ from liquid_control.sim.quantities import (
     Time,
     key,
 )
+from liquid_control.sim.scenery import course  # noqa: F401, registers its shape
 from liquid_control.sim.scenery.config import SceneObjectConfig
 from liquid_control.sim.sensors import FOLDER, AnySensor
 from liquid_control.sim.sensors.camera import CameraConfig
@@ -113,6 +114,9 @@ class WorldConfig(StrictModel):
     name: str = key("the file's name without its suffix", default="")
     description: str = key("a line about it", default="")
     vehicle: str = key("path, or a file in config/vehicle", default="crazyflie")
+    policy: str = key(
+        "what flies where nobody says so; default: that of the vehicle's parameters", default=""
+    )
     vehicle_spread: Share = key(
         "0 the nominal vehicle, 1 drawn from the whole tolerances of its kind", default=0.0
     )
@@ -201,10 +205,10 @@ class WorldConfig(StrictModel):
         shapes = {item.shape for item in self.obstacles}
         for k, segment in enumerate(self.task):
             wanted = getattr(segment, "stands_on", None)
-            if wanted is not None and wanted not in shapes:
+            if wanted is not None and not shapes & set(wanted):
                 raise ValueError(
-                    f"task.{k}: {segment.kind} needs an obstacle of the shape {wanted!r}, got "
-                    f"{sorted(shapes)}"
+                    f"task.{k}: {segment.kind} needs an obstacle of the shape "
+                    f"{' or '.join(map(repr, wanted))}, got {sorted(shapes)}"
                 )
         return self
 

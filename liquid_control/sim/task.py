@@ -19,6 +19,7 @@ from pydantic import Field
 from liquid_control.config import StrictModel
 from liquid_control.kinds import Kinds
 from liquid_control.sim.quantities import Height, Length, Position, Span, Strength, Time, key
+from liquid_control.sim.scenery.grove import target_of
 from liquid_control.sim.scenery.road import road_of
 from liquid_control.structs import Setpoint
 
@@ -189,7 +190,7 @@ class DriveSegment(StrictModel):
     kind: Literal["drive"]
     speed: Strength = key("along the lane", "m/s")
     duration: Span = key("how long", "s")
-    stands_on: ClassVar[str] = "road"
+    stands_on: ClassVar[tuple[str, ...]] = ("road",)
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start
@@ -197,7 +198,7 @@ class DriveSegment(StrictModel):
     def path(self, start: np.ndarray, time: float) -> Path:
         return start, _STILL, _STILL
 
-    def guide(self, scene: Sequence[Any], pos: Sequence[float]) -> Setpoint:
+    def guide(self, scene: Sequence[Any], pos: Sequence[float], time: float) -> Setpoint:
         """The nearest place in the middle of the lane, from ``pos`` (3,) m, world."""
         road = road_of(scene)
         place = road.locate(pos[0], pos[1])
@@ -209,6 +210,36 @@ class DriveSegment(StrictModel):
             np.array([speed * cos, speed * sin, 0.0]),
             np.array([-turn * sin, turn * cos, 0.0]),
             place.heading,
+        )
+
+
+@SEGMENTS.register
+class ApproachSegment(StrictModel):
+    """To the target of the world's grove, and stay there: the setpoint is ``stand_off`` m before it
+    on the line from the vehicle, at its height, facing it; it goes along with one that moves."""
+
+    kind: Literal["approach"]
+    stand_off: Length = key("horizontal distance of the target", "m", default=1.5)
+    duration: Span = key("how long", "s")
+    stands_on: ClassVar[tuple[str, ...]] = ("grove", "course")
+
+    def end(self, start: np.ndarray) -> np.ndarray:
+        return start
+
+    def path(self, start: np.ndarray, time: float) -> Path:
+        return start, _STILL, _STILL
+
+    def guide(self, scene: Sequence[Any], pos: Sequence[float], time: float) -> Setpoint:
+        """The place before the target, from ``pos`` (3,) m, world, ``time`` s after the start."""
+        target = target_of(scene)
+        x, y, z = target.at(time)
+        yaw = math.atan2(y - pos[1], x - pos[0])
+        back = self.stand_off
+        return Setpoint(
+            np.array([x - back * math.cos(yaw), y - back * math.sin(yaw), z]),
+            np.array(target.velocity(time)),
+            np.zeros(3),
+            yaw,
         )
 
 
@@ -241,6 +272,6 @@ class Task:
         start, segment = self._pieces[k]
         guide = getattr(segment, "guide", None)
         if guide is not None:
-            return guide(self._scene, pos)
+            return guide(self._scene, pos, time)
         pos, vel, acc = segment.path(start, time - self._begins[k])
         return Setpoint(pos, vel, acc, self._yaw)

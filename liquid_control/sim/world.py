@@ -19,7 +19,7 @@ from liquid_control.control.strangers import ANYTHING, words
 from liquid_control.frames import rotate_components
 from liquid_control.sim.compiled import compile_kernel
 from liquid_control.sim.faults import FaultySensor, WindFault, drawn_faults
-from liquid_control.sim.plants.plant import Plant, Start, check_plant
+from liquid_control.sim.plants.plant import Plant, Start, Vector, check_plant
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.scenery.config import draw_scene
 from liquid_control.sim.sensors import Truth
@@ -117,6 +117,7 @@ class World:
             pos[2] = task_start[2] = plant.ground_height
             vel = np.zeros(3)
         self.scene = draw_scene(scenario.obstacles, streams.scene)
+        self._gates = [item for item in self.scene if hasattr(item, "missed")]
         self._task = Task(scenario.task, task_start, yaw, self.scene)
         faults = drawn_faults(scenario.faults, streams.faults)
         gusts = [fault for fault in faults if isinstance(fault, WindFault)]
@@ -160,7 +161,7 @@ class World:
     def _look(self) -> None:
         """Take an image when one is due, deliver the newest that has arrived."""
         if self._tick % self._camera_stride == 0:
-            image = self._camera.image(*self.state)
+            image = self._camera.image(*self.state, self._tick / self.control_rate)
             if not self._camera.loses():
                 self._images.append(ImageSample(self.time_ns, image, self._camera.intrinsics))
         arrived = self.time_ns - round(self.scenario.camera.latency * NANOSECONDS)
@@ -211,7 +212,7 @@ class World:
             self._measure_imu()
         self._tick += 1
         if not self.crashed:
-            self._check_crash(vel_before)
+            self._check_crash(pos, vel_before)
         if self._camera is not None:
             self._look()
         return self._frame()
@@ -262,12 +263,20 @@ class World:
             -x, -y, -z, w, (vx - ux) / dt, (vy - uy) / dt, (vz - uz) / dt + GRAVITY
         )
 
-    def _check_crash(self, vel_before: tuple[float, float, float]) -> None:
-        reason = self._violation(vel_before)
+    def _check_crash(self, pos_before: Vector, vel_before: Vector) -> None:
+        reason = self._violation(vel_before) or self._missed(pos_before)
         if reason:
             self.crashed, self.crash_reason = True, reason
 
-    def _violation(self, vel_before: tuple[float, float, float]) -> str:
+    def _missed(self, pos_before: Vector) -> str:
+        """Which gate was passed beside its opening in this control period, or ""."""
+        time, pos = self._tick / self.control_rate, self.plant.pose[0]
+        for number, gate in enumerate(self._gates, 1):
+            if gate.missed(pos_before, pos, time):
+                return f"missed gate {number}"
+        return ""
+
+    def _violation(self, vel_before: Vector) -> str:
         """The arena's limit that the vehicle breaks, or ""."""
         arena, plant = self.scenario.arena, self.plant
         pos, (x, y, z, w) = plant.pose

@@ -172,6 +172,7 @@ class EyeConfig(StrictModel):
 
     features: int = Field(gt=0)
     channels: tuple[int, ...] = (16, 24, 32, 32)  # of each convolution, which halve the picture
+    points: int = Field(default=0, ge=0)  # that it looks for, see `nn.vision.Encoder`
 
 
 class TrainingConfig(StrictModel):
@@ -179,6 +180,7 @@ class TrainingConfig(StrictModel):
 
     method: str
     vehicle: str
+    command: str = ""  # name of the kind that the policy gives; "": the vehicle's first
     seed: Seed
     control_rate: PositiveFloat  # Hz, nominal
     observation: dict[str, PositiveFloat]  # slot name: what counts as 1, SI units
@@ -220,6 +222,8 @@ class ViewsConfig(StrictModel):
     learning_rate: PositiveFloat
     # largest strength of each of `scenery.shifts`, drawn for each view
     shifts: dict[str, Share] = Field(default={})
+    # of the squared error of a slot that the expert is told, in its standard deviation; else 1
+    weights: dict[str, PositiveFloat] = Field(default={})
 
 
 class DaggerConfig(StrictModel):

@@ -14,6 +14,7 @@ Shapes: B sequences, T control steps, N observation components, C command compon
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +29,7 @@ from liquid_control.runtime.catalogue import make_controller, make_parameters
 from liquid_control.sim.flight import prepare
 from liquid_control.sim.scenario import WorldConfig, load_world
 from liquid_control.sim.scenery.shifts import shifted
-from liquid_control.structs import ImageSample
+from liquid_control.structs import ImageSample, Layout
 from liquid_control.training.config import ImitationConfig
 from liquid_control.training.policy import (
     Progress,
@@ -56,6 +57,7 @@ class _Labeller:
 
     def __init__(self, trainer: ImitationTrainer, expert: Controller, expert_share: float):
         self.observation_layout = trainer.rules.observer.layout
+        self.command_kind = trainer.rules.command.name
         self.command_layout = trainer.rules.command.layout
         self._expert, self._student = expert, trainer.policy
         self._pick, self._expert_pick = trainer.pick, trainer.expert_pick
@@ -133,7 +135,8 @@ class ImitationTrainer:
         settings = config.dagger
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
         self._scale = command_scaling(self.rules)[1]
-        self._weights = self._weights_of_the_command()
+        layout = self.rules.command.layout
+        self._weights = _weights("dagger.weights", settings.weights, layout)
         self.flights: list[Tensor] = []  # (T, N + 1 + C): observation, dt, label
         self.update, self._error = 0, math.nan
 
@@ -149,7 +152,8 @@ class ImitationTrainer:
         width, height, *intrinsics = shapes[0]
         self.intrinsics = tuple(intrinsics)
         torch.manual_seed(config.seed)
-        self.encoder = Encoder(width, height, config.eye.features, config.eye.channels)
+        eye = config.eye
+        self.encoder = Encoder(width, height, eye.features, eye.channels, eye.points)
         # a linear map that tells what the expert sees; it is dropped in the end
         self._telling = nn.Linear(config.eye.features, len(self.expert_pick))
         self._seeing = [self.encoder, self._telling]
@@ -158,16 +162,8 @@ class ImitationTrainer:
         self._eye_optimiser = torch.optim.Adam(parameters, lr=rate)
         names = self._expert.observation_layout.names
         self._views = views_of(self._worlds[0], self._vehicle, names, self.rng)
-
-    def _weights_of_the_command(self) -> Tensor:
-        weights, layout = dict(self.config.dagger.weights), self.rules.command.layout
-        row = [weights.pop(slot.name, 1.0) for slot in layout.slots for _ in range(slot.size)]
-        if weights:
-            raise ConfigError(
-                f"dagger.weights: expected slots of {', '.join(layout.names)}, got "
-                f"{', '.join(weights)}"
-            )
-        return torch.tensor(row)
+        told = self._expert.observation_layout
+        self._seen_weights = _weights("views.weights", config.views.weights, told)
 
     @property
     def updates(self) -> int:
@@ -251,7 +247,8 @@ class ImitationTrainer:
         known = spread > 0  # what never changes teaches nothing
         wanted = (told - told.mean(axis=0)) / np.where(known, spread, 1.0)
         features = self.encoder(torch.from_numpy(pictures))
-        loss = (self._telling(features) - torch.from_numpy(wanted))[:, known].square().mean()
+        errors = (self._telling(features) - torch.from_numpy(wanted)).square().mean(dim=0)
+        loss = (errors * self._seen_weights)[known].sum() / self._seen_weights[known].sum()
         self._descend(self._eye_optimiser, loss)
         return loss
 
@@ -316,6 +313,17 @@ class ImitationTrainer:
             self.encoder.train(self.update < self._first)
         self.rng.bit_generator.state = state["rng"]
         self.flights = list(state["flights"])
+
+
+def _weights(key: str, given: Mapping[str, float], layout: Layout) -> Tensor:
+    """Of each component of a layout, by the names of its slots; 1 where none is given."""
+    weights = dict(given)
+    row = [weights.pop(slot.name, 1.0) for slot in layout.slots for _ in range(slot.size)]
+    if weights:
+        raise ConfigError(
+            f"{key}: expected slots of {', '.join(layout.names)}, got {', '.join(weights)}"
+        )
+    return torch.tensor(row)
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, peak: float, update: int, updates: int) -> float:

@@ -75,7 +75,7 @@ def cosine_rate(peak: float, update: int, updates: int, warmup: int = 0) -> floa
 def rules_of(config: TrainingConfig) -> Rules:
     """The rules of the vehicle that is trained for; they offer all that the run observes."""
     vehicle = load_vehicle(config.vehicle)
-    rules = make_rules(vehicle, make_parameters(vehicle))
+    rules = make_rules(vehicle, make_parameters(vehicle), command=config.command)
     return replace(rules, observer=rules.observer.offering(config.observation))
 
 

@@ -15,7 +15,7 @@ from liquid_control.config import StrictModel
 from liquid_control.control.controller import Controller
 from liquid_control.control.rules import Backup, Rules
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import CommandKind
+from liquid_control.structs import COMMAND_KINDS, CommandKind
 
 
 class VehicleConfig(StrictModel):
@@ -47,8 +47,8 @@ class VehicleKind:
             one, which keeps what it remembers and takes the new parameters.
         controllers: built-in ones by name, made of the parameters; each has a
             ``set_parameters`` besides what a `Controller` has.
-        further: rules by the name of each kind of command that it takes besides. No topic carries
-            these: what gives one flies in simulation, or in a loop of your own.
+        further: rules by the name of each kind of command that it takes besides. What gives one
+            whose kind names no fields of a twist flies in simulation, or in a loop of your own.
         traits: what of a description a policy feels: it is warned of what it was not trained for.
         check: raises `ConfigError` for a description that its model takes but that can't fly.
         gains: a controller from a YAML file with its gains; ``None`` where there is none such.
@@ -67,6 +67,12 @@ class VehicleKind:
     further: Mapping[str, Callable[[Any, Any, Backup | None], Rules]] = field(default_factory=dict)
     traits: Callable[[Any], tuple[Trait, ...]] = lambda vehicle: ()
     check: Callable[[Any], Any] = lambda vehicle: None
+
+    @property
+    def on_topics(self) -> tuple[CommandKind, ...]:
+        """What it takes that topics carry; the first kind first."""
+        further = (COMMAND_KINDS[name] for name in self.further)
+        return (self.command, *(kind for kind in further if kind.twist))
 
     def __post_init__(self):
         if not self.command.twist:

@@ -322,7 +322,7 @@ def test_the_keys_of_results_and_rows_are_pinned(finished, tmp_path):
     assert set(results) == {
         *("description", "flights", "first_seed", "after_s", "statistics", "command"),
         *("provenance", "policies", "conditions", "limits", "crashes", "metrics", "differences"),
-        *("training_seeds", "family"),
+        *("training_seeds", "family", "success", "collisions", "departures_per_km", "curves"),
     }
     compared = {
         *("rmse_m", "p95_error_m", "max_error_m", "settle_time_s", "step_time_s"),

@@ -28,11 +28,11 @@ ENTRY = EyeEntry(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
+@pytest.fixture(scope="module", params=[0, 3], ids=["plain", "points"])
+def made(request, tmp_path_factory):
     """The file, and the torch modules that it was made of."""
     torch.manual_seed(0)
-    encoder = Encoder(32, 16, 5, (4, 6, 8))
+    encoder = Encoder(32, 16, 5, (4, 6, 8), request.param)
     encoder(torch.randint(0, 256, (64, 16, 32, 3), dtype=torch.uint8))  # statistics of its norms
     encoder.eval()
     wiring = {"kind": "auto_ncp", "units": 12, "sensory": 8, "motor": 2, "sparsity": 0.3, "seed": 1}

@@ -246,8 +246,10 @@ def test_an_action_of_another_shape_names_the_environment(action):
         ValueError, match=rf"^{NAME} in hover_calm: action .*expected .*shape \(4,\)"
     ):
         env.step(action)
-    assert not env._played.commands
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.flight_log()
     env.step(np.zeros(4))
+    assert len(env.flight_log().time) == 1
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ UNITLESS = {
     *("vehicle_spread", "battery_charge", "frequency", "loops", "scale_error", "dropout"),
     *("blur_frames", "brightness", "noise", "occlusion", "contrast", "color", "ground", "rotor"),
     *("efficiency", "factor", "offset", "limits", "uniform", "color_spread", "shifts", "wear"),
-    *("loss", "straight", "level", "strength"),
+    *("loss", "straight", "level", "strength", "trees", "distractors", "bark", "leaves"),
+    "distractor_colors",
 }
 
 

@@ -78,13 +78,13 @@ def test_a_run_that_is_done_needs_no_checkpoint_and_is_not_lost(tmp_path):
     (out / "checkpoint.pt").unlink()
     assert train(file, out, on_progress=lambda p: pytest.fail("trained again")) == policy
     with pytest.raises(ConfigError, match="a run of another configuration"):
-        train(file, out, changes={"seed": 2}, compiled=False)
+        train(file, out, changes={"seed": 3}, compiled=False)
     assert policy.read_bytes() == made
     policy.write_bytes(b"damaged")
     train(file, out, compiled=False)
     assert load_artifact(policy).metadata.training["updates"] == 2
-    train(file, out, changes={"seed": 2}, compiled=False, restart=True)
-    assert load_artifact(policy).metadata.training["config"]["seed"] == 2
+    train(file, out, changes={"seed": 3}, compiled=False, restart=True)
+    assert load_artifact(policy).metadata.training["config"]["seed"] == 3
 
 
 @pytest.fixture

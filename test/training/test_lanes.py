@@ -19,7 +19,7 @@ from liquid_control.training.lanes.symbols import Tape, maximum, minimum, where
 from liquid_control.training.run import train
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
-CONFIG = share_dir() / "config" / "training" / "hover_liquid.yaml"
+CONFIG = share_dir() / "config" / "training" / "hover_base.yaml"
 WIRING = {"kind": "auto_ncp", "units": 16, "sparsity": 0.5, "seed": 3}
 MODES = ("closed", "default", "no_gate", "pure", "ctrnn", "leaky")
 PLAIN = ("mlp", "rnn", "lstm", "gru", "neural_ode", "ode_rnn")

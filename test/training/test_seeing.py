@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 import torch
 
 from liquid_control.config import ConfigError, share_dir
+from liquid_control.nn.vision import Encoder
 from liquid_control.runtime.policy import load_policy
 from liquid_control.sim.scenario import load_world
 from liquid_control.structs import ImageSample
@@ -26,8 +27,11 @@ SMALL = {
 }
 
 
-def trainer(**changes):
-    return ImitationTrainer(load_training(CONFIG, {**SMALL, **changes}))
+TARGET = share_dir() / "config/training/target_liquid.yaml"
+
+
+def trainer(config=CONFIG, **changes):
+    return ImitationTrainer(load_training(config, {**SMALL, **changes}))
 
 
 def run(learner, updates):
@@ -46,6 +50,61 @@ def test_a_run_that_goes_on_ends_the_same(stop):
     assert run(second, second.updates - stop) == losses[stop:]
     for a, b in zip(whole.encoder.parameters(), second.encoder.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_flyer_that_goes_on_ends_the_same():
+    """Its views are drawn by the camera of its world, its eye looks for points."""
+    changes = {"views.batch": 4, "dagger.flights": 1}
+    whole = trainer(TARGET, **changes)
+    losses = run(whole, 6)
+    assert np.isfinite(losses).all()
+    first, second = trainer(TARGET, **changes), trainer(TARGET, **changes)
+    run(first, 3)
+    second.load_state_dict(first.state_dict())
+    assert run(second, 3) == losses[3:]
+
+
+def test_points_say_where_something_is():
+    """An encoder that has to tell where a red dot is finds dots it never saw, to a pixel."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+
+    def dots(count):
+        places = rng.integers([2, 2], [38, 28], (count, 2))
+        pictures = rng.integers(90, 110, (count, 30, 40, 3)).astype(np.uint8)
+        for picture, (x, y) in zip(pictures, places, strict=True):
+            picture[y - 1 : y + 2, x - 1 : x + 2] = (220, 40, 30)
+        return torch.from_numpy(pictures), torch.from_numpy((places - 20) / 20.0).float()
+
+    encoder, telling = Encoder(40, 30, 8, (8, 12, 16), points=4), torch.nn.Linear(8, 2)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *telling.parameters()], 0.005)
+    for _ in range(120):
+        pictures, places = dots(64)
+        loss = (telling(encoder(pictures)) - places).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    encoder.eval()
+    pictures, places = dots(256)
+    with torch.no_grad():
+        assert (telling(encoder(pictures)) - places).abs().mean() < 0.06
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("views.weights", r"views.weights: expected slots of target_direction, .*, got speed"),
+        ("dagger.weights", r"dagger.weights: expected slots of velocity, yaw_rate, got speed"),
+    ],
+)
+def test_a_weight_of_nothing_is_named(key, message):
+    with pytest.raises(ConfigError, match=message):
+        trainer(TARGET, **{key: {"speed": 2.0}})
+
+
+def test_too_few_convolutions_to_look_for_points_are_named():
+    with pytest.raises(ValueError, match="points: expected 2 convolutions or more"):
+        Encoder(40, 30, 8, (8,), 4)
 
 
 def test_the_eye_stays_as_it_is_once_it_has_learned():

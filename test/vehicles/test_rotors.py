@@ -137,7 +137,9 @@ def test_without_commands_the_autopilot_lands_it(make_world):
 
 def test_what_no_vehicle_takes_is_named(vehicle):
     parameters = make_parameters(vehicle)
-    with pytest.raises(ConfigError, match="a quadrotor takes the commands rates_thrust, rotors,"):
+    with pytest.raises(
+        ConfigError, match="a quadrotor takes the commands rates_thrust, velocity, rotors,"
+    ):
         make_rules(vehicle, parameters, command="push")
     flight, _ = fly(Hovers, duration=4.0)
     loop = make_loop(flight.loop.policy, vehicle, parameters)

@@ -227,15 +227,16 @@ def _setting(path: Path, config: SuiteConfig, name: str) -> Setting:
     own = {"name": name, "description": condition.description, "success": {"settle_time": 0.0}}
     changes = merge(merge(config.changes, condition.changes), own)
     scenario = read_judged_world(condition.world, changes, source=f"{path}: condition {name}")
-    if config.after >= scenario.duration:
+    after = condition.after or config.after
+    if after >= scenario.duration:
         raise ConfigError(
             f"{path}: after: expected less than the {scenario.duration:g} s of condition {name}, "
-            f"got {config.after:g}"
+            f"got {after:g}"
         )
-    success = scenario.success.model_copy(update={"settle_time": config.after})
+    success = scenario.success.model_copy(update={"settle_time": after})
     scenario = scenario.model_copy(update={"success": success})
     vehicle = load_vehicle(scenario.vehicle)
-    return Setting(name, scenario, vehicle, condition.loop_ticks, config.after)
+    return Setting(name, scenario, vehicle, condition.loop_ticks, after)
 
 
 def _flown(setting: Setting) -> tuple[tuple[str, ...], bytes]:

@@ -54,6 +54,38 @@ def intervals(summary: Summary) -> go.Figure:
     return _finish(figure, 90 + len(summary.conditions) * (8 + 7 * len(summary.policies)))
 
 
+def success_curves(summary: Summary) -> go.Figure:
+    """Success along each quantity of the suite, a line with its intervals a policy."""
+    curves = summary.curves()
+    figure = _small_plots(tuple(curves), 150)
+    colors = dict(zip(summary.policies, _colors()))
+    named: set[str] = set()  # in the legend
+    for k, lines in enumerate(curves.values()):
+        for policy, line in lines.items():
+            found = [interval for _, interval in line]
+            figure.add_scatter(
+                x=[value for value, _ in line],
+                y=[100 * interval.mean for interval in found],
+                error_y=dict(
+                    array=[100 * (i.high - i.mean) if i.low is not None else 0 for i in found],
+                    arrayminus=[100 * (i.mean - i.low) if i.low is not None else 0 for i in found],
+                    thickness=1,
+                    width=0,
+                ),
+                mode="lines+markers",
+                name=policy,
+                legendgroup=policy,
+                showlegend=policy not in named,
+                line=dict(color=colors[policy], width=1.6),
+                hovertemplate="%{x}: %{y:.1f} %",
+                **_place(k),
+            )
+            named.add(policy)
+        figure.update_yaxes(range=[0, 103], **_place(k))
+    figure.update_yaxes(title="success, %", col=1)
+    return _finish(figure, figure.layout.height)
+
+
 def distribution(summary: Summary) -> go.Figure:
     """RMSE of every flight as boxes, a small plot a condition."""
     figure = _small_plots(summary.conditions, 60 + 14 * len(summary.policies))

@@ -27,17 +27,26 @@ _PLACES = (
 )
 
 
+class Along(StrictModel):
+    """The place of a condition on a curve: conditions of one quantity are drawn as one line."""
+
+    quantity: str  # with its unit, the title of the axis: "wind, m/s"
+    value: float
+
+
 class Condition(StrictModel):
     """A world file with changes, which go into it as `config.merge` says.
 
     `loop_ticks` makes the controller's rate uneven: its steps come between so many control periods
-    apart, drawn anew each time.
+    apart, drawn anew each time. `along` puts it on curves, `after` stands in place of the suite's.
     """
 
     description: str
     world: str
     changes: dict[str, Any]
     loop_ticks: tuple[PositiveInt, PositiveInt] = (1, 1)
+    along: tuple[Along, ...] = ()
+    after: PositiveFloat | None = None  # s
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -62,13 +71,15 @@ class SuiteConfig(StrictModel):
     where it is given; so a suite can take some of another's. Flight k flies seed ``first_seed + k``
     in every cell. `limits` are bars that a report marks as met or missed,
     ``policy: {metric: {condition: largest mean}}``, the metric one that `metrics.compared` names or
-    a share of `metrics.SHARES`.
+    a share of `metrics.SHARES`. With `success` it is about how many flights meet the limits of
+    their world, which the results then tell before all else.
     """
 
     description: str
     first_seed: Seed
     flights: PositiveInt
     after: PositiveFloat  # s; error statistics are over later times
+    success: bool = False
     quick: QuickConfig
     changes: dict[str, Any]
     policies: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]

@@ -52,6 +52,8 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         f"{len(summary.policies)} policies, {len(summary.conditions)} conditions, "
         f"{summary.suite.flights} flights a training seed: {len(summary.rows)} flights",
     )
+    if config.success:
+        _add_success(page, summary)
     page.add_section(
         "Position error, RMSE",
         *(f"<p><b>{escape(line)}</b></p>" for line in verdicts(summary)),
@@ -101,6 +103,35 @@ def write_suite_report(summary: Summary, out: str | Path, *, film: bool = True) 
         )
     page.add(_origin(summary))
     return page.write(out / "report.html")
+
+
+def _add_success(page: Page, summary: Summary) -> None:
+    rows = []
+    for condition in summary.conditions:
+        cells = []
+        for policy in summary.policies:
+            if not summary.flown(policy, condition):
+                cells.append(_NOT_FLOWN)
+                continue
+            text = _format(summary.success(policy, condition), 100, _gap(summary))
+            crashed, flights = summary.crashes(policy, condition)
+            note = (
+                f'<br><small class="worse">{crashed} of {flights} crashed</small>'
+                if crashed
+                else ""
+            )
+            cells.append(text + note)
+        rows.append([_condition_cell(summary, condition), *cells])
+    head = ["condition", *map(escape, summary.policies)]
+    parts = [table(head, rows, numbers=range(1, len(head)))]
+    if summary.curves():
+        parts.append(page.figure("curves", suite_figures.success_curves(summary)))
+    page.add_section(
+        "Success",
+        *parts,
+        note="Flights in % that met the limits of their world, with the "
+        f"{100 * LEVEL:.0f} % interval.",
+    )
 
 
 def _title(metric: str) -> str:

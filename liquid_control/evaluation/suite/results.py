@@ -20,6 +20,7 @@ from liquid_control.evaluation.suite.words import (
     verdicts,
     what_is_clear,
 )
+from liquid_control.evaluation.views.success_curves import draw_curves
 from liquid_control.evaluation.views.training_curves import draw_training
 
 POLICY_HEAD = ("policy", "network", "non-zero weights", "training seeds", "training time, s")
@@ -44,6 +45,9 @@ def write_results(summary: Summary, out: str | Path) -> list[Path]:
                     figures = [entry.get(key) for key in _FIGURES]
                     writer.writerow([condition, policy, metric, *figures])
     files[2].write_text(markdown(summary), encoding="utf-8")
+    if lines := summary.curves():
+        files.append(out / "curves.png")
+        draw_curves(lines, files[-1])
     if curves := summary.training_curves():
         files.append(out / "training.png")
         draw_training(curves, files[-1])
@@ -53,6 +57,8 @@ def write_results(summary: Summary, out: str | Path) -> list[Path]:
 def markdown(summary: Summary) -> str:
     """The report as Markdown, as it stands in ``docs/results``."""
     parts = [f"# {summary.suite.config.description}", _origin(summary), _policies(summary)]
+    if summary.suite.config.success:
+        parts += ["## Success", _success(summary)]
     parts += ["## Position error", *verdicts(summary), _errors(summary)]
     if summary.baselines:
         parts.append(_tallies(summary))
@@ -146,6 +152,29 @@ def _errors(summary: Summary) -> str:
         f"{what_is_clear(summary)} Flights that crashed are counted, not averaged.\n\n"
         + _table(["condition", *summary.policies], rows)
     )
+
+
+def _success(summary: Summary) -> str:
+    rows = []
+    for condition in summary.conditions:
+        cells = []
+        for policy in summary.policies:
+            if not summary.flown(policy, condition):
+                cells.append(NOT_FLOWN)
+                continue
+            crashed, flights = summary.crashes(policy, condition)
+            text = interval_text(summary.success(policy, condition), _percent)
+            cells.append(text + (f", {crashed} of {flights} crashed" if crashed else ""))
+        rows.append([condition, summary.suite.config.conditions[condition].description, *cells])
+    head = ["condition", "what it is", *summary.policies]
+    return (
+        f"Flights in % that met the limits of their world [{100 * LEVEL:.0f} % interval]."
+        "\n\n" + _table(head, rows, left=2)
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
 def _interquartile(summary: Summary) -> str:

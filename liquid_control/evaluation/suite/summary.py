@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from liquid_control.evaluation.metrics import SHARES, compared
+from liquid_control.evaluation.judge import judge, passed
+from liquid_control.evaluation.metrics import SHARES, FlightMetrics, compared
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.config import Suite, load_metadata
 from liquid_control.evaluation.suite.estimates import Estimate
@@ -87,6 +88,7 @@ class Summary:
         self.baselines = [p for p in suite.config.baselines if p in self.policies]
         self._place = {condition: k for k, condition in enumerate(self.conditions)}
         settings = {c.condition: c.setting for c in suite.cells}
+        self._settings = settings
         kinds = [kind_of(settings[c].vehicle).command for c in self.conditions]
         self.metrics = compared(kinds)
 
@@ -193,6 +195,48 @@ class Summary:
         rows, failed = self.group(policy, condition), SHARES[name].failed
         return rate_interval(sum(map(failed, rows)), len(rows)) if rows else UNKNOWN
 
+    def success(self, policy: str, condition: str) -> Interval:
+        """Share of the flights that met the limits of their world, and did not crash.
+
+        Its interval is Wilson's where there is one training, else that of the mean over trainings
+        and flights, as for any other figure.
+        """
+        good = self._succeeded(policy, condition)
+        if not good.size:
+            return UNKNOWN
+        if len(good) == 1:
+            return rate_interval(int(good.sum()), good.size)
+        estimate = Estimate(good[None].astype(float))
+        return as_interval(estimate.mean[0], *(end[0] for end in estimate.limits))
+
+    def _succeeded(self, policy: str, condition: str) -> np.ndarray:
+        """Whether each flight succeeded, (training seeds, flights)."""
+        limits = self._settings[condition].scenario.success.limits
+        flights = map(FlightMetrics, self.group(policy, condition))
+        found = [passed(metrics, judge(metrics, limits)) for metrics in flights]
+        return np.array(found, bool).reshape(-1, self.suite.flights)
+
+    def departures_per_km(self, policy: str, condition: str) -> float | None:
+        """Flights that crashed over the way travelled; None where rows don't keep the way."""
+        ways = [row.get("path_length_m") for row in self.group(policy, condition)]
+        if not ways or None in ways:
+            return None
+        return 1000 * self.crashes(policy, condition)[0] / max(sum(ways), 1e-9)
+
+    def curves(self) -> dict[str, dict[str, list[tuple[float, Interval]]]]:
+        """Success along each quantity of the suite: of each policy its values, in order."""
+        found: dict[str, dict[str, list[tuple[float, Interval]]]] = {}
+        for condition in self.conditions:
+            for along in self.suite.config.conditions[condition].along:
+                for policy in self.policies:
+                    if self.flown(policy, condition):
+                        line = found.setdefault(along.quantity, {}).setdefault(policy, [])
+                        line.append((along.value, self.success(policy, condition)))
+        for lines in found.values():
+            for line in lines.values():
+                line.sort(key=lambda point: point[0])
+        return found
+
     def limits(self) -> list[Limit]:
         """The limits of the suite for the policies and conditions that flew, in its order."""
         found = []
@@ -258,6 +302,16 @@ class Summary:
             "policies": {name: self.records(name) for name in self.policies},
             "conditions": {name: config.conditions[name].description for name in self.conditions},
             "limits": [asdict(limit) for limit in self.limits()],
+            "success": self._table(lambda p, c: asdict(self.success(p, c))),
+            "collisions": self._table(lambda p, c: self._collisions(p, c)),
+            "departures_per_km": self._table(self.departures_per_km),
+            "curves": {
+                quantity: {
+                    policy: [{"value": value, **asdict(found)} for value, found in line]
+                    for policy, line in lines.items()
+                }
+                for quantity, lines in self.curves().items()
+            },
             "crashes": self._table(lambda p, c: self._crash_entry(p, c)),
             "metrics": {
                 metric: self._table(lambda p, c, m=metric: self._mean_entry(p, c, m))
@@ -287,6 +341,11 @@ class Summary:
         middle = self.interquartile(policy, condition, metric)
         found = asdict(self.mean(policy, condition, metric))
         return found | {"iqm": middle.mean, "iqm_low": middle.low, "iqm_high": middle.high}
+
+    def _collisions(self, policy: str, condition: str) -> int:
+        """Flights that ended in what stood there, or on the ground."""
+        reasons = [row["crash_reason"] or "" for row in self.group(policy, condition)]
+        return sum(reason.startswith(("hit ", "touched ")) for reason in reasons)
 
     def _crash_entry(self, policy: str, condition: str) -> dict[str, Any]:
         events, flights = self.crashes(policy, condition)

@@ -17,7 +17,7 @@ from liquid_control.sim.faults import AutopilotFault, Fault, ForceFault, Vehicle
 from liquid_control.sim.plants.plant import Start, Vector, WindAt
 from liquid_control.sim.quantities import draw
 from liquid_control.sim.scenario import WorldConfig
-from liquid_control.structs import RATES_THRUST, Command
+from liquid_control.structs import RATES_THRUST, VELOCITY, Command
 from liquid_control.vehicles.quadrotor.autopilot import failsafe_command
 from liquid_control.vehicles.quadrotor.battery import Battery
 from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
@@ -25,6 +25,7 @@ from liquid_control.vehicles.quadrotor.params import QuadrotorParams, RateLoopPa
 from liquid_control.vehicles.quadrotor.rotors import ROTORS
 from liquid_control.vehicles.quadrotor.step import pack, rotor_wrench, vehicle_wrench
 from liquid_control.vehicles.quadrotor.variation import draw_params, with_payload
+from liquid_control.vehicles.quadrotor.velocity_loop import VelocityLoop
 
 CONTACT_MARGIN = 0.05  # m above the lowest possible contact, where contacts are looked for
 
@@ -63,6 +64,8 @@ class QuadrotorPlant:
         self._faults = tuple(fault for fault in start.faults if isinstance(fault, kinds))
         self._active: tuple[Fault, ...] = ()
         self._push: Vector | None = None
+        self._velocity_rng = rng.spawn(1)[0]
+        self._velocity_loop: VelocityLoop | None = None  # from the first command that it takes on
         self._battery = None
         if scenario.battery_charge is not None:
             self._battery = Battery(self.vehicle.battery, draw(scenario.battery_charge, rng))
@@ -96,6 +99,8 @@ class QuadrotorPlant:
                 hover = self._hover_speed
                 self._command = tuple(hover * speed for speed in command.values)
                 self._wrench = self._by_rotors
+            elif command.kind is VELOCITY:
+                self._fly_velocity(command.values)
             else:
                 self._fly_rates(command.values)
             self._armed = 1.0
@@ -109,6 +114,15 @@ class QuadrotorPlant:
     def _fly_rates(self, command: tuple[float, ...]) -> None:
         """Thrust / mass and body rates, through the rate loop."""
         self._command, self._wrench = command, self._by_rates
+        self._velocity_loop = None
+
+    def _fly_velocity(self, command: tuple[float, ...]) -> None:
+        """A velocity and yaw rate, through the velocity loop and the rate loop."""
+        if self._velocity_loop is None:
+            self._wrench = self._by_rates
+            config = self.vehicle.autopilot.velocity
+            self._velocity_loop = VelocityLoop(config, self._velocity_rng)
+        self._velocity_loop.wanted = command
 
     @property
     def rotors(self) -> tuple[float, ...]:
@@ -121,7 +135,8 @@ class QuadrotorPlant:
         return self._steps_without_command > self._timeout_steps
 
     def update(self, time: float) -> None:
-        """Faults that begin or end now, and the battery's voltage."""
+        """Obstacles that move, faults that begin or end now, and the battery's voltage."""
+        self._engine.move_obstacles(time)
         if self._battery is None and not self._faults:
             return
         active = tuple(fault for fault in self._faults if fault.active(time))
@@ -155,6 +170,8 @@ class QuadrotorPlant:
         read_pose, read_twist = pybullet.getBasePositionAndOrientation, pybullet.getBaseVelocity
         up, down, armed, speeds = self._decay_up, self._decay_down, self._armed, self.actuators
         (pos, quat), (vel, ang_vel) = self.pose, self.twist
+        if self._velocity_loop is not None:
+            command = self._velocity_loop.step(quat, vel, ang_vel, steps * dt)
         for substep in range(self._substep, self._substep + steps):
             air = wind(substep * dt, pos)
             speeds, rates, force, torque = wrench(

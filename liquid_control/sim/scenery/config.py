@@ -6,11 +6,12 @@ An object tells PyBullet its own shapes, so another one is a class like these, r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from liquid_control.config import Share, StrictModel
 from liquid_control.kinds import Kinds
@@ -34,10 +35,13 @@ SCENE_OBJECTS = Kinds("shape")
 
 
 class SceneObject(Protocol):
-    """What a kind of object must give; shapes are in its own frame, and all are fixed.
+    """What a kind of object must give; shapes are in its own frame.
 
     One that the seed picks has ``drawn(rng)`` besides, see `draw_scene`. One that is seen from near
-    only says so with ``near``: middle (x, y) and radius, m, of a circle around it.
+    only says so with ``near``: middle (x, y) and radius, m, of a circle around it. One that moves
+    has ``at(time)``, where it is, and ``is_shown(time)``, whether a camera sees it, s after the
+    start. An expert keeps clear of what has a ``column``; what has ``missed(before, after, time)``
+    ends a flight that passes it so.
     """
 
     pos: Position  # m, world
@@ -67,6 +71,15 @@ def draw_scene(objects: Sequence[SceneObject], rng: np.random.Generator) -> tupl
     return tuple(scene)
 
 
+class Column(NamedTuple):
+    """The upright cylinder around what stands on the ground: what an expert keeps clear of."""
+
+    x: float  # m, world
+    y: float
+    radius: float  # m
+    top: float  # m over the ground
+
+
 class _Placed(StrictModel):
     pos: Position = key("centre, world", "m")
     size: tuple[Length, Length, Length]
@@ -81,6 +94,12 @@ class BoxConfig(_Placed):
 
     shape: Literal["box"]
     size: tuple[Length, Length, Length] = key("along its own x, y, z", "m")
+
+    @property
+    def column(self) -> Column:
+        """What to keep clear of, m."""
+        x, y, z = self.pos
+        return Column(x, y, math.hypot(*self.size[:2]) / 2, z + self.size[2] / 2)
 
     def collision(self) -> list[dict[str, Any]]:
         from liquid_control.sim.scenery import shapes
@@ -102,6 +121,12 @@ class CylinderConfig(_Placed):
     shape: Literal["cylinder"]
     size: tuple[Length, Length, Length] = key("diameter, the same again, height", "m")
 
+    @property
+    def column(self) -> Column:
+        """What to keep clear of, m."""
+        x, y, z = self.pos
+        return Column(x, y, self.size[0] / 2, z + self.size[2] / 2)
+
     def collision(self) -> list[dict[str, Any]]:
         from liquid_control.sim.scenery import shapes
 
@@ -113,6 +138,30 @@ class CylinderConfig(_Placed):
         if texture_period is None:
             return [shapes.cylinder(self.size[0] / 2, length=self.size[2])]
         return [shapes.prism(self.size, CYLINDER_SIDES, texture_period)]
+
+
+@SCENE_OBJECTS.register
+class BallConfig(_Placed):
+    """A fixed ball, such as the crown of a tree."""
+
+    shape: Literal["ball"]
+    size: tuple[Length, Length, Length] = key("diameter, three times the same", "m")
+
+    @model_validator(mode="after")
+    def _is_round(self):
+        if len(set(self.size)) > 1:
+            raise ValueError(f"size: expected three times the diameter, got {list(self.size)}")
+        return self
+
+    def collision(self) -> list[dict[str, Any]]:
+        from liquid_control.sim.scenery import shapes
+
+        return [shapes.ball(self.size[0] / 2)]
+
+    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
+        from liquid_control.sim.scenery import shapes
+
+        return [shapes.round_mesh(self.size[0] / 2)]
 
 
 class TextureConfig(StrictModel):

@@ -28,6 +28,7 @@ FAR_TILE = 10.0  # m, side of a tile far from the eye, where the ground has to r
 GROUND_STEP = 2 * FAR_TILE  # m, by which the ground follows the eye
 TEXTURE_CELLS = 64  # per side, then the texture repeats; even, so that a checker has no seam
 SKY = HAZE
+OUT_OF_SIGHT = (0.0, 0.0, -100.0)  # m, under the ground
 
 
 class Renderer:
@@ -49,9 +50,12 @@ class Renderer:
             self._add_tiles(odd, self._shade(color)) for odd, color in enumerate(look.ground)
         ]
         self._ground_at = (0.0, 0.0)
+        self._moving: list[tuple[SceneObject, list[int]]] = []
         for item in objects:
             if not hasattr(item, "near"):
-                self._show(item, self._shade(item.color))
+                bodies = self._show(item, self._shade(item.color))
+                if hasattr(item, "at"):
+                    self._moving.append((item, bodies))
         # of what is seen from near only: what it looks like, and its bodies while it is there
         shades: dict[Color, Color] = {}
         self._near = [
@@ -60,6 +64,16 @@ class Renderer:
             if hasattr(item, "near")
         ]
         self._shown: dict[int, list[int]] = {}
+
+    def show_at(self, time: float) -> None:
+        """Have what moves, and what can't be seen for a while, as it is ``time`` s after the
+        start."""
+        for item, bodies in self._moving:
+            pos = item.at(time) if item.is_shown(time) else OUT_OF_SIGHT
+            for body in bodies:
+                pybullet.resetBasePositionAndOrientation(
+                    body, pos, _turn(item.yaw_deg), physicsClientId=self._client
+                )
 
     def close(self) -> None:
         """Release the renderer; a second time does nothing."""
@@ -113,7 +127,7 @@ class Renderer:
             -1,
             visual,
             list(pos),
-            quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist(),
+            _turn(yaw_deg),
             physicsClientId=self._client,
         )
         if self._texture is not None:
@@ -173,6 +187,11 @@ class Renderer:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
+
+
+def _turn(yaw_deg: float) -> list[float]:
+    """The quaternion xyzw of a turn about the vertical."""
+    return quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist()
 
 
 def depth_of(drawn: tuple) -> np.ndarray:

@@ -21,6 +21,30 @@ def cylinder(radius: float, **height: float) -> dict[str, Any]:
     return {"shapeType": pybullet.GEOM_CYLINDER, "radius": radius, **height}
 
 
+def ball(radius: float) -> dict[str, Any]:
+    """A ball, m, to be hit."""
+    return {"shapeType": pybullet.GEOM_SPHERE, "radius": radius}
+
+
+def round_mesh(radius: float, rings: int = 5, sides: int = 8) -> dict[str, Any]:
+    """A ball, m, to be seen, of so few triangles that a small camera draws it fast."""
+    down, around = np.meshgrid(
+        np.linspace(0, math.pi, rings + 1), np.linspace(0, 2 * math.pi, sides + 1), indexing="ij"
+    )
+    normals = np.stack(
+        [np.sin(down) * np.cos(around), np.sin(down) * np.sin(around), np.cos(down)], axis=-1
+    ).reshape(-1, 3)
+    first = (np.arange(rings)[:, None] * (sides + 1) + np.arange(sides)).reshape(-1, 1)
+    quads = first + np.array([0, sides + 1, sides + 2, 0, sides + 2, 1])
+    return {
+        "shapeType": pybullet.GEOM_MESH,
+        "vertices": (radius * normals).tolist(),
+        "normals": normals.tolist(),
+        "uvs": [[0.0, 0.0]] * len(normals),
+        "indices": quads.reshape(-1).tolist(),
+    }
+
+
 def ribbons(
     columns: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
     height: float,

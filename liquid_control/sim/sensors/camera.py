@@ -106,9 +106,12 @@ class Camera:
         quat_world_body: np.ndarray,
         vel_world: np.ndarray,
         ang_vel_body: np.ndarray,
+        time: float = 0.0,
     ) -> np.ndarray:
-        """RGB image (height, width, 3) uint8 from the vehicle's pose; the twist blurs it."""
+        """RGB image (height, width, 3) uint8 from the vehicle's pose, ``time`` s after the start;
+        the twist blurs it."""
         c = self._config
+        self._renderer.show_at(time)
         picture = self._still(pos_world, quat_world_body)
         if c.exposure > 0:
             for share in range(1, c.blur_frames):

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from liquid_control.control.observation import Situation, register_slot
-from liquid_control.structs import STEERING, Slot
+from liquid_control.structs import STEERING
 from liquid_control.vehicles.car.config import NAME, CarConfig
 from liquid_control.vehicles.car.parameters import CarParameters
 from liquid_control.vehicles.car.pursuit import Pursuit
 from liquid_control.vehicles.car.rules import car_rules
 from liquid_control.vehicles.kind import Trait, VehicleKind
-
-
-def _image_age(situation: Situation) -> tuple[float]:
-    reading = situation.readings.get("image")
-    return (0.0 if reading is None else reading.age,)
-
-
-register_slot(Slot("image_age", 1, "s", "none"), _image_age, vehicles=(NAME,), sensors=("image",))
 
 
 def traits(vehicle: CarConfig) -> tuple[Trait, ...]:

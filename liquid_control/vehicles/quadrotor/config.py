@@ -70,12 +70,33 @@ class TolerancesConfig(StrictModel):
     time_constant: Annotated[ProperShare, quantity("1")]
 
 
+class VelocityLoopConfig(StrictModel):
+    """Velocity loop of the autopilot, on an estimate of its own; see `velocity_loop`."""
+
+    gain: Annotated[PositiveFloat, quantity("1/s")]  # velocity error to acceleration, horizontal
+    climb_gain: Annotated[PositiveFloat, quantity("1/s")]  # the same, vertical
+    integral_gain: Annotated[NonNegativeFloat, quantity("1/s^2")]  # horizontal
+    climb_integral_gain: Annotated[NonNegativeFloat, quantity("1/s^2")]
+    tilt_gain: Annotated[PositiveFloat, quantity("1/s")]  # tilt error to body rate
+    yaw_integral_gain: Annotated[NonNegativeFloat, quantity("1/s")]  # of the yaw rate's error
+    max_tilt: Annotated[PositiveFloat, quantity("rad")]
+    max_speed: Annotated[PositiveFloat, quantity("m/s")]  # of each horizontal axis
+    max_climb: Annotated[PositiveFloat, quantity("m/s")]
+    max_yaw_rate: Annotated[PositiveFloat, quantity("rad/s")]
+    error: Annotated[NonNegativeFloat, quantity("m/s")]  # 1 sigma of the estimate, each axis
+    error_time: Annotated[PositiveFloat, quantity("s")]  # correlation of that error
+
+
 class AutopilotConfig(StrictModel):
-    """Inner body-rate loop of the autopilot and the limits of what may be commanded."""
+    """Inner loops of the autopilot and the limits of what may be commanded.
+
+    ``velocity`` is there where it takes velocities, too.
+    """
 
     rate_gain: Annotated[PositiveTriple, quantity("1/s")]
     max_rate: Annotated[PositiveTriple, quantity("rad/s")]
     command_timeout: Annotated[PositiveFloat, quantity("s")]
+    velocity: VelocityLoopConfig | None = None
 
 
 class QuadrotorConfig(VehicleConfig):

@@ -6,14 +6,17 @@ import math
 from pathlib import Path
 
 from liquid_control.config import load_yaml
-from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.structs import GRAVITY, RATES_THRUST, VELOCITY
 from liquid_control.vehicles.kind import Trait, VehicleKind
 from liquid_control.vehicles.quadrotor.config import NAME, QuadrotorConfig
+from liquid_control.vehicles.quadrotor.gate_sight import GatePilot
 from liquid_control.vehicles.quadrotor.geometric import GeometricController
 from liquid_control.vehicles.quadrotor.parameters import GeometricGains, QuadrotorParameters
 from liquid_control.vehicles.quadrotor.params import RateLoopParams
 from liquid_control.vehicles.quadrotor.rotors import ROTORS, rotor_rules
 from liquid_control.vehicles.quadrotor.rules import quadrotor_rules
+from liquid_control.vehicles.quadrotor.sight import SightPilot
+from liquid_control.vehicles.quadrotor.velocity import velocity_rules
 
 
 def _from_gains(path: Path) -> GeometricController:
@@ -41,9 +44,13 @@ QUADROTOR = VehicleKind(
     command=RATES_THRUST,
     rules=quadrotor_rules,
     plant="liquid_control.sim.plants.quadrotor:QuadrotorPlant",
-    controllers={"geometric": lambda parameters: GeometricController(parameters.backup)},
+    controllers={
+        "geometric": lambda parameters: GeometricController(parameters.backup),
+        "pilot": SightPilot,
+        "gate_pilot": GatePilot,
+    },
     gains=_from_gains,
-    further={ROTORS.name: rotor_rules},
+    further={VELOCITY.name: velocity_rules, ROTORS.name: rotor_rules},
     traits=traits,
     check=RateLoopParams.from_vehicle,  # its mixer
 )

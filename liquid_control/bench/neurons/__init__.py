@@ -1,0 +1,1 @@
+"""What the neurons of a policy do in its flights, and what is lost without one."""

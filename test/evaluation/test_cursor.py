@@ -141,20 +141,20 @@ def test_keys_slider_clicks_and_the_line_move_everything(at):
 def test_without_a_film_the_cursor_plays_alone(at, hovering):
     tab = at(report=hovering)
     tab.click("document.getElementById('play')")
-    tab.wait("cursor.time > 0.3", 20)
+    tab.wait("cursor.time > 0.3", 60)
     tab.click("document.getElementById('play')")
     np.testing.assert_allclose(line_times(tab), tab.ask("cursor.time"), atol=0.03)
 
 
 def test_a_film_that_plays_takes_the_cursor_along_and_stops_where_it_is_stopped(at):
     tab = at()
+    tab.ask(f"{FILM}.playbackRate = 0.25")  # it does not end while a slow machine looks
     tab.click("document.getElementById('play')")
-    tab.wait("cursor.time > 0.5", 20)
+    tab.wait("cursor.time > 0.2", 60)
     assert tab.ask("document.getElementById('play').textContent") == "Pause"
     tab.click("document.getElementById('play')")
-    tab.wait(f"{FILM}.paused", 5)
-    assert 0.5 < tab.ask("cursor.time") < 4.0
-    np.testing.assert_allclose(line_times(tab), tab.ask(f"{FILM}.currentTime"), atol=0.03)
+    tab.wait(f"{FILM}.paused && Math.abs({FILM}.currentTime - cursor.time) < 1e-3", 60)
+    np.testing.assert_allclose(line_times(tab), tab.ask("cursor.time"), atol=0.03)
 
 
 @pytest.mark.parametrize("width", [1400, 500])

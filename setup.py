@@ -130,6 +130,7 @@ setup(
             "plotly>=6.0",
             "pillow>=10.1",
             "imageio-ffmpeg",
+            "onnx>=1.16",  # the saliency of a policy that sees
             "scipy>=1.10",
         ],
         "ray": ["ray>=2.9"],

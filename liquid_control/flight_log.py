@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import numpy as np
 
 from liquid_control.config import ConfigError
 from liquid_control.frames import rotate
-from liquid_control.structs import COMMAND_KINDS, CommandKind
+from liquid_control.structs import COMMAND_KINDS, CommandKind, ImageSample
+
+_WIDEST = 160  # px that a picture is kept with, where its sides divide so; a view shows no more
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,56 @@ class ImuColumns:
 
     ang_vel_body: np.ndarray  # (N, 3) rad/s
     specific_force_body: np.ndarray  # (N, 3) m/s²
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the camera saw, n pictures; each counts from its stamp on."""
+
+    time: np.ndarray  # (n,) s since the start of the flight, of the stamps
+    rgb: np.ndarray  # (n, height, width, 3) uint8
+    intrinsics: np.ndarray  # (4,) focal length x, y, principal point x, y, px; NaN: not told
+
+    @classmethod
+    def of(cls, samples: Sequence[ImageSample], begin: int = 0) -> Images | None:
+        """Of pictures of one size, by rising stamps; ``begin``: stamp of the flight's start, ns.
+
+        ``None`` where nothing was seen.
+        """
+        if not samples:
+            return None
+        told = samples[-1].intrinsics
+        return cls(
+            np.array([(sample.stamp - begin) * 1e-9 for sample in samples]),
+            np.stack([sample.rgb for sample in samples]),
+            np.full(4, np.nan) if told is None else np.array(told, float),
+        )
+
+    def newest(self, time: np.ndarray | float) -> np.ndarray:
+        """The index of the newest picture at each time in s; -1 before the first."""
+        return np.searchsorted(self.time, np.asarray(time) + 1e-9, side="right") - 1
+
+    def sample(self, k: int) -> ImageSample:
+        """Picture ``k`` as the camera gave it."""
+        told = self.intrinsics
+        intrinsics = tuple(told.tolist()) if np.isfinite(told).all() else None
+        return ImageSample(round(self.time[k] * 1e9), self.rgb[k], intrinsics)
+
+
+def reduced(sample: ImageSample) -> ImageSample:
+    """The picture as a log keeps it: averaged to at most 160 columns where its sides divide so."""
+    height, width, _ = sample.rgb.shape
+    steps = range(max(1, -(-width // _WIDEST)), min(height, width) + 1)
+    step = next((step for step in steps if height % step == 0 == width % step), 1)
+    if step == 1:
+        return sample
+    blocks = sample.rgb.reshape(height // step, step, width // step, step, 3)
+    told = sample.intrinsics
+    return ImageSample(
+        sample.stamp,
+        np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8),
+        None if told is None else tuple(value / step for value in told),
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +135,7 @@ class FlightLog:
     crash_reason: str  # "" if none
     late_ticks: int
     fault: str = ""  # why the policy gave up the vehicle, the first time; "" if it never did
+    images: Images | None = None  # where they were kept
 
     @property
     def motion(self) -> States:
@@ -94,7 +148,7 @@ class FlightLog:
         columns: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, States | ImuColumns):
+            if isinstance(value, States | ImuColumns | Images):
                 columns |= {f"{field.name}.{k}": column for k, column in vars(value).items()}
             elif isinstance(value, CommandKind):
                 columns[field.name] = value.name
@@ -129,7 +183,7 @@ class FlightLog:
             for name in ("actuator_names", "neuron_names"):
                 values[name] = tuple(values[name].tolist())
             for name, columns in groups.items():
-                values[name] = (ImuColumns if name == "imu" else States)(**columns)
+                values[name] = _GROUPS.get(name, States)(**columns)
             log = cls(**values)
             log._check_shapes()
         except ConfigError:
@@ -156,6 +210,22 @@ class FlightLog:
             expected = (*np.shape(self.time)[:1], *width)
             if column is not None and np.shape(column) != expected:
                 raise ValueError(f"{name}: expected shape {expected}, got {np.shape(column)}")
+        if self.images is not None:
+            self._check_images(self.images)
+
+    @staticmethod
+    def _check_images(images: Images) -> None:
+        shape, pictures = np.shape(images.rgb), len(images.time)
+        if len(shape) != 4 or (shape[0], shape[3]) != (pictures, 3) or images.rgb.dtype != np.uint8:
+            raise ValueError(
+                f"images.rgb: expected ({pictures}, height, width, 3) uint8, got {shape} "
+                f"{images.rgb.dtype}"
+            )
+        if np.shape(images.intrinsics) != (4,):
+            raise ValueError(f"images.intrinsics: expected 4, got {np.shape(images.intrinsics)}")
+
+
+_GROUPS = {"imu": ImuColumns, "images": Images}  # of columns, but those of motion
 
 
 def command_kind(name: str, path: str | Path, given: CommandKind | None = None) -> CommandKind:

@@ -26,6 +26,8 @@ _KEYS = {  # key: code, number, text
     "Tab": ("Tab", 9, ""),
     " ": ("Space", 32, " "),
     "Enter": ("Enter", 13, "\r"),
+    "ArrowLeft": ("ArrowLeft", 37, ""),
+    "ArrowRight": ("ArrowRight", 39, ""),
 }
 
 
@@ -107,9 +109,22 @@ class Browser:
         """With the mouse, in the middle of what an expression in the page gives."""
         self.ask(f"{element}.scrollIntoView({{block: 'center', inline: 'center'}})")
         box = self.ask(f"{element}.getBoundingClientRect().toJSON()")
-        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-        for kind in ("mousePressed", "mouseReleased"):
-            self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+        self.click_at(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def click_at(self, x: float, y: float) -> None:
+        """With the mouse, at a place of the window in px."""
+        self.drag((x, y), (x, y))
+
+    def drag(self, start: tuple[float, float], stop: tuple[float, float]) -> None:
+        """The mouse with its left button down, from a place of the window in px to another."""
+        self._mouse("mouseMoved", start)
+        self._mouse("mousePressed", start, button="left", clickCount=1)
+        if stop != start:
+            self._mouse("mouseMoved", stop, button="left", buttons=1)
+        self._mouse("mouseReleased", stop, button="left", clickCount=1)
+
+    def _mouse(self, kind: str, at: tuple[float, float], **what) -> None:
+        self._call("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], **what)
 
     def press(self, key: str) -> None:
         """A key of the keyboard."""

@@ -24,6 +24,7 @@ NEEDS = {  # of the packages that the code of a page imports
     "networks.md": ("torch", "onnx", "ncps"),
     "runs.md": ("torch", "onnx", "matplotlib", "plotly"),
     "from_ncps.md": ("torch", "ncps"),
+    "camera.md": ("onnx",),
     "read_the_results.md": ("matplotlib", "plotly", "PIL", "imageio_ffmpeg"),
 }
 SHORTEST = 4  # words of a docstring

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from liquid_control.config import ConfigError
-from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.flight_log import FlightLog, Images, ImuColumns, States, reduced
 from liquid_control.frames import rotate
-from liquid_control.structs import RATES_THRUST
+from liquid_control.structs import RATES_THRUST, ImageSample
 
 STEPS = 20
 
@@ -137,3 +137,32 @@ def test_columns_that_do_not_fit_are_one_clear_error(log, tmp_path, change, reas
     path = dataclasses.replace(log, **change).save(tmp_path / "flight.npz")
     with pytest.raises(ConfigError, match=f"not a saved flight: {reason}"):
         FlightLog.load(path)
+
+
+def test_pictures_are_kept_with_a_log(log, rng, tmp_path):
+    pictures = rng.integers(0, 256, (3, 6, 8, 3), np.uint8)
+    told = (7.0, 7.0, 4.0, 3.0)
+    samples = [ImageSample(k * 40_000_000, rgb, told) for k, rgb in enumerate(pictures, 1)]
+    images = Images.of(samples, begin=40_000_000)
+    path = dataclasses.replace(log, images=images).save(tmp_path / "seen.npz")
+    again = FlightLog.load(path).images
+    np.testing.assert_array_equal(again.rgb, pictures)
+    np.testing.assert_array_equal(again.newest([-0.001, 0.0, 0.0399, 0.04, 9.0]), [-1, 0, 0, 1, 2])
+    assert again.sample(2).stamp == 80_000_000
+    assert again.sample(2).intrinsics == told
+    assert Images.of([]) is None
+    wrong = dataclasses.replace(images, rgb=pictures[:2])
+    dataclasses.replace(log, images=wrong).save(path)
+    with pytest.raises(ConfigError, match=r"images.rgb: expected \(3, height, width, 3\) uint8"):
+        FlightLog.load(path)
+
+
+def test_wide_pictures_are_kept_smaller_and_show_the_same(rng):
+    small = rng.integers(0, 256, (120, 160, 3), np.uint8)
+    wide = ImageSample(5, small.repeat(4, axis=0).repeat(4, axis=1), (400.0, 400.0, 320.0, 240.0))
+    kept = reduced(wide)
+    np.testing.assert_array_equal(kept.rgb, small)
+    assert (kept.stamp, kept.intrinsics) == (5, (100.0, 100.0, 80.0, 60.0))
+    for shape in ((32, 64, 3), (7, 331, 3)):  # narrow enough; sides that nothing divides
+        sample = ImageSample(0, np.zeros(shape, np.uint8))
+        assert reduced(sample) is sample

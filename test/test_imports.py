@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "liquid_control"
 BASE = {
     "arguments", "config", "extending", "flight_log", "frames", "importing", "kinds", "packing",
-    "mistakes", "parameters", "preflight", "spelling", "structs", "whole_file", "wire", "workers",
+    "mistakes", "parameters", "pixels", "preflight", "spelling", "structs", "whole_file", "wire",
+    "workers",
 }  # fmt: skip
 LOOP = BASE | {"control", "vehicles"}
 FLYING = LOOP | {"runtime"}

@@ -18,6 +18,13 @@ def add(commands) -> None:
     )
     parser.add_argument("folder", type=Path, help="where they are, in folders of any depth")
     parser.add_argument("--out", type=Path, metavar="PAGE", help="default: FOLDER/index.html")
+    parser.add_argument(
+        "--over",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="runs that the page lays over each other as it opens, by their folders in FOLDER",
+    )
     add_json_argument(parser)
     parser.set_defaults(run=run)
 
@@ -43,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             f"{options.folder}: holds no run; expected what fly --out or train --out leaves"
         )
-    write_runs(page, options.folder, runs, problems)
+    write_runs(page, options.folder, runs, problems, over=options.over)
     if options.json:
         facts = [run.facts() for run in runs]
         result = {"page": str(page), "runs": facts, "problems": problems}

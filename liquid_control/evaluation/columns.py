@@ -6,12 +6,39 @@ import numpy as np
 
 from liquid_control.flight_log import FlightLog
 
+CALM = 1e-6  # m/s, what is no wind
+LEAST_SCALE = 0.1  # m, of an error that nobody knows
+_ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 LEAST_SIDE = 0.4  # of the box around a path, as a share of its longest side
 
 
 def position_error(log: FlightLog) -> np.ndarray:
     """Distance to the setpoint ``(N,)`` in m; NaN where place or setpoint is unknown."""
     return np.linalg.norm(log.setpoint_pos_world - log.motion.pos_world, axis=1)
+
+
+def left_of(log: FlightLog, vector_world: np.ndarray) -> np.ndarray:
+    """How far each of ``(N, 3)`` vectors points to the vehicle's left, level ``(N,)``."""
+    x, y, z, w = log.motion.quat_world_body.T
+    yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return vector_world[:, 1] * np.cos(yaw) - vector_world[:, 0] * np.sin(yaw)
+
+
+def error_scale(log: FlightLog) -> float:
+    """What the colours of the error end at, m: a round number that 99 % of the errors are below.
+
+    The same in every picture of a flight.
+    """
+    error = position_error(log)
+    error = error[np.isfinite(error)]
+    most = max(np.percentile(error, 99), 1e-4) if len(error) else LEAST_SCALE
+    decade = 10 ** np.floor(np.log10(most))
+    return float(next(step for step in _ROUND if step * decade >= most * (1 - 1e-9)) * decade)
+
+
+def has_wind(log: FlightLog) -> bool:
+    """Whether the wind is known and ever blew."""
+    return log.wind_world is not None and bool(np.nanmax(np.abs(log.wind_world), initial=0) > CALM)
 
 
 def flight_box(log: FlightLog) -> tuple[np.ndarray, np.ndarray]:

@@ -21,12 +21,21 @@ import numpy as np
 from liquid_control import wire
 from liquid_control.config import ConfigError, missing_packages
 from liquid_control.control.strangers import words
-from liquid_control.flight_log import FlightLog, ImuColumns, States, command_kind
-from liquid_control.structs import COMMAND_KINDS, CommandKind
+from liquid_control.flight_log import (
+    FlightLog,
+    Images,
+    ImuColumns,
+    States,
+    command_kind,
+    reduced,
+)
+from liquid_control.pixels import decoded
+from liquid_control.structs import COMMAND_KINDS, CommandKind, ImageSample
 
 _ODOMETRY_SIZE = 13
 _IMU_SIZE = 6
 _SENSORS = (wire.ODOMETRY, wire.IMU)
+_CAMERA = (wire.IMAGE, wire.CAMERA_INFO)
 
 
 def _xyz(v: Any) -> tuple[float, float, float]:
@@ -73,7 +82,7 @@ def _names(message: Any) -> tuple[str, ...]:
 class _Recording:
     """The messages of a file by topic and stamp; of several with one stamp the first counts."""
 
-    def __init__(self, path: Path, namespace: str, kind: CommandKind | None):
+    def __init__(self, path: Path, namespace: str, kind: CommandKind | None, images: bool):
         try:
             from mcap.reader import make_reader
             from mcap_ros2.decoder import DecoderFactory
@@ -90,11 +99,13 @@ class _Recording:
         self.neuron_names: tuple[str, ...] = ()
         self.actuator_names: tuple[str, ...] = ()
         self.late: list[int] = []  # a stamp for each step that began late
+        self._intrinsics: tuple[float, float, float, float] | None = None
+        self.images: list[ImageSample] = []
         self.controller: dict[str, str] = {}
         self.flight: dict[str, str] = {}
         topics = {
             wire.resolve(namespace, topic): topic
-            for topic in (*self._read, wire.STEP, wire.DIAGNOSTICS)
+            for topic in (*self._read, wire.STEP, wire.DIAGNOSTICS, *(_CAMERA if images else ()))
         }
         try:
             with path.open("rb") as stream:
@@ -111,8 +122,20 @@ class _Recording:
             self._take_diagnostics(message)
         elif topic == wire.STEP:
             self._take_step(message)
+        elif topic == wire.CAMERA_INFO:
+            k = message.k
+            self._intrinsics = (k[0], k[4], k[2], k[5]) if k[0] else None
+        elif topic == wire.IMAGE:
+            self._take_image(message)
         elif topic != wire.SETPOINT_TRAJECTORY or (message.points and message.points[0].transforms):
             self._take_row(topic, message)
+
+    def _take_image(self, m: Any) -> None:
+        rgb = decoded(m.encoding, m.width, m.height, m.step, m.data)
+        picture = reduced(ImageSample(_stamp(m), rgb, self._intrinsics))
+        if self.images and picture.rgb.shape != self.images[0].rgb.shape:
+            raise ValueError(f"image: {m.width} x {m.height}, expected those of before")
+        self.images.append(picture)
 
     def _take_row(self, topic: str, message: Any) -> None:
         stamp, row = _stamp(message), self._read[topic](message)
@@ -205,7 +228,11 @@ def _held(rows: dict[int, tuple[float, ...]], stamps: np.ndarray, size: int) -> 
 
 
 def read_flight(
-    path: str | Path, namespace: str = "/", *, kind: CommandKind | None = None
+    path: str | Path,
+    namespace: str = "/",
+    *,
+    kind: CommandKind | None = None,
+    images: bool = False,
 ) -> FlightLog:
     """The flight that a recorder in ``namespace`` wrote.
 
@@ -215,13 +242,15 @@ def read_flight(
     Args:
         kind: of its commands; default: the one of that name which is known by now, see
             `load_vehicle`.
+        images: read what the camera saw, too, for the views of a flight; wide pictures are kept
+            smaller, see `flight_log.reduced`.
 
     Raises:
         ConfigError: for a file that can't be read, is not whole, holds no flight, or one of an
             unknown kind of command.
     """
     path = Path(path)
-    recording = _Recording(path, namespace, kind)
+    recording = _Recording(path, namespace, kind, images)
     stamps = recording.stamps()
     if not len(stamps) or not recording.controller:
         raise ConfigError(
@@ -240,9 +269,9 @@ def read_flight(
     command = recording.held_column(wire.command_topic(kind.name), stamps, kind.layout.size)
     command[mode == "silent"] = np.nan
     neuron_names = recording.neuron_names
+    begin = 0 if recording.simulated else int(stamps[0])  # a world's clock begins with its flight
     return FlightLog(
-        # a world's clock begins with its flight
-        time=(stamps if recording.simulated else stamps - stamps[0]) * 1e-9,
+        time=(stamps - begin) * 1e-9,
         truth=None if truth is None else States.from_odometry(truth),
         estimate=States.from_odometry(recording.sensor(wire.ODOMETRY, stamps, _ODOMETRY_SIZE)),
         imu=ImuColumns(*np.split(recording.sensor(wire.IMU, stamps, _IMU_SIZE), 2, axis=1)),
@@ -266,4 +295,11 @@ def read_flight(
         # After the last stamp the controller may tick on, answering it again.
         late_ticks=int(sum(stamp < stamps[-1] for stamp in recording.late)),
         fault=controller.get(wire.FIRST_FAULT, ""),
+        images=Images.of(_rising(recording.images), begin),
     )
+
+
+def _rising(samples: list[ImageSample]) -> list[ImageSample]:
+    """By their stamps, each once."""
+    by_stamp = {sample.stamp: sample for sample in samples}
+    return [by_stamp[stamp] for stamp in sorted(by_stamp)]

@@ -21,6 +21,9 @@ _SLOTS = {
     ("rates_thrust", "thrust"): SlotWords("thrust", "thrust / mass"),
     ("rates_thrust", "ang_vel"): SlotWords("rate", "body rates"),
 }
+# What the position error of a vehicle is called that has not the usual one's, by its command.
+_ERRORS = {"steering": "lane deviation"}
+EAST_NORTH_UP = ("east", "north", "up")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _AXES = ("x", "y", "z", "w")
 _ANGLES = ("roll", "pitch", "yaw")
@@ -29,6 +32,11 @@ _ANGLES = ("roll", "pitch", "yaw")
 def slot_words(kind: CommandKind, slot: Slot) -> SlotWords:
     """Of a slot of a kind of command."""
     return _SLOTS.get((kind.name, slot.name), SlotWords(slot.name, slot.name.replace("_", " ")))
+
+
+def error_word(kind: CommandKind) -> str:
+    """What the position error is called of vehicles that take this kind of command."""
+    return _ERRORS.get(kind.name, "position error")
 
 
 def component_words(slot: Slot) -> tuple[str, ...]:

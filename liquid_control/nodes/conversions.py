@@ -36,7 +36,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectory
 from liquid_control import wire
 from liquid_control.control.gate import Target
 from liquid_control.frames import quat_from_yaw, yaw_from_quat
-from liquid_control.nodes.images import ENCODINGS
+from liquid_control.pixels import decoded
 from liquid_control.structs import (
     Command,
     CommandKind,
@@ -127,19 +127,9 @@ def imu_to_msg(sample: ImuSample) -> Imu:
 
 
 def image_from_msg(msg: Image) -> ImageSample:
-    """A picture of 8 bits a channel, in one of `images.ENCODINGS`; another is refused."""
-    if msg.encoding not in ENCODINGS:
-        known = ", ".join(ENCODINGS)
-        raise ValueError(f"image: encoding {msg.encoding!r}, expected one of {known}")
-    depth, to_rgb = ENCODINGS[msg.encoding]
-    if msg.width < 1 or msg.step < depth * msg.width or len(msg.data) != msg.height * msg.step:
-        raise ValueError(
-            f"image: {len(msg.data)} bytes in rows of {msg.step}, expected {msg.height} rows of at "
-            f"least {depth * max(msg.width, 1)}"
-        )
-    rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)
-    pixels = rows[:, : depth * msg.width].reshape(msg.height, msg.width, depth)
-    return ImageSample(stamp_from_msg(msg.header.stamp), to_rgb(pixels))
+    """A picture of 8 bits a channel, in one of `pixels.ENCODINGS`; another is refused."""
+    rgb = decoded(msg.encoding, msg.width, msg.height, msg.step, msg.data)
+    return ImageSample(stamp_from_msg(msg.header.stamp), rgb)
 
 
 def compressed_image_from_msg(msg: CompressedImage) -> ImageSample:

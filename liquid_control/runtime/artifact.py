@@ -112,13 +112,22 @@ def upgrade_artifact(path: str | Path) -> Artifact:
     package. Raises ConfigError as `load_artifact` does.
     """
     metadata, graph = load_artifact(path).metadata, Path(path).read_bytes()
-    eye = open_session(Path(path), graph)[1].get(EYE_KEY)
-    encoder = None if eye is None else unpacked(Path(path), eye)
+    encoder = read_encoder(path)
     wiring = metadata.wiring
     if wiring is not None and wiring.counts()["unknown"]:
         strengths = graph_strengths(graph, metadata)
         metadata = metadata.model_copy(update={"wiring": wiring.with_strengths(strengths)})
     return write_artifact(path, graph, metadata, encoder)
+
+
+def read_encoder(path: str | Path) -> bytes | None:
+    """The ONNX file of the eye of a policy that `load_artifact` takes; ``None`` without an eye.
+
+    Use it to look into an eye; `Artifact.eye` is what flies.
+    """
+    path = Path(path)
+    eye = open_session(path, path.read_bytes())[1].get(EYE_KEY)
+    return None if eye is None else unpacked(path, eye)
 
 
 def load_artifact(path: str | Path) -> Artifact:

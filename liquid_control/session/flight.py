@@ -103,7 +103,7 @@ def fly(
     if video and out is None:
         raise ConfigError("--video needs --out DIR")
     if out is not None:
-        _require_writers(video)
+        _require_writers(video, sees=scenario.camera is not None)
         out = output_folder(Path(out))
     files: list[Path] = []
     if ros:
@@ -119,7 +119,7 @@ def fly(
         )
         files += [recording] if recording else []
     else:
-        log = _fly_here(flight, seed, duration, real_time, on_progress)
+        log = _fly_here(flight, seed, duration, real_time, on_progress, images=out is not None)
     metrics = flight_metrics(log, after=scenario.success.settle_time)
     checks = judge(metrics, scenario.success.limits)
     if out is not None:
@@ -131,8 +131,12 @@ def fly(
     return FlightResult(log, metrics, checks, tuple(files), flight.outside_training)
 
 
-def _require_writers(film: bool) -> None:
-    require_packages("matplotlib", "plotly", *(("PIL", "imageio_ffmpeg") if film else ()))
+def _require_writers(film: bool, sees: bool) -> None:
+    require_packages(
+        *("matplotlib", "plotly", "PIL"),
+        *(("imageio_ffmpeg",) if film else ()),
+        *(("onnx",) if sees else ()),
+    )
     if film:
         from liquid_control.evaluation.views.film import require_encoder
 
@@ -156,17 +160,25 @@ def _duration(duration: float | None, scenario: WorldConfig) -> float:
 
 
 def _fly_here(
-    flight: Flight, seed: int, duration: float, real_time: bool, on_progress: OnProgress
+    flight: Flight,
+    seed: int,
+    duration: float,
+    real_time: bool,
+    on_progress: OnProgress,
+    images: bool,
 ) -> FlightLog:
     def report(world: World, _) -> None:
         error = world.setpoint().pos_world - world.state.pos_world
         on_progress(world.time_ns * 1e-9, duration, float((error @ error) ** 0.5))
 
     with flight.world(seed) as world:
-        return flight.fly(world, duration=duration, real_time=real_time, on_step=report)
+        return flight.fly(
+            world, duration=duration, real_time=real_time, on_step=report, images=images
+        )
 
 
 def _write(out: Path, log: FlightLog, flight: Flight, video: bool) -> list[Path]:
+    from liquid_control.evaluation.saliency import sight_of
     from liquid_control.evaluation.views.circuit import layers
     from liquid_control.evaluation.views.film import write_video
     from liquid_control.evaluation.views.picture import write_picture
@@ -176,6 +188,8 @@ def _write(out: Path, log: FlightLog, flight: Flight, video: bool) -> list[Path]
     scenario, metadata = flight.scenario, flight.metadata
     after, neurons = scenario.success.settle_time, layers(log, metadata)
     files = [write_picture(out / "picture.png", log, layers=neurons, after=after)]
+    sees = metadata is not None and metadata.eye is not None
+    sight = sight_of(log, find_file(flight.policy, "config/policies") if sees else None)
     wind = None
     if scenario.wind:
         wind = out / "wind.png"
@@ -183,7 +197,7 @@ def _write(out: Path, log: FlightLog, flight: Flight, video: bool) -> list[Path]
         files.append(wind)
     film = None
     if video:
-        film = write_video(out / "flight.mp4", log, flight.vehicle, layers=neurons)
+        film = write_video(out / "flight.mp4", log, flight.vehicle, layers=neurons, sight=sight)
         files.append(film)
     report = write_report(
         out,
@@ -191,6 +205,7 @@ def _write(out: Path, log: FlightLog, flight: Flight, video: bool) -> list[Path]
         criteria=scenario.success.limits,
         metadata=metadata,
         video=film,
+        sight=sight,
         wind=wind,
         configuration=scenario.model_dump(mode="json"),
         after=after,

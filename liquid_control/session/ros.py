@@ -76,7 +76,8 @@ def fly_ros(
             session.stop("recorder", patience=STOP_TIMEOUT)  # it has heard the end of the flight
             session.stop("controller")
             session.check("recorder", "controller", well=(0,))
-        log, flown = read_flight(recording), progress.newest["time"]
+        log = read_flight(recording, images=out_dir is not None)
+        flown = progress.newest["time"]
         if len(log.time) < round(flown * log.control_rate):
             raise FlightFailed(
                 f"the recorder ended early: {recording} holds {len(log.time) / log.control_rate:g} "

@@ -10,9 +10,9 @@ import numpy as np
 from liquid_control.config import ConfigError
 from liquid_control.control.loop import ControlLoop
 from liquid_control.control.steps import LoopStep, fault_of
-from liquid_control.flight_log import FlightLog, ImuColumns, States
+from liquid_control.flight_log import FlightLog, Images, ImuColumns, States, reduced
 from liquid_control.sim.world import World
-from liquid_control.structs import SensorFrame, Setpoint
+from liquid_control.structs import ImageSample, SensorFrame, Setpoint
 
 _NO_ODOMETRY = (np.full(13, np.nan),)
 _NO_IMU = (np.full(6, np.nan),)
@@ -27,6 +27,7 @@ def rollout(
     duration: float | None = None,
     real_time: bool = False,
     ticks: Iterator[int] | None = None,
+    images: bool = False,
     on_step: Callable[[World, LoopStep], None] | None = None,
 ) -> FlightLog:
     """One flight from a reset world and loop until ``duration`` (s) or a crash.
@@ -39,6 +40,7 @@ def rollout(
         ticks: control periods from one step of the loop to the next, for a controller of uneven
             rate; it is told the true dt, and the vehicle holds the last command meanwhile.
             Default: every period.
+        images: keep what the camera saw, for the views of a flight.
         on_step: called after each step, for progress.
     """
     period = 1.0 / world.control_rate
@@ -48,7 +50,7 @@ def rollout(
         raise ConfigError(f"a flight of {duration:g} s: expected at least a control period")
     frame = world.reset()
     loop.reset()
-    recorder = FlightRecorder(world, loop)
+    recorder = FlightRecorder(world, loop, images=images)
     late, last, due, step = 0, -1, 0, None
     start = time.perf_counter()
     for k in range(steps):
@@ -73,12 +75,16 @@ class FlightRecorder:
     """The rows of a flight while it goes on, and the log of them.
 
     Use it where a world and its loop are stepped by hand; `rollout` does so already.
+
+    Args:
+        images: keep what the camera saw.
     """
 
-    def __init__(self, world: World, loop: ControlLoop):
+    def __init__(self, world: World, loop: ControlLoop, *, images: bool = False):
         self._world, self._loop = world, loop
         self._rows: list[tuple] = []
         self._measured: list[np.ndarray] = []  # what the loop had at each row
+        self._pictures: list[ImageSample] | None = [] if images else None
         self._fault = ""
 
     def __len__(self) -> int:
@@ -98,6 +104,12 @@ class FlightRecorder:
             self._newest, self._step = _measured(frame), step
         self._rows.append(_row(self._world, setpoint, step, self._loop, stepped))
         self._measured.extend(self._newest)
+        if self._pictures is not None and frame.image is not None:
+            self._keep(frame.image.sample)
+
+    def _keep(self, newest: ImageSample) -> None:
+        if not self._pictures or newest.stamp > self._pictures[-1].stamp:
+            self._pictures.append(reduced(newest))
 
     def log(
         self, policy_name: str, neuron_names: tuple[str, ...] = (), *, late_ticks: int = 0
@@ -136,6 +148,7 @@ class FlightRecorder:
             crash_reason=world.crash_reason,
             late_ticks=late_ticks,
             fault=fault,
+            images=Images.of(self._pictures or ()),
         )
 
 

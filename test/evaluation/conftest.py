@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import COMMANDS, INTER, MOTOR, made_up_log, real
+from made_up import COMMANDS, INTER, MOTOR, made_up_drive, made_up_log, real
 
 from liquid_control.evaluation import metrics
 from liquid_control.flight_log import FlightLog
@@ -37,6 +37,12 @@ def make_log():
 @pytest.fixture(scope="session")
 def log() -> FlightLog:
     return made_up_log()
+
+
+@pytest.fixture(scope="session")
+def drive_log() -> FlightLog:
+    """Of a car that steers by camera."""
+    return made_up_drive()
 
 
 @pytest.fixture(scope="session")

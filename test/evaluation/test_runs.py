@@ -74,13 +74,13 @@ def test_the_curves_of_a_flight_are_its_columns(tmp_path, log):
     rows = np.searchsorted(log.time, time)
     for title, values in (
         ("position error, cm", 100 * position_error(log)),
-        ("z, m", log.truth.pos_world[:, 2]),
+        ("up, m", log.truth.pos_world[:, 2]),
         ("thrust / mass, m/s²", log.command[:, 0]),
         ("body rates, pitch, rad/s", log.command[:, 2]),
-        ("wind, y, m/s", log.wind_world[:, 1]),
+        ("wind, north, m/s", log.wind_world[:, 1]),
     ):
         np.testing.assert_array_equal(course(run, title).values, values[rows])
-    np.testing.assert_array_equal(course(run, "x, m").target, log.setpoint_pos_world[rows, 0])
+    np.testing.assert_array_equal(course(run, "east, m").target, log.setpoint_pos_world[rows, 0])
     assert [curve.group for curve in run.curves] == (
         ["error"] + 3 * ["position"] + 4 * ["command"] + 3 * ["wind"]
     )

@@ -5,6 +5,7 @@ import pytest
 from browser import browser, chromium
 from test_runs import keep, keep_training, made_up_rows
 
+from liquid_control.config import ConfigError
 from liquid_control.evaluation.columns import position_error
 from liquid_control.evaluation.runs.find import find_runs
 from liquid_control.evaluation.runs.page import write_runs
@@ -95,9 +96,9 @@ def test_two_flights_that_are_ticked_lie_over_each_other(at, logs):
         log = logs[name]
         for title, values in (
             ("position error, cm", 100 * position_error(log)),
-            ("y, m", log.truth.pos_world[:, 1]),
+            ("north, m", log.truth.pos_world[:, 1]),
             ("body rates, roll, rad/s", log.command[:, 1]),
-            ("wind, x, m/s", log.wind_world[:, 0]),
+            ("wind, east, m/s", log.wind_world[:, 0]),
         ):
             trace = drawn[title, f"flights/{name}"]
             rows = np.rint(100 * np.array(trace["x"])).astype(int)
@@ -112,6 +113,22 @@ def test_two_flights_that_are_ticked_lie_over_each_other(at, logs):
     keys = tab.ask("document.querySelector('[data-compare=flight] .keys').textContent")
     assert "flights/one" in keys
     assert "flights/two" in keys
+
+
+def test_the_page_opens_with_what_it_was_told_to_lay_over(tab, tmp_path, drive_log, make_log):
+    """Two drives by camera: their lane, speed and yaw rate; no wind, as none blew."""
+    for name, log in (("a", drive_log), ("b", drive_log), ("c", make_log(1.0))):
+        keep(tmp_path / name, log)
+    runs = find_runs(tmp_path)
+    with pytest.raises(ConfigError, match=r"d: no run to lay over others.*'a'"):
+        write_runs(tmp_path / "index.html", tmp_path, *runs, over=["a", "d"])
+    page = write_runs(tmp_path / "index.html", tmp_path, *runs, over=["a", "b"])
+    tab.look(1400)
+    tab.open(page)
+    compared(tab, 2)
+    titles = {title for title, _ in traces(tab, "flight")}
+    assert {"lane deviation, cm", "east, m", "speed, m/s", "yaw rate, rad/s"} <= titles
+    assert not any("wind" in title for title in titles)
 
 
 def test_lines_are_where_their_values_are(at, logs):

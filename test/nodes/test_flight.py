@@ -388,8 +388,14 @@ def test_a_car_that_steers_by_camera_drives_over_ros_as_without(tmp_path):
     log, path = fly_ros("lane_keeping", policy, seed=3, duration=3.0, out_dir=tmp_path)
     flight = prepare(world, policy)
     with flight.world(3) as there:
-        same = flight.fly(there, duration=3.0)
+        same = flight.fly(there, duration=3.0, images=True)
     np.testing.assert_array_equal(log.command, same.command)
+    for name, column in vars(same.images).items():
+        seen = (
+            vars(log.images)[name][: len(column)] if name != "intrinsics" else log.images.intrinsics
+        )
+        np.testing.assert_array_equal(seen, column, err_msg=name)
+    assert 0 <= len(log.images.time) - len(same.images.time) <= 1  # that of the last step
     # before the first image nobody steps
     np.testing.assert_array_equal(log.neurons[1:], same.neurons[1:])
     np.testing.assert_array_equal(log.truth.pos_world, same.truth.pos_world)

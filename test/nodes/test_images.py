@@ -13,9 +13,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from liquid_control.nodes import conversions
-from liquid_control.nodes.images import ENCODINGS
 from liquid_control.nodes.inputs import Inputs
 from liquid_control.parameters import ControllerParameters
+from liquid_control.pixels import ENCODINGS
 from liquid_control.structs import ImageSample
 
 COLORS = np.array(

@@ -63,7 +63,7 @@ class Page:
         self.add(section(title, *parts, note=note))
 
     def figure(self, name: str, figure: Any, *, time_axis: bool = False) -> str:
-        """The place of a plotly figure; with ``time_axis`` hovering moves the neuron replay."""
+        """The place of a plotly figure; with ``time_axis`` the page's cursor runs over it."""
         self._data[name] = _script_safe(figure.to_json())
         height = figure.layout.height or 420
         mark = " data-time" if time_axis else ""
@@ -195,11 +195,12 @@ def details(title: str, content: str | Mapping[str, Any]) -> str:
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
 
 
-def media(path: str | Path, caption: str) -> str:
-    """A video or picture, inside the page."""
+def media(path: str | Path, caption: str, *, film: bool = False) -> str:
+    """A video or picture, inside the page; a ``film`` of a flight moves with the page's cursor."""
     path = Path(path)
     kind = _MEDIA[path.suffix]
     source = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     if kind.startswith("video"):
-        return f'<video controls muted loop playsinline src="{source}"></video>'
+        mark = "data-film" if film else "loop"
+        return f'<video controls muted playsinline {mark} src="{source}"></video>'
     return f'<img alt="{escape(caption)}" src="{source}">'

@@ -1,6 +1,6 @@
 "use strict";
-// Draws the figures that stand in the page as JSON, in the colours of the reader's theme, and
-// replays neuron activity in the circuit. Nothing is loaded from anywhere.
+// Draws the figures that stand in the page as JSON, in the colours of the reader's theme. Nothing is
+// loaded from anywhere.
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const json = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -42,70 +42,11 @@ function draw(place) {
   return Plotly.react(place, figure.data, themed(figure.layout), config);
 }
 
-/** Colours each neuron of the circuit by its activity at a time; hovering shows its synapses. */
-function startReplay() {
-  const svg = document.querySelector("svg.circuit");
-  if (!svg) return null;
-  for (const neuron of svg.querySelectorAll(".neuron")) {
-    const own = svg.querySelectorAll(`[data-ends~="${neuron.dataset.id}"]`);
-    neuron.addEventListener("pointerenter", () => {
-      svg.classList.add("focus");
-      own.forEach((s) => s.classList.add("on"));
-    });
-    neuron.addEventListener("pointerleave", () => {
-      svg.classList.remove("focus");
-      own.forEach((s) => s.classList.remove("on"));
-    });
-  }
-  const { period, activity } = json("activity"); // activity[step][neuron], -100..100
-  const slider = document.getElementById("time");
-  const button = document.getElementById("play");
-  const label = document.getElementById("time-label");
-  slider.max = activity.length - 1;
-  const show = () => {
-    const row = activity[slider.value];
-    row.forEach((value, i) => {
-      const color = css(value < 0 ? "--inhibit" : "--excite");
-      const share = Math.min(Math.abs(value), 100);
-      const dot = svg.querySelector(`[data-id="n${i}"]`);
-      if (dot) dot.style.fill = `color-mix(in oklab, ${color} ${share}%, ${css("--idle")})`;
-    });
-    label.value = `${(slider.value * period).toFixed(2)} s`;
-  };
-  let timer = null;
-  const stop = () => {
-    clearInterval(timer);
-    timer = null;
-    button.textContent = "Play";
-  };
-  button.addEventListener("click", () => {
-    if (timer) return stop();
-    if (slider.value === slider.max) slider.value = 0;
-    button.textContent = "Pause";
-    timer = setInterval(() => {
-      if (slider.value === slider.max) return stop();
-      slider.value = Number(slider.value) + 1;
-      show();
-    }, period * 1000);
-  });
-  slider.addEventListener("input", show);
-  show();
-  return (time) => {
-    slider.value = Math.round(time / period);
-    show();
-  };
-}
-
 async function main() {
   const places = [...document.querySelectorAll("[data-figure]")];
-  const seek = startReplay();
   try {
     await unpackPlotly();
-    for (const place of places) {
-      await draw(place);
-      if (seek && place.dataset.time !== undefined)
-        place.on("plotly_hover", (event) => seek(event.points[0].x));
-    }
+    for (const place of places) await draw(place);
   } catch (error) {
     const note = `This browser can't draw the plots (${error.message}); any browser since 2023 can.`;
     for (const place of places) if (!place.hasChildNodes()) {

@@ -178,7 +178,8 @@ function tick(row, on) {
 }
 
 function tickFromAddress() {
-  const names = new URLSearchParams(location.hash.slice(1)).getAll("run");
+  const address = new URLSearchParams(location.hash.slice(1));
+  const names = location.hash ? address.getAll("run") : json("over");
   for (const row of rows) if (box(row)) tick(row, false);
   for (const name of names) {
     const row = rows.find((other) => other.dataset.name === name && box(other));

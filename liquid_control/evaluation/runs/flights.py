@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.evaluation import words
-from liquid_control.evaluation.columns import position_error
+from liquid_control.evaluation.columns import has_wind, position_error
 from liquid_control.evaluation.metrics import FlightMetrics, flight_metrics
 from liquid_control.evaluation.runs.record import FLIGHT, read_record, record_name, write_record
 from liquid_control.evaluation.runs.run import Curve, Run, changed, present, thinned
@@ -97,9 +97,12 @@ def _read_log(folder: Path, kind: CommandKind | None) -> tuple[FlightLog, Path]:
 
 
 def _curves(log: FlightLog, rows) -> Iterator[Curve]:
-    yield Curve("error", "position error, cm", 100 * position_error(log)[rows])
+    yield Curve("error", f"{words.error_word(log.kind)}, cm", 100 * position_error(log)[rows])
     for axis, pos, setpoint in zip(
-        "xyz", log.motion.pos_world[rows].T, log.setpoint_pos_world[rows].T, strict=True
+        words.EAST_NORTH_UP,
+        log.motion.pos_world[rows].T,
+        log.setpoint_pos_world[rows].T,
+        strict=True,
     ):
         yield Curve("position", f"{axis}, m", pos, setpoint)
     for slot in log.kind.layout.slots:
@@ -108,6 +111,6 @@ def _curves(log: FlightLog, rows) -> Iterator[Curve]:
         for component, column in zip(words.component_words(slot), columns, strict=True):
             full = title if slot.size == 1 else f"{title}, {component}"
             yield Curve("command", words.titled(full, slot.unit), column)
-    if log.wind_world is not None:
-        for axis, wind in zip("xyz", log.wind_world[rows].T, strict=True):
+    if has_wind(log):
+        for axis, wind in zip(words.EAST_NORTH_UP, log.wind_world[rows].T, strict=True):
             yield Curve("wind", f"wind, {axis}, m/s", wind)

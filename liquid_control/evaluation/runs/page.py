@@ -48,7 +48,12 @@ def check_page(path: Path) -> None:
 
 
 def write_runs(
-    path: str | Path, folder: str | Path, runs: Sequence[Run], problems: Sequence[str] = ()
+    path: str | Path,
+    folder: str | Path,
+    runs: Sequence[Run],
+    problems: Sequence[str] = (),
+    *,
+    over: Sequence[str] = (),
 ) -> Path:
     """Write the page: one file that needs no network, with links to the files of the runs.
 
@@ -59,19 +64,26 @@ def write_runs(
         path: of the page.
         folder: that was looked through.
         problems: lines that name what could not be read.
+        over: names of the runs that are laid over each other as the page opens.
 
     Raises:
-        ConfigError: if something else stands at the place of the page.
+        ConfigError: for a name that no run with curves has, and if something else stands at the
+            place of the page.
         OSError: if it can't be written.
     """
     path = Path(path)
     check_page(path)
+    names = [run.name for run in runs if run.curves]
+    for name in over:
+        if name not in names:
+            raise ConfigError(f"{name}: no run to lay over others, expected one of {names}")
     page = Page(
         f"Runs in {Path(folder).resolve().name}",
         f"{count_text(runs)} in {folder}",
         parts=("runs",),
         generator=_GENERATOR,
     )
+    page.data("over", list(over))
     page.add_section(
         "Runs",
         _tools(runs),

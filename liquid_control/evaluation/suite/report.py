@@ -276,7 +276,8 @@ def _add_worst(page: Page, summary: Summary, out: Path, film: bool) -> None:
     )
     cards = [section("Worst flight", page.figure("worst-path", path_figure(log)), note=note)]
     if film:
-        path = write_video(out / "worst.mp4", log, cell.setting.vehicle, layers=groups)
+        vehicle = cell.setting.vehicle
+        path = write_video(out / "worst.mp4", log, vehicle, layers=groups, fps=15, size=(960, 540))
         cards.append(section("Film of it", media(path, note)))
     page.add(columns(*cards))
     errors = page.figure("worst-error", figures.errors(log, summary.suite.config.after))

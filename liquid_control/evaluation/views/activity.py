@@ -42,8 +42,9 @@ def activity_figure(log: FlightLog, layers: Sequence[tuple[str, Sequence[int]]])
     bar = dict(
         orientation="h",
         thickness=8,
-        len=0.2,
-        x=1,
+        lenmode="pixels",
+        len=150,
+        x=0.99,
         xanchor="right",
         y=1,
         yanchor="bottom",

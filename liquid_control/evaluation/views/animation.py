@@ -1,7 +1,8 @@
 """Pictures of a flight: vehicle, trail, setpoint and wind in 3-D, error and neurons below.
 
 Drawn from the `FlightLog` with Pillow at twice the size and reduced, so it needs no display and
-no GPU. Streaks drift with the wind, where it is known; the trail is coloured by the position error.
+no GPU. Streaks drift with the wind, where it blows; the trail is coloured by the position error,
+and a disc on the ground is the vehicle's shadow. The picture says so beside the colours' key.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from liquid_control.config import missing_packages
-from liquid_control.evaluation.columns import position_error
+from liquid_control.evaluation.columns import error_scale, has_wind, position_error
+from liquid_control.evaluation.saliency import Sight
 from liquid_control.evaluation.views.bodies import body_of
 from liquid_control.evaluation.views.inks import ACCENT, GRID, HAZE, SKY, error_color
 from liquid_control.evaluation.views.overlay import Overlay
@@ -27,6 +29,8 @@ except ModuleNotFoundError:
 
 SUPERSAMPLING = 2
 STREAKS = 80  # of wind
+LINES = 360  # the height of the picture in units of `Viewpoint.pen`
+_SQUARES = (1.0, 2.5, 5.0, 10.0)  # sides of the ground's grid, m, and decades of them
 
 
 class Animation:
@@ -36,6 +40,7 @@ class Animation:
         vehicle: drawn as `bodies` says, at true size.
         layers: names and neuron indices, in display order; default one layer of all neurons.
         size: width and height in pixels.
+        sight: what the camera saw, shown beside the vehicle.
     """
 
     def __init__(
@@ -44,12 +49,15 @@ class Animation:
         vehicle: VehicleConfig,
         *,
         layers: Sequence[tuple[str, Sequence[int]]] = (),
-        size: tuple[int, int] = (640, 360),
+        size: tuple[int, int] = (1920, 1080),
+        sight: Sight | None = None,
     ):
         self.log, self.size = log, size
         self._canvas = tuple(SUPERSAMPLING * s for s in size)
+        self._pen = self._canvas[1] / LINES
         self._body = body_of(vehicle, log)
-        self._overlay = Overlay(log, layers, self._canvas, SUPERSAMPLING)
+        self._overlay = Overlay(log, layers, self._canvas, sight)
+        self._windy, self._error_scale = has_wind(log), error_scale(log)
         self._error = position_error(log)
         self._pos = _known(log.motion.pos_world, (0.0, 0.0, 0.0))
         self._setpoint = _known(log.setpoint_pos_world, self._pos[0])
@@ -75,12 +83,12 @@ class Animation:
         picture = self._sky.copy()
         draw = ImageDraw.Draw(picture, "RGBA")
         self._draw_ground(draw, view, k)
-        if log.wind_world is not None:
+        if self._windy:
             self._draw_wind(draw, view, np.nan_to_num(log.wind_world[k]), k, time)
         self._draw_setpoint(draw, view, k)
         self._draw_trail(draw, view, k)
         self._body.draw(draw, view, self._pos[k], self._R_world_body[:, :, k], k)
-        self._overlay.draw(draw, k)
+        self._overlay.draw(picture, draw, k)
         return picture.reduce(SUPERSAMPLING)
 
     def _look(self, k: int) -> Viewpoint:
@@ -90,7 +98,9 @@ class Animation:
         eye = target + offset
         eye[2] = max(eye[2], 2 * self._scale)
         width, height = self._canvas
-        return Viewpoint.look_at(eye, target, 1.45 * height, (0.5 * width, 0.44 * height))
+        return Viewpoint.look_at(
+            eye, target, 1.45 * height, (0.5 * width, 0.44 * height), self._pen
+        )
 
     def _draw_sky(self) -> Image.Image:
         width, height = self._canvas
@@ -98,8 +108,14 @@ class Animation:
         column = (np.array(SKY) * (1 - blend) + np.array(HAZE) * blend).astype(np.uint8)
         return Image.fromarray(np.ascontiguousarray(np.broadcast_to(column, (height, width, 3))))
 
+    def _square(self) -> float:
+        """Side of the ground's squares, m: a round number, by how far the picture reaches."""
+        wanted = 0.6 * self._distance
+        decade = 10 ** np.floor(np.log10(wanted))
+        return decade * max(step for step in _SQUARES if step * decade <= wanted * (1 + 1e-9))
+
     def _draw_ground(self, draw: ImageDraw.ImageDraw, view: Viewpoint, k: int) -> None:
-        spacing, half = 0.25, 14
+        spacing, half = self._square(), 14
         corner = np.round(self._focus[k][:2] / spacing)
         offsets = np.arange(-half, half + 1)
         for axis in (0, 1):
@@ -114,7 +130,7 @@ class Animation:
                         fade = 1 - abs(j + 0.5 - 4) / 4
                         fade *= 1 - abs(i) / (half + 1)
                         alpha = int((230 if major else 120) * max(fade, 0))
-                        draw.line([*pixels[j], *pixels[j + 1]], (*GRID, alpha), 2)
+                        draw.line([*pixels[j], *pixels[j + 1]], (*GRID, alpha), self._wide(1))
         shadow = self._pos[k] * [1, 1, 0]
         ring = circle(0.9 * self._scale) + shadow
         pixels, depth = view.project(ring)
@@ -137,7 +153,7 @@ class Animation:
         for i in np.flatnonzero(visible):
             near = np.clip(1.4 - depth[i] / (2.5 * self._distance), 0.15, 1)
             alpha = int(140 * near * np.clip(speed / 3, 0.15, 1))
-            draw.line([*tail[i], *head[i]], (170, 205, 245, alpha), 2)
+            draw.line([*tail[i], *head[i]], (170, 205, 245, alpha), self._wide(1))
 
     def _draw_setpoint(self, draw: ImageDraw.ImageDraw, view: Viewpoint, k: int) -> None:
         first = max(0, k - self._steps(2.0))
@@ -145,17 +161,17 @@ class Animation:
         pixels, depth = view.project(ahead)
         for a, b, z in zip(pixels[:-1:2], pixels[1::2], depth[::2]):
             if z > 0.05:
-                draw.line([*a, *b], (*ACCENT, 130), 2)
+                draw.line([*a, *b], (*ACCENT, 130), self._wide(1))
         (center,), (depth,) = view.project(self._setpoint[k])
         if depth < 0.05:
             return
         radius = view.focal * 0.55 * self._scale / depth
-        _ring(draw, center, radius, (*ACCENT, 230), 3)
+        _ring(draw, center, radius, (*ACCENT, 230), self._wide(1.5))
         for direction in np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]):
             draw.line(
                 [*(center + direction * radius), *(center + direction * radius * 1.5)],
                 (*ACCENT, 230),
-                3,
+                self._wide(1.5),
             )
 
     def _draw_trail(self, draw: ImageDraw.ImageDraw, view: Viewpoint, k: int) -> None:
@@ -168,8 +184,12 @@ class Animation:
             if min(depth[i], depth[i + 1]) < 0.05:
                 continue
             age = (i + 1) / len(indices)
-            color = error_color(self._error[indices[i]])
-            draw.line([*pixels[i], *pixels[i + 1]], (*color, int(235 * age)), 5)
+            color = error_color(self._error[indices[i]], self._error_scale)
+            draw.line([*pixels[i], *pixels[i + 1]], (*color, int(235 * age)), self._wide(2.5))
+
+    def _wide(self, pens: float) -> int:
+        """Width of a line in px of the canvas."""
+        return max(round(pens * self._pen), 1)
 
     def _steps(self, seconds: float) -> int:
         return max(round(seconds * self.log.control_rate), 1)

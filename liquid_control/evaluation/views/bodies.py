@@ -69,7 +69,9 @@ class QuadrotorBody:
         for i in np.argsort(-depth):
             nose = rotors[i, 0] > 0
             arm = EDGE if nose else ARM
-            draw.line([*center, *ends[i]], arm, max(int(0.12 * self.reach * pixel), 3))
+            draw.line(
+                [*center, *ends[i]], arm, max(int(0.12 * self.reach * pixel), round(1.5 * view.pen))
+            )
             disc, _ = view.project(pos + (rotors[i] + circle(radius) + [0, 0, 0.006]) @ matrix.T)
             tint = ACCENT if nose else (190, 200, 215)
             draw.polygon([tuple(p) for p in disc], (*tint, 60), (*tint, 190))
@@ -77,7 +79,7 @@ class QuadrotorBody:
             blade = radius * np.array([np.cos(angle), np.sin(angle), 0.006 / radius])
             tips = rotors[i] + np.stack([blade, blade * [-1, -1, 1]])
             tips, _ = view.project(pos + tips @ matrix.T)
-            draw.line([*tips[0], *tips[1]], (255, 255, 255, 150), 3)
+            draw.line([*tips[0], *tips[1]], (255, 255, 255, 150), round(1.5 * view.pen))
         hull, _ = view.project(circle(0.32 * self.reach) @ matrix.T + pos)
         draw.polygon([tuple(p) for p in hull], HULL, EDGE)
 

@@ -8,14 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.config import missing_packages
-from liquid_control.evaluation.columns import flight_box, neuron_activity, position_error
+from liquid_control.evaluation import words
+from liquid_control.evaluation.columns import (
+    error_scale,
+    flight_box,
+    has_wind,
+    neuron_activity,
+    position_error,
+)
 from liquid_control.evaluation.metrics import flight_metrics
+from liquid_control.evaluation.views.inks import ERROR_STOPS
 from liquid_control.flight_log import FlightLog
 
 try:
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
     from mpl_toolkits.mplot3d.art3d import Line3DCollection
 except ModuleNotFoundError:
@@ -23,7 +32,7 @@ except ModuleNotFoundError:
 
 _GROUND, _PANEL, _INK, _MUTED = "#0f1726", "none", "#e8eef7", "#8fa0b8"
 _WIND, _SETPOINT = "#7fb8f0", "#9aa8bb"
-_ERROR = LinearSegmentedColormap.from_list("error", ["#40d2be", "#ffd166", "#ff6e50"])
+_ERROR = LinearSegmentedColormap.from_list("error", ERROR_STOPS / 255)
 _ACTIVITY = LinearSegmentedColormap.from_list("activity", ["#5aa0ff", "#1b2638", "#ffaa50"])
 _WIND_ARROWS = 48
 _TALLEST = 0.62  # of the diagonal of the path's box, what fits with the labels below it
@@ -46,7 +55,7 @@ def write_picture(
     """
     figure = Figure(figsize=(12, 4.27), dpi=150, facecolor=_GROUND)
     rows = [(1.0, _draw_error)]
-    if log.wind_world is not None:
+    if has_wind(log):
         rows.append((0.7, _draw_wind))
     if log.neurons.shape[1]:
         groups = layers or [("neurons", range(log.neurons.shape[1]))]
@@ -72,7 +81,7 @@ def write_picture(
     figure.axes[-1].tick_params(labelbottom=True)
     figure.axes[-1].set_xlabel("time, s", color=_MUTED, fontsize=8)
     rmse = flight_metrics(log, after=after).rmse_m
-    result = "" if rmse is None else f"   position error {100 * rmse:.1f} cm RMSE"
+    result = "" if rmse is None else f"   {words.error_word(log.kind)} {100 * rmse:.1f} cm RMSE"
     figure.text(
         0.022,
         0.93,
@@ -81,6 +90,7 @@ def write_picture(
         fontsize=13,
     )
     figure.text(0.985, 0.93, result, color=_INK, fontsize=11, ha="right")
+    _add_key(figure, log)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor=_GROUND)
@@ -93,12 +103,12 @@ def _draw_path(axes, log: FlightLog) -> None:
     axes.set_facecolor(_GROUND)
     axes.plot(*log.setpoint_pos_world.T, color=_SETPOINT, lw=1, ls=(0, (4, 3)), alpha=0.8)
     middle, extent = flight_box(log)
-    if log.wind_world is not None and len(pos):
+    if has_wind(log) and len(pos):
         _draw_arrows(axes, pos, np.nan_to_num(log.wind_world[known]), extent.max())
     segments = np.stack([pos[:-1], pos[1:]], axis=1)
     line = Line3DCollection(segments, cmap=_ERROR, lw=2.4, capstyle="round")
     line.set_array(error[:-1])
-    line.set_clim(0, _largest(error))
+    line.set_clim(0, error_scale(log))
     axes.add_collection3d(line)
     floor = middle[2] - extent[2] / 2
     axes.plot(pos[:, 0], pos[:, 1], floor, color="black", alpha=0.35, lw=1.5)
@@ -107,12 +117,14 @@ def _draw_path(axes, log: FlightLog) -> None:
     height = extent[2] / np.linalg.norm(extent)
     axes.set_box_aspect(extent, zoom=1.08 * min(1.0, _TALLEST / height))
     axes.view_init(elev=24, azim=-58)
-    for axis, name in zip((axes.xaxis, axes.yaxis, axes.zaxis), ("east", "north", "up")):
+    for axis, name, side in zip(
+        (axes.xaxis, axes.yaxis, axes.zaxis), words.EAST_NORTH_UP, extent / extent.max()
+    ):
         axis.set_pane_color((0, 0, 0, 0))
         axis.line.set_color("#33425a")
         axis._axinfo["grid"].update(color="#263449", linewidth=0.6)
         axis.set_label_text(f"{name}, m", color=_MUTED, fontsize=8)
-        axis.set_major_locator(MaxNLocator(4))
+        axis.set_major_locator(MaxNLocator(max(round(5 * side), 2)))
         axis.set_tick_params(colors=_MUTED, labelsize=7, pad=0)
 
 
@@ -126,9 +138,40 @@ def _draw_arrows(axes, pos: np.ndarray, wind: np.ndarray, extent: float) -> None
     )
 
 
-def _largest(error: np.ndarray) -> float:
-    """What the colours of an error end at."""
-    return max(np.percentile(error, 99), 1e-6) if len(error) else 1.0
+def _add_key(figure: Figure, log: FlightLog) -> None:
+    """The colours of the error, and what lines, arrows and shadow are."""
+    axes = figure.add_axes((0.022, 0.845, 0.13, 0.02))
+    axes.imshow(
+        np.linspace(0, 1, 256)[None], cmap=_ERROR, aspect="auto", extent=(0, error_scale(log), 0, 1)
+    )
+    ends = (0, error_scale(log))
+    axes.set_xticks(ends, ["0", f"{100 * ends[1]:g} cm"])
+    axes.set_yticks([])
+    axes.tick_params(colors=_MUTED, labelsize=7, length=0, pad=2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    flown = Line2D(
+        [], [], color=_ERROR(0.0), lw=2.4, label=f"path, by {words.error_word(log.kind)}"
+    )
+    keys = [
+        flown,
+        Line2D([], [], color=_SETPOINT, lw=1, ls=(0, (4, 3)), label="setpoint"),
+        Line2D([], [], color="black", lw=1.5, label="shadow on the ground"),
+    ]
+    if has_wind(log):
+        arrow = dict(color=_WIND, marker=r"$\rightarrow$", ls="none", markersize=9)
+        keys.append(Line2D([], [], **arrow, label="wind"))
+    figure.legend(
+        handles=keys,
+        loc="upper left",
+        bbox_to_anchor=(0.165, 0.895),
+        ncols=2,
+        fontsize=7,
+        labelcolor=_MUTED,
+        frameon=False,
+        handlelength=1.8,
+        columnspacing=1.2,
+    )
 
 
 def _draw_error(axes, log: FlightLog) -> None:
@@ -136,12 +179,12 @@ def _draw_error(axes, log: FlightLog) -> None:
     points = np.stack([log.time, error], axis=1)
     line = LineCollection(np.stack([points[:-1], points[1:]], axis=1), cmap=_ERROR, lw=1.6)
     line.set_array(error[:-1])
-    line.set_clim(0, _largest(error))
+    line.set_clim(0, 100 * error_scale(log))
     axes.add_collection(line)
     axes.fill_between(log.time, error, color="#40d2be", alpha=0.10, lw=0)
     axes.set_xlim(log.time[0], log.time[-1])
     axes.set_ylim(0, 1.08 * max(error.max(), 1e-3))
-    _style(axes, "error, cm")
+    _style(axes, f"{words.error_word(log.kind)}, cm")
 
 
 def _draw_wind(axes, log: FlightLog) -> None:
@@ -177,6 +220,6 @@ def _style(axes, label: str) -> None:
     axes.set_facecolor(_PANEL)
     axes.grid(color="#263449", lw=0.6)
     axes.tick_params(colors=_MUTED, labelsize=7, length=0, labelbottom=False)
-    axes.set_ylabel(label, color=_MUTED, fontsize=8)
+    axes.set_title(label, loc="left", color=_MUTED, fontsize=8, pad=3)
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -15,16 +15,22 @@ class Viewpoint:
     axes: np.ndarray  # (3, 3): rows right, down, forward
     focal: float  # px
     center: tuple[float, float]  # px
+    pen: float = 1.0  # px of the thinnest line that shows well
 
     @classmethod
     def look_at(
-        cls, eye: np.ndarray, target: np.ndarray, focal: float, center: tuple[float, float]
+        cls,
+        eye: np.ndarray,
+        target: np.ndarray,
+        focal: float,
+        center: tuple[float, float],
+        pen: float = 1.0,
     ) -> Viewpoint:
         """Upright, with ``target`` in the centre."""
         forward = (target - eye) / np.linalg.norm(target - eye)
         right = np.cross(forward, [0.0, 0.0, 1.0])
         right /= np.linalg.norm(right)
-        return cls(eye, np.stack([right, np.cross(forward, right), forward]), focal, center)
+        return cls(eye, np.stack([right, np.cross(forward, right), forward]), focal, center, pen)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World points ``(n, 3)`` to pixels ``(n, 2)`` and depth ``(n,)`` in m."""

@@ -47,3 +47,22 @@ ENCODINGS: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     "yuv422_yuy2": (2, _yuv(0)),  # YUYV, by its old name
     "yuyv": (2, _yuv(0)),
 }
+
+
+def decoded(encoding: str, width: int, height: int, step: int, data) -> np.ndarray:
+    """The picture (height, width, 3) uint8 of an image message's bytes, in rows of ``step``.
+
+    Raises:
+        ValueError: for an encoding that is not among `ENCODINGS`, and for bytes that are no picture
+            of that size.
+    """
+    if encoding not in ENCODINGS:
+        raise ValueError(f"image: encoding {encoding!r}, expected one of {', '.join(ENCODINGS)}")
+    depth, to_rgb = ENCODINGS[encoding]
+    if width < 1 or step < depth * width or len(data) != height * step:
+        raise ValueError(
+            f"image: {len(data)} bytes in rows of {step}, expected {height} rows of at "
+            f"least {depth * max(width, 1)}"
+        )
+    rows = np.frombuffer(data, np.uint8).reshape(height, step)
+    return to_rgb(rows[:, : depth * width].reshape(height, width, depth))

@@ -134,6 +134,7 @@ class SimulatorParameters(StrictModel):
 
     world: str = parameter("hover_gusts", "world file, or the name of a shipped one")
     vehicle: str = parameter("", "vehicle file, or the name of a shipped one; empty: the world's")
+    command: str = parameter("", "kind of command that it is flown by; empty: the vehicle's first")
     seed: int = parameter(0, "of wind, sensors and start", ge=0, le=MAX_SEED)
     duration: float = parameter(0.0, "length of the flight; 0: the world's", "s", ge=0, le=1e5)
     lockstep: bool = parameter(True, "wait for the command of each step; else in real time")

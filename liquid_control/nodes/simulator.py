@@ -29,10 +29,11 @@ from liquid_control.nodes.parameters import declare_parameters
 from liquid_control.nodes.process import INTERRUPTED, Finish, Worker, run
 from liquid_control.nodes.world_messages import WorldMessages
 from liquid_control.parameters import SimulatorParameters
+from liquid_control.runtime.catalogue import make_parameters, make_rules
 from liquid_control.sim.scenario import load_world
 from liquid_control.sim.world import World
 from liquid_control.structs import Command, SensorFrame
-from liquid_control.vehicles.catalogue import kind_of, load_vehicle
+from liquid_control.vehicles.catalogue import load_vehicle
 
 _POLL = 0.1  # s, how soon a waiting thread sees that it should stop
 _REPORT_PERIOD = 5.0  # s between words on what is waited for
@@ -53,7 +54,9 @@ class SimulatorNode(Node):
         scenario = load_world(config.world)
         vehicle = load_vehicle(config.vehicle or scenario.vehicle)
         self._world = World(scenario, vehicle, config.seed)
-        self._messages = WorldMessages(self._world, config.lockstep)
+        rules = make_rules(vehicle, make_parameters(vehicle), command=config.command)
+        self._command = rules.command
+        self._messages = WorldMessages(self._world, config.lockstep, rules.sensors)
         self._world.step(None)  # warm up: the first step compiles; the flight begins with a reset
         self._duration = config.duration or self._world.duration
         self._heard = threading.Event()
@@ -75,15 +78,9 @@ class SimulatorNode(Node):
         )
         self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
         self._inbox = Inbox(self)
-        self._command_readers = {
-            command: self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
-            for command in kind_of(vehicle).on_topics
-            for topic in (interface.command_topic(command.name),)
-        }
-        self._commanded = next(iter(self._command_readers))  # the kind that came last
-        silent = interface.SILENT
-        self._silent_reader = self._inbox.subscribe(
-            silent.type, silent.name, interface.newest_qos()
+        self._command_reader, self._silent_reader = (
+            self._inbox.subscribe(topic.type, topic.name, interface.newest_qos())
+            for topic in (interface.command_topic(self._command.name), interface.SILENT)
         )
         # After the two above: who is heard here has discovered those, too.
         self.create_subscription(
@@ -161,8 +158,8 @@ class SimulatorNode(Node):
     def _command_for(self, frame: SensorFrame) -> Command | None:
         """What the world flies next; ``None`` where nothing new was commanded."""
         if not self._config.lockstep:
-            taken = self._take_command()
-            return None if taken is None else self._command_from(taken)
+            taken = take_newest(self._command_reader)
+            return None if taken is None else self._command_from(taken[0])
         if not self._messages.offers(frame, self._is_heard):
             return None
         return self._answer(self._world.time_ns)
@@ -171,10 +168,10 @@ class SimulatorNode(Node):
         """The command for the step of ``stamp``; ``None`` if the controller keeps silent."""
         deadline = time.monotonic() + (0 if self._given_up else self._config.answer_timeout)
         while not self._stopped.is_set():
-            if (taken := self._take_command()) is not None:
-                if conversions.stamp_from_msg(taken.header.stamp) == stamp:
+            if (taken := take_newest(self._command_reader)) is not None:
+                if conversions.stamp_from_msg(taken[0].header.stamp) == stamp:
                     self._given_up = False
-                    return self._command_from(taken)
+                    return self._command_from(taken[0])
             elif (taken := take_newest(self._silent_reader)) is not None:
                 if conversions.stamp_from_msg(taken[0].stamp) == stamp:
                     self._given_up = False
@@ -192,17 +189,9 @@ class SimulatorNode(Node):
             )
         return None
 
-    def _take_command(self):
-        """The newest message of any kind of command, or None."""
-        for command, reader in self._command_readers.items():
-            if (taken := take_newest(reader)) is not None:
-                self._commanded = command
-                return taken[0]
-        return None
-
     def _command_from(self, message) -> Command | None:
         try:
-            return conversions.command_from_msg(message, self._commanded)
+            return conversions.command_from_msg(message, self._command)
         except ValueError as error:
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return None
@@ -229,7 +218,7 @@ class SimulatorNode(Node):
             wire.STATE: state,
             "world": world.name,
             "vehicle": world.vehicle.name,
-            "command": self._commanded.name,
+            "command": self._command.name,
             "seed": world.seed,
             wire.LOCKSTEP: config.lockstep,
             "steps": self._steps,

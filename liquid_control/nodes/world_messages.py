@@ -11,7 +11,6 @@ from liquid_control.frames import rotate_inverse
 from liquid_control.nodes import conversions, interface
 from liquid_control.nodes.interface import Topic
 from liquid_control.nodes.sensors import sensor_topic
-from liquid_control.runtime.catalogue import make_parameters, make_rules
 from liquid_control.sim.world import World
 from liquid_control.structs import OdometrySample, Sample, SensorFrame
 
@@ -24,10 +23,10 @@ class WorldMessages:
         awaited: what a controller of the vehicle listens to.
     """
 
-    def __init__(self, world: World, lockstep: bool):
-        self._world, self._lockstep = world, lockstep
-        scenario, vehicle = world.scenario, world.vehicle
-        self._flown_on = make_rules(vehicle, make_parameters(vehicle)).sensors
+    def __init__(self, world: World, lockstep: bool, flown_on: tuple[str, ...]):
+        """``flown_on``: names of the sensors that the vehicle flies on, told its command."""
+        self._world, self._lockstep, self._flown_on = world, lockstep, flown_on
+        scenario = world.scenario
         camera = ("image",) if scenario.camera is not None else ()
         names = dict.fromkeys(("imu", "odometry", *camera, *self._flown_on, *scenario.sensors))
         self._sensors = {name: sensor_topic(name) for name in names}

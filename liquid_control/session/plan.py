@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.importing import is_import_name
+from liquid_control.runtime.catalogue import make_controller, make_parameters
 from liquid_control.sim.flight import sensor_limits
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.catalogue import kind_of, load_vehicle
+from liquid_control.vehicles.kind import VehicleConfig
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,17 @@ def plan_flight(
     Args:
         world: name or path by which the simulator finds it.
         scenario: the same, read.
-        policy: what flies, by name.
+        policy: what flies, by name; its kind of command is that of all nodes.
         duration: simulated seconds; the world's own if ``None``.
         lockstep: as fast as it goes, the world waits for each command; else in real time.
         recording: the file that a recorder writes, if there is to be one.
         progress: the simulator tells where it is, on its standard output.
+
+    Raises:
+        ConfigError: for a policy that is not there, or fails a check.
     """
     common = {"lockstep": lockstep}
-    commands = kind_of(load_vehicle(scenario.vehicle)).on_topics
+    command = _command_of(policy, load_vehicle(scenario.vehicle))
     limits = {
         f"{group}.{name}": value
         for group, values in sensor_limits(scenario).items()
@@ -54,7 +59,7 @@ def plan_flight(
         "recorder",
         {
             "path": str(recording),
-            "command": commands[0].name if len(commands) == 1 else "",
+            "command": command,
             "images": scenario.camera is not None,
             "hold_simulator": True,
         },
@@ -77,6 +82,7 @@ def plan_flight(
             **common,
             "vehicle": scenario.vehicle,
             "world": world,
+            "command": command,
             "seed": seed,
             "duration": float(duration or 0.0),
             "subscribers": 1 if recording is None else 2,
@@ -86,3 +92,9 @@ def plan_flight(
     )
     nodes = (controller, simulator)
     return nodes if recording is None else (recorder, *nodes)
+
+
+def _command_of(policy: str, vehicle: VehicleConfig) -> str:
+    """The name of the kind of command that a policy gives."""
+    controller, _ = make_controller(policy, vehicle, make_parameters(vehicle))
+    return getattr(controller, "command_kind", "") or kind_of(vehicle).command.name

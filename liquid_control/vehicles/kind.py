@@ -15,7 +15,7 @@ from liquid_control.config import StrictModel
 from liquid_control.control.controller import Controller
 from liquid_control.control.rules import Backup, Rules
 from liquid_control.parameters import ControllerParameters
-from liquid_control.structs import COMMAND_KINDS, CommandKind
+from liquid_control.structs import CommandKind
 
 
 class VehicleConfig(StrictModel):
@@ -67,12 +67,6 @@ class VehicleKind:
     further: Mapping[str, Callable[[Any, Any, Backup | None], Rules]] = field(default_factory=dict)
     traits: Callable[[Any], tuple[Trait, ...]] = lambda vehicle: ()
     check: Callable[[Any], Any] = lambda vehicle: None
-
-    @property
-    def on_topics(self) -> tuple[CommandKind, ...]:
-        """What it takes that topics carry; the first kind first."""
-        further = (COMMAND_KINDS[name] for name in self.further)
-        return (self.command, *(kind for kind in further if kind.twist))
 
     def __post_init__(self):
         if not self.command.twist:

@@ -161,24 +161,29 @@ def sight_of(log: FlightLog, policy: str | Path | None = None) -> Sight | None:
 
 
 def _layers(graph: Any) -> list[_Layer]:
-    """The convolutions over pixels, in the order of the signal."""
+    """The convolutions over pixels in the order of the signal; where it parts, the longest way."""
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    layers = []
+    ways: dict[str, list[_Layer]] = {}  # up to each convolution, by its own output
     for node in graph.node:
         shape = weights.get(node.input[1], ()) if node.op_type == "Conv" else ()
         if len(shape) != 4:
             continue
+        before = node.input[0]
+        while before in makers and before not in ways:
+            before = makers[before].input[0]
         given = {a.name: tuple(a.ints) for a in node.attribute}
         output = node.output[0]
         while len(then := readers.get(output, [])) == 1 and then[0].op_type in _POINTWISE:
             output = then[0].output[0]
         strides, pads = given.get("strides", (1, 1)), given.get("pads", (0, 0, 0, 0))
-        layers.append(_Layer(output, shape[2:], strides, pads))
-    return layers
+        layer = _Layer(output, shape[2:], strides, pads)
+        ways[node.output[0]] = [*ways.get(before, ()), layer]
+    return max(ways.values(), key=len, default=[])
 
 
 def _spread(map_BHW: np.ndarray, layer: _Layer, size: Sequence[int]) -> np.ndarray:

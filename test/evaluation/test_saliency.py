@@ -41,8 +41,12 @@ def convolution(source: str, weight: str, output: str, stride: int):
     return helper.make_node("Conv", [source, weight], [output], **options)
 
 
-def test_it_is_what_the_paper_says(tmp_path):
-    """Against the loops of the definition: means spread and multiplied from the deepest down."""
+@pytest.mark.parametrize("aside", [False, True])
+def test_it_is_what_the_paper_says(tmp_path, aside):
+    """Against the loops of the definition: means spread and multiplied from the deepest down.
+
+    A convolution that looks aside, as one that finds points, is none of the way to the deepest.
+    """
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(4, 3, 3, 3)), rng.normal(size=(5, 4, 3, 3))
     nodes = [
@@ -51,7 +55,11 @@ def test_it_is_what_the_paper_says(tmp_path):
         convolution("r1", "second", "c2", 2),
         helper.make_node("Relu", ["c2"], ["y"]),
     ]
-    saliency = Saliency(ENTRY, made_eye(*nodes, first=first, second=second), tmp_path)
+    weights = {"first": first, "second": second}
+    if aside:
+        nodes.insert(2, convolution("r1", "aside", "a1", 1))
+        weights["aside"] = rng.normal(size=(7, 4, 3, 3))
+    saliency = Saliency(ENTRY, made_eye(*nodes, **weights), tmp_path)
     image = rng.integers(0, 256, (2, 6, 8, 3), np.uint8)
 
     def layer(x_CHW, weight, stride):

@@ -38,7 +38,8 @@ except ModuleNotFoundError:
 
 _SPAN = 5.0  # s of the error
 _LINES = 360  # the picture's height, in units of all that stands here
-_EYE = 0.23  # of the picture's width, of what the camera saw
+_EYE = 0.23  # of the picture's width, of what the camera saw at most
+_ABOVE_NEURONS = 0.83  # of the picture's height, down to where it ends
 
 
 class Overlay:
@@ -120,9 +121,12 @@ class Overlay:
         if self._sight.maps is not None:
             shown.append(("saliency", heat(self._sight.maps[newest])))
         height, width, _ = shown[0][1].shape
-        times = max(int(_EYE * self._canvas[0] / width), 1)  # whole pixels
+        top = 54 * s if self._windy else 14 * s
+        room = (_ABOVE_NEURONS * self._canvas[1] - top) / len(shown) - 18 * s
+        # whole pixels
+        times = max(int(min(_EYE * self._canvas[0] / width, room / height)), 1)
         size = (times * width, times * height)
-        left, top = round(self._canvas[0] - 14 * s - size[0]), 54 * s if self._windy else 14 * s
+        left = round(self._canvas[0] - 14 * s - size[0])
         for name, pixels in shown:
             box = (left, round(top))
             picture.paste(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), box)

@@ -183,7 +183,7 @@ def _layers(graph: Any) -> list[_Layer]:
         strides, pads = given.get("strides", (1, 1)), given.get("pads", (0, 0, 0, 0))
         layer = _Layer(output, shape[2:], strides, pads)
         ways[node.output[0]] = [*ways.get(before, ()), layer]
-    return max(ways.values(), key=len, default=[])
+    return max(reversed(ways.values()), key=len, default=[])
 
 
 def _spread(map_BHW: np.ndarray, layer: _Layer, size: Sequence[int]) -> np.ndarray:

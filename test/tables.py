@@ -322,6 +322,14 @@ def policies(page: str, names: Iterable[str], conditions: dict[str, str]) -> str
     return table((ERROR, *names), rows)
 
 
+def success(page: str) -> str:
+    """Of a page about success: what each condition is, and the share of each policy."""
+    _, shares = results(page)
+    names = [name for name in next(iter(shares.values())) if name != "what it is"]
+    rows = ([row["what it is"], *(row[name] for name in names)] for row in shares.values())
+    return table(("flights that succeed, % [95 % interval]", *names), rows)
+
+
 def polarity() -> str:
     """Mean and interquartile mean of the two side by side."""
     sides = [results("polarity", trimmed)[1] for trimmed in (False, True)]
@@ -376,6 +384,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
         lambda: policies("vehicles", results("vehicles")[0], VEHICLES),
     ),
     "lane": ("camera.md", lambda: policies("lane", results("lane")[0], LANE)),
+    "navigation": ("camera.md", lambda: success("navigation")),
     "polarity": ("networks.md", polarity),
     "limit": ("limit.md", lambda: policies("limit", results("limit")[0], LIMIT)),
     "half_cheetah": ("networks.md", lambda: sequences("half_cheetah_raw", "half_cheetah")),

@@ -1,6 +1,7 @@
 """Simulator, controller and, if wanted, recorder: one flight in a simulated world.
 
     ros2 launch liquid_control simulation.launch.py world:=hover_gusts seed:=3 record:=true
+    ros2 launch liquid_control simulation.launch.py world:=target_approach
 
 The controller flies the vehicle of the world, at the rate of the world. Ends when the flight is
 over, or when the controller has ended.
@@ -20,11 +21,13 @@ from launch_ros.actions import Node
 from launch import LaunchDescription
 from liquid_control.config import ConfigError, share_dir
 from liquid_control.session.plan import plan_flight
+from liquid_control.sim.flight import default_policy
 from liquid_control.sim.scenario import load_world
+from liquid_control.vehicles.catalogue import load_vehicle
 
 ARGUMENTS = {
     "world": ("hover_gusts", "world file, or the name of a shipped one"),
-    "policy": ("hover_liquid", "policy file, or the name of a shipped one"),
+    "policy": ("", "policy file, or the name of a shipped one; empty: that of world or vehicle"),
     "seed": ("0", "of wind, sensors and start"),
     "lockstep": ("false", "true: as fast as it goes, the world waits for each command"),
     "record": ("false", "true: write all topics to an MCAP file"),
@@ -40,15 +43,18 @@ def start_nodes(context):
     yes = {name: _yes(name, given[name]) for name in ("lockstep", "record")}
     if not given["seed"].isdigit():
         raise ConfigError(f"seed:={given['seed']}: expected a whole number of at least 0")
+    scenario = load_world(given["world"])
     nodes = plan_flight(
         given["world"],
-        load_world(given["world"]),
-        given["policy"],
+        scenario,
+        given["policy"] or default_policy(scenario),
         seed=int(given["seed"]),
         lockstep=yes["lockstep"],
         recording=given["path"] if yes["record"] else None,
     )
-    defaults = {"controller": [str(share_dir() / "config" / "controller.yaml")]}
+    defaults = {}
+    if load_vehicle(scenario.vehicle).kind == "quadrotor":  # whose parameters the file has
+        defaults["controller"] = [str(share_dir() / "config" / "controller.yaml")]
     actions = {
         node.name: Node(
             package="liquid_control",

@@ -285,7 +285,8 @@ def test_launch_file_describes_a_flight():
     entities = start(record="true")
     executables = [e.node_executable for e in entities if hasattr(e, "node_executable")]
     assert executables == ["recorder", "controller", "simulator"]
-    assert len([e for e in start() if hasattr(e, "node_executable")]) == 2
+    for world in ("motor_fault", "lane_keeping", "target_approach"):  # each by its own policy
+        assert len([e for e in start(world=world) if hasattr(e, "node_executable")]) == 2
     for wrong in ({"seed": "-1"}, {"record": "perhaps"}, {"world": "no_such_world"}):
         with pytest.raises(ConfigError, match=next(iter(wrong.values()))):
             start(**wrong)

@@ -60,6 +60,7 @@ class Inputs:
         }
         self._camera: tuple[int, int, tuple[float, float, float, float]] | None = None
         self._camera_reader = None
+        self._misfit: int | None = None  # stamp of the newest image that did not fit it
         if "image" in self._sensors:
             self._camera_reader = subscribe(interface.CAMERA_INFO, newest)
         self._first = sensors[0]
@@ -176,12 +177,13 @@ class Inputs:
         """Give the newest image those of its camera; an image of another size has none."""
         if self._camera is None or (image := self._sensors["image"].sample) is None:
             return
-        if image.intrinsics is None:
+        if image.intrinsics is None and image.stamp != self._misfit:
             width, height, intrinsics = self._camera
             size = image.rgb.shape[1::-1]
             if size == (width, height):
                 image.intrinsics = intrinsics
             else:
+                self._misfit = image.stamp  # said once an image
                 self._refuse(
                     f"camera_info: of {width} x {height}, expected the {size[0]} x {size[1]} of "
                     "the images"

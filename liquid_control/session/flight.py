@@ -15,13 +15,12 @@ from liquid_control.evaluation.runs.flights import keep_flight
 from liquid_control.flight_log import FlightLog
 from liquid_control.importing import import_object, is_import_name
 from liquid_control.preflight import check_whole, output_folder, remove_stale, require_packages
-from liquid_control.runtime.catalogue import check_topic, make_loop, make_parameters
+from liquid_control.runtime.catalogue import check_topic, make_loop
 from liquid_control.session.ros import OnProgress, fly_ros
-from liquid_control.sim.flight import Flight, prepare
+from liquid_control.sim.flight import Flight, default_policy, prepare
 from liquid_control.sim.quantities import MAX_DURATION
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.sim.world import World
-from liquid_control.vehicles.catalogue import load_vehicle
 
 # what a flight may leave in its folder
 _FILES = (
@@ -93,7 +92,7 @@ def fly(
         import_object(policy)  # what its module registers may stand in the world
     scenario = read_judged_world(find_file(world, "sim_worlds"))
     if policy is None:
-        policy = scenario.policy or make_parameters(load_vehicle(scenario.vehicle)).policy
+        policy = default_policy(scenario)
     flight = prepare(scenario, policy)
     duration = _duration(duration, scenario)
     if ros and not isinstance(policy, str):

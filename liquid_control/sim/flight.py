@@ -84,6 +84,11 @@ def resolve(
     return scenario, vehicle
 
 
+def default_policy(scenario: WorldConfig) -> str:
+    """What flies in a world where nobody says so: its own ``policy``, or its vehicle's."""
+    return scenario.policy or make_parameters(load_vehicle(scenario.vehicle)).policy
+
+
 def sensor_limits(scenario: WorldConfig) -> dict[str, Any]:
     """The parameters of a controller that the sensors of a world ask for.
 

@@ -6,8 +6,10 @@ import pytest
 
 pytest.importorskip("pybullet")
 
+from liquid_control.config import ConfigError
 from liquid_control.parameters import RecorderParameters, SimulatorParameters, parameter_table
 from liquid_control.session.plan import plan_flight
+from liquid_control.sim.flight import default_policy
 from liquid_control.sim.scenario import load_world, read_world
 from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
 
@@ -58,3 +60,24 @@ def test_simulator_waits_for_the_recorder_where_there_is_one(nodes):
     alone = plan_flight("demo", load_world("demo"), "geometric")
     assert [node.name for node in alone] == ["controller", "simulator"]
     assert alone[-1].parameters["subscribers"] == 1
+
+
+@pytest.mark.parametrize(
+    ("world", "policy", "command"),
+    [
+        ("motor_fault", "hover_liquid", "rates_thrust"),
+        ("lane_keeping", "lane_liquid", "steering"),
+        ("target_approach", "target_liquid", "velocity"),
+    ],
+)
+def test_all_nodes_are_told_the_command_of_the_policy_that_a_world_has(world, policy, command):
+    scenario = load_world(world)
+    assert default_policy(scenario) == policy
+    planned = plan_flight(world, scenario, policy, recording=Path("flight.mcap"))
+    given = {node.name: node.parameters.get("command") for node in planned}
+    assert given == {"recorder": command, "controller": None, "simulator": command}
+
+
+def test_a_policy_that_is_not_there_is_known_before_any_node_starts():
+    with pytest.raises(ConfigError, match="no_such_policy"):
+        plan_flight("demo", load_world("demo"), "no_such_policy")

@@ -160,7 +160,7 @@ def _rows(page: str) -> list[list[str]]:
 
 def test_the_table_of_topics_is_that_of_the_wire():
     from liquid_control import wire
-    from liquid_control.structs import RATES_THRUST
+    from liquid_control.structs import RATES_THRUST, VELOCITY
 
     told = {row[1].strip("`"): row[2] for row in _rows("ros.md") if row[0] in ("in", "out", "sim")}
     names = {
@@ -168,13 +168,13 @@ def test_the_table_of_topics_is_that_of_the_wire():
         for key, value in vars(wire).items()
         if key.isupper() and isinstance(value, str) and ("/" in value or key in _PLAIN)
     }
-    command = wire.command_topic(RATES_THRUST.name)
-    assert set(told) == names | {command, wire.sensor_topic("<name>")}
+    kinds = (RATES_THRUST.name, VELOCITY.name)
+    assert set(told) == {*names, *map(wire.command_topic, kinds), wire.sensor_topic("<name>")}
     interface = pytest.importorskip("liquid_control.nodes.interface")
     sensors = pytest.importorskip("liquid_control.nodes.sensors")
     topics = [t for t in vars(interface).values() if isinstance(t, interface.Topic)]
     topics += [row.topic for row in sensors.SENSOR_TOPICS.values()]
-    topics += [interface.command_topic(RATES_THRUST.name), sensors.sensor_topic("<name>").topic]
+    topics += [*map(interface.command_topic, kinds), sensors.sensor_topic("<name>").topic]
     for topic in topics:
         package = topic.type.__module__.split(".")[0]
         assert told[topic.name] == f"{package}/{topic.type.__name__}"

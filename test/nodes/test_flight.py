@@ -263,8 +263,17 @@ def test_world_flies_on_without_a_killed_controller(policy, tmp_path):
 
 
 def test_controller_that_can_not_start_is_one_clear_error(tmp_path):
-    with pytest.raises(FlightFailed, match=r"controller ended with status 2: .*no_such_policy"):
-        fly_ros("hover_calm", "no_such_policy", out_dir=tmp_path)
+    """One that commands what no topic carries is found out by its node."""
+    policy = tmp_path / "turns.py"
+    policy.write_text(
+        "class Turns:\n"
+        "    observation = ('pos_error',)\n"
+        "    command_kind = 'rotors'\n"
+        "    def step(self, observation, dt):\n"
+        "        return (1.0,) * 4\n"
+    )
+    with pytest.raises(FlightFailed, match=r"controller ended with status 2: .*no topic carries"):
+        fly_ros("hover_calm", f"{policy}:Turns", out_dir=tmp_path)
 
 
 def test_unknown_world_is_one_clear_error(policy, tmp_path):

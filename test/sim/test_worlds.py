@@ -33,6 +33,9 @@ UNITLESS = {
     *("efficiency", "factor", "offset", "limits", "uniform", "color_spread", "shifts", "wear"),
     *("loss", "straight", "level", "strength", "trees", "distractors", "bark", "leaves"),
     "distractor_colors",
+    "gates",
+    "swaying",
+    "target_color",
 }
 
 

@@ -164,7 +164,7 @@ def test_references_are_no_faster_than_a_vehicle_can_follow():
 
 
 def test_what_a_run_does_not_vary_draws_nothing():
-    config = load_training(CONFIG)
+    config = load_training("hover_base")
     draws = [Draw(torch.Generator().manual_seed(0), torch.device("cpu")) for _ in range(2)]
     wide = config.randomisation.model_copy(update={"rate_gain": (0.5, 2.0)})
     few, many = (

@@ -11,11 +11,18 @@ import math
 
 import numpy as np
 
-from liquid_control.control.observation import Situation, observer_of, register_slot
+from liquid_control.control.observation import Situation, observer_of
 from liquid_control.structs import TRUTH, VELOCITY, Slot, TruthSample
 from liquid_control.vehicles.quadrotor import sight
 from liquid_control.vehicles.quadrotor.config import NAME
-from liquid_control.vehicles.quadrotor.sight import HALF_HEIGHT, HALF_WIDTH, SightPilot, heading_of
+from liquid_control.vehicles.quadrotor.sight import (
+    SightPilot,
+    heading_of,
+    in_view,
+    register_goal,
+    register_told,
+    within,
+)
 
 PASSED = 0.05  # m before its plane, from where on a gate counts as passed
 BEHIND = 0.3  # m behind a gate, until where it flies straight on
@@ -26,53 +33,29 @@ def gate_seen(truth: TruthSample) -> tuple[float, float, float, float] | None:
     """Where the middle of the next gate is, m ahead, to the left and up, and its heading relative
     to the vehicle's, rad; None if none is in view."""
     time, heading = truth.stamp / 1e9, heading_of(truth.quat_world_body)
-    cos, sin = math.cos(heading), math.sin(heading)
     nearest, found = math.inf, None
     for gate in truth.scene:
         if not hasattr(gate, "missed") or gate.place(truth.pos_world, time)[0] > -PASSED:
             continue
-        dx, dy, up = (a - b for a, b in zip(gate.at(time), truth.pos_world, strict=True))
-        ahead, left, away = cos * dx + sin * dy, cos * dy - sin * dx, math.hypot(dx, dy)
+        dx, dy, dz = (a - b for a, b in zip(gate.at(time), truth.pos_world, strict=True))
+        away, seen = math.hypot(dx, dy), in_view(truth, dx, dy, dz)
+        if seen is None or away >= nearest:
+            continue
         turned = math.remainder(gate.heading - heading, 2 * math.pi)
-        off_axis = math.remainder(math.atan2(left, ahead) - turned, 2 * math.pi)
-        if (
-            away < nearest
-            and abs(math.atan2(left, ahead)) < HALF_WIDTH
-            and abs(math.atan2(up, away)) < HALF_HEIGHT
-            and abs(off_axis) < STEEPEST
-        ):
-            nearest, found = away, (ahead, left, up, turned)
+        off_axis = math.remainder(math.atan2(seen[1], seen[0]) - turned, 2 * math.pi)
+        if abs(off_axis) < STEEPEST:
+            nearest, found = away, (*seen, turned)
     return found
 
 
-def _seen(situation: Situation) -> tuple[float, float, float, float] | None:
-    reading = situation.readings.get(TRUTH)
-    return None if reading is None else gate_seen(reading.sample)
-
-
-def _direction(situation: Situation) -> tuple[float, ...]:
-    """Unit vector to the middle of the next gate, zeros if none is seen."""
-    seen = _seen(situation)
-    if seen is None:
-        return 0.0, 0.0, 0.0
-    away = math.hypot(*seen[:3])
-    return tuple(part / away for part in seen[:3])
-
-
-def _nearness(situation: Situation) -> tuple[float]:
-    seen = _seen(situation)
-    return (0.0 if seen is None else 1 / max(math.hypot(*seen[:3]), sight.NEAREST),)
-
-
 def _turned(situation: Situation) -> tuple[float]:
-    seen = _seen(situation)
+    reading = situation.readings.get(TRUTH)
+    seen = None if reading is None else gate_seen(reading.sample)
     return (0.0 if seen is None else seen[3],)
 
 
-_KNOWN = {"vehicles": (NAME,), "sensors": (TRUTH,), "simulated": True}
-register_slot(Slot("gate_direction", 3, "1", "heading"), _direction, **_KNOWN)
-register_slot(Slot("gate_nearness", 1, "1/m", "heading"), _nearness, **_KNOWN)
-register_slot(Slot("gate_heading", 1, "rad", "heading"), _turned, **_KNOWN)
+register_goal("gate", gate_seen)
+register_told(Slot("gate_heading", 1, "rad", "heading"), _turned)
 GATE_SLOTS = ("gate_direction", "gate_nearness", "gate_heading")
 SLOTS = (*GATE_SLOTS, *sight.SLOTS)
 _LAYOUT = observer_of(NAME, VELOCITY).select(SLOTS).layout
@@ -106,15 +89,15 @@ class GatePilot(SightPilot):
         # slower where what is left to the axis is much of what is left to the gate
         off = math.hypot(aside, z)
         speed = gains.gate_speed * max(1 - off / max(gains.gate_funnel * before, 0.1), 0.0)
-        across = min(max(gains.gate_gain * aside, -gains.gate_speed), gains.gate_speed)
-        climb = min(max(gains.gate_gain * z, -gains.max_climb), gains.max_climb)
+        across = within(gains.gate_gain * aside, gains.gate_speed)
+        climb = within(gains.gate_gain * z, gains.max_climb)
         turn = gains.yaw_gain * (0.5 * turned + 0.5 * math.atan2(y, x))
         command = np.array(
             [
                 cos * speed - sin * across,
                 sin * speed + cos * across,
                 climb,
-                min(max(turn, -gains.max_yaw_rate), gains.max_yaw_rate),
+                within(turn, gains.max_yaw_rate),
             ]
         )
         if nearness * gains.gate_near >= 1:

@@ -55,6 +55,14 @@ class GeometricBackup:
         return tuple(self.controller.step(observation, dt).tolist())
 
 
+def too_fast(estimate: Estimate, max_ang_vel: float) -> str:
+    """Why the policy may not fly at these body rates, ``max_ang_vel`` in rad/s; "" if it may."""
+    ang_vel = math.hypot(*estimate.ang_vel_body)
+    if ang_vel > max_ang_vel:
+        return f"body rate {ang_vel:.1f} rad/s, limit {max_ang_vel:.1f}"
+    return ""
+
+
 def quadrotor_rules(
     vehicle: QuadrotorConfig, parameters: QuadrotorParameters, backup: Backup | None = None
 ) -> Rules:
@@ -73,10 +81,7 @@ def quadrotor_rules(
         if cos_tilt < least_cos:
             tilt = math.acos(min(max(cos_tilt, -1.0), 1.0))
             return f"tilt {tilt:.2f} rad, limit {max_tilt:.2f}"
-        ang_vel = math.hypot(*estimate.ang_vel_body)
-        if ang_vel > max_ang_vel:
-            return f"body rate {ang_vel:.1f} rad/s, limit {max_ang_vel:.1f}"
-        return ""
+        return too_fast(estimate, max_ang_vel)
 
     return Rules(
         command=RATES_THRUST,

@@ -9,6 +9,7 @@ in the heading frame: level, x ahead.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,8 @@ REACH = 8.0  # m, how far columns are told
 NEAREST = 0.3  # m, nearer counts as this
 BELOW = 0.3  # m under the vehicle, to where a column is in the way
 HIDDEN_SHARE = 0.5  # of the target's radius by which a column must cover its middle to hide it
-
-
 _FAN = np.array(FAN)
+Place = tuple[float, float, float]  # m ahead, to the left and up
 
 
 def heading_of(quat_world_body: Any) -> float:
@@ -55,27 +55,37 @@ class _Surroundings:
 _newest = [_Surroundings(())]
 
 
-def target_seen(truth: TruthSample) -> tuple[float, float, float] | None:
+def in_view(truth: TruthSample, dx: float, dy: float, dz: float) -> Place | None:
+    """What is ``(dx, dy, dz)`` m from the vehicle, world, as m ahead, to the left and up; None if
+    the camera does not look there."""
+    heading = heading_of(truth.quat_world_body)
+    cos, sin = math.cos(heading), math.sin(heading)
+    ahead, left, away = cos * dx + sin * dy, cos * dy - sin * dx, math.hypot(dx, dy)
+    if abs(math.atan2(left, ahead)) > HALF_WIDTH or abs(math.atan2(dz, away)) > HALF_HEIGHT:
+        return None
+    return ahead, left, dz
+
+
+def target_seen(truth: TruthSample) -> Place | None:
     """Where the target is, m ahead, to the left and up; None if it is out of view, hidden or not
     there."""
     around, time = _Surroundings.of(truth.scene), truth.stamp / 1e9
     target = around.target
     if target is None or not target.is_shown(time):
         return None
-    (px, py, pz), (tx, ty, tz) = truth.pos_world, target.at(time)
-    heading = heading_of(truth.quat_world_body)
-    cos, sin = math.cos(heading), math.sin(heading)
-    dx, dy, dz = tx - px, ty - py, tz - pz
-    ahead, left, away = cos * dx + sin * dy, cos * dy - sin * dx, math.hypot(dx, dy)
-    if abs(math.atan2(left, ahead)) > HALF_WIDTH or abs(math.atan2(dz, away)) > HALF_HEIGHT:
+    px, py, pz = truth.pos_world
+    dx, dy, dz = (a - b for a, b in zip(target.at(time), truth.pos_world, strict=True))
+    seen = in_view(truth, dx, dy, dz)
+    if seen is None:
         return None
+    away = math.hypot(dx, dy)
     cx, cy = around.x - px, around.y - py
     share = (cx * dx + cy * dy) / away**2  # of the line of sight, up to beside each column
     beside = np.abs(cx * dy - cy * dx) / away
     covers = beside < around.radius - HIDDEN_SHARE * target.radius * share
     if (covers & (share > 0) & (share < 1) & (pz + dz * share < around.top)).any():
         return None
-    return ahead, left, dz
+    return seen
 
 
 def clearance(truth: TruthSample) -> tuple[float, ...]:
@@ -96,31 +106,41 @@ def clearance(truth: TruthSample) -> tuple[float, ...]:
     return tuple(np.where(distance < REACH, 1 / np.maximum(distance, NEAREST), 0.0).tolist())
 
 
-def _direction(situation: Situation) -> tuple[float, float, float]:
-    """Unit vector to the target, zeros if it is not seen."""
+def _told(situation: Situation, ask: Callable[[TruthSample], Any]) -> Any:
+    """What the truth answers; None at rest, where nobody tells."""
     reading = situation.readings.get(TRUTH)
-    seen = None if reading is None else target_seen(reading.sample)
-    if seen is None:
-        return 0.0, 0.0, 0.0
-    away = math.hypot(*seen)
-    return tuple(part / away for part in seen)
+    return None if reading is None else ask(reading.sample)
 
 
-def _nearness(situation: Situation) -> tuple[float]:
-    reading = situation.readings.get(TRUTH)
-    seen = None if reading is None else target_seen(reading.sample)
-    return (0.0 if seen is None else 1 / max(math.hypot(*seen), NEAREST),)
+def register_goal(name: str, seen: Callable[[TruthSample], Sequence[float] | None]) -> None:
+    """Slots ``<name>_direction``, a unit vector, and ``<name>_nearness`` of what ``seen`` gives, m
+    ahead, to the left and up in its first three numbers; zeros where that is None."""
+
+    def direction(situation: Situation) -> tuple[float, ...]:
+        place = _told(situation, seen)
+        if place is None:
+            return 0.0, 0.0, 0.0
+        away = math.hypot(*place[:3])
+        return tuple(part / away for part in place[:3])
+
+    def nearness(situation: Situation) -> tuple[float]:
+        place = _told(situation, seen)
+        return (0.0 if place is None else 1 / max(math.hypot(*place[:3]), NEAREST),)
+
+    register_told(Slot(f"{name}_direction", 3, "1", "heading"), direction)
+    register_told(Slot(f"{name}_nearness", 1, "1/m", "heading"), nearness)
 
 
-def _clearance(situation: Situation) -> tuple[float, ...]:
-    reading = situation.readings.get(TRUTH)
-    return (0.0,) * len(FAN) if reading is None else clearance(reading.sample)
+def register_told(slot: Slot, function: Callable[[Situation], tuple[float, ...]]) -> None:
+    """A slot of a quadrotor that only the truth of a simulated world can fill."""
+    register_slot(slot, function, vehicles=(NAME,), sensors=(TRUTH,), simulated=True)
 
 
-_KNOWN = {"vehicles": (NAME,), "sensors": (TRUTH,), "simulated": True}
-register_slot(Slot("target_direction", 3, "1", "heading"), _direction, **_KNOWN)
-register_slot(Slot("target_nearness", 1, "1/m", "heading"), _nearness, **_KNOWN)
-register_slot(Slot("clearance", len(FAN), "1/m", "heading"), _clearance, **_KNOWN)
+register_goal("target", target_seen)
+register_told(
+    Slot("clearance", len(FAN), "1/m", "heading"),
+    lambda situation: _told(situation, clearance) or (0.0,) * len(FAN),
+)
 SLOTS = (
     *("target_direction", "target_nearness", "clearance"),
     *("ang_vel", "previous_velocity", "previous_yaw_rate"),
@@ -167,8 +187,8 @@ class SightPilot:
             return np.array([0.0, 0.0, 0.0, gains.search_rate])
         x, y, z = self._target
         away, bearing = math.hypot(x, y), math.atan2(y, x)
-        yaw_rate = _within(gains.yaw_gain * bearing, gains.max_yaw_rate)
-        climb = _within(gains.climb_gain * z, gains.max_climb)
+        yaw_rate = within(gains.yaw_gain * bearing, gains.max_yaw_rate)
+        climb = within(gains.climb_gain * z, gains.max_climb)
         speed = gains.approach_gain * (away - gains.stand_off)
         if speed < 0:  # too near: back, on the line
             speed = max(speed, -gains.max_back)
@@ -213,5 +233,6 @@ class SightPilot:
         return best, free
 
 
-def _within(value: float, limit: float) -> float:
+def within(value: float, limit: float) -> float:
+    """The value, held to ``limit`` in both directions."""
     return min(max(value, -limit), limit)

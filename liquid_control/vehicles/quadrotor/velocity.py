@@ -6,14 +6,13 @@ needs no odometry. Autopilots take it as an offboard velocity setpoint.
 
 from __future__ import annotations
 
-import math
-
 from liquid_control.control.gate import Estimate
 from liquid_control.control.observation import Situation, observer_of
 from liquid_control.control.rules import Backup, Rules
 from liquid_control.structs import VELOCITY
 from liquid_control.vehicles.quadrotor.config import NAME, QuadrotorConfig
 from liquid_control.vehicles.quadrotor.parameters import QuadrotorParameters
+from liquid_control.vehicles.quadrotor.rules import too_fast
 
 
 class HoldingBackup:
@@ -45,13 +44,11 @@ def velocity_rules(
             f"autopilot.velocity: expected the velocity loop that takes the command "
             f"{VELOCITY.name}, got none"
         )
-    gate, output, envelope = parameters.input_gate, parameters.output_gate, parameters.envelope
+    gate, output = parameters.input_gate, parameters.output_gate
+    max_ang_vel = parameters.envelope.max_ang_vel
 
     def left_envelope(estimate: Estimate) -> str:
-        ang_vel = math.hypot(*estimate.ang_vel_body)
-        if ang_vel > envelope.max_ang_vel:
-            return f"body rate {ang_vel:.1f} rad/s, limit {envelope.max_ang_vel:.1f}"
-        return ""
+        return too_fast(estimate, max_ang_vel)
 
     high = (loop.max_speed, loop.max_speed, loop.max_climb, loop.max_yaw_rate)
     return Rules(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pybullet
 
-from liquid_control.frames import quat_from_yaw
+from liquid_control.sim.scenery import shapes
 from liquid_control.sim.scenery.config import SceneObject
 from liquid_control.structs import GRAVITY
 from liquid_control.vehicles.quadrotor.config import QuadrotorConfig
@@ -62,17 +61,17 @@ class Engine:
         pybullet.resetBaseVelocity(self.body, vel.tolist(), [0, 0, 0], **client)
         self._moving = []
         for obstacle in obstacles:
-            turn = quat_from_yaw(np.float64(math.radians(obstacle.yaw_deg)))
+            turn = shapes.turn(obstacle.yaw_deg)
             for shape in obstacle.collision():
                 body = pybullet.createMultiBody(
                     0,
                     pybullet.createCollisionShape(**shape, **client),
                     basePosition=list(obstacle.pos),
-                    baseOrientation=turn.tolist(),
+                    baseOrientation=turn,
                     **client,
                 )
                 if hasattr(obstacle, "at"):
-                    self._moving.append((obstacle, body, turn.tolist()))
+                    self._moving.append((obstacle, body, turn))
 
     def move_obstacles(self, time: float) -> None:
         """Have what moves where it is ``time`` s after the start."""

@@ -63,18 +63,22 @@ def _move(start: np.ndarray, end: np.ndarray, time: float, duration: float) -> P
     return start + s * step, ds / duration * step, dds / duration**2 * step
 
 
-@SEGMENTS.register
-class HoverSegment(StrictModel):
-    """Stay where the segment before ended."""
-
-    kind: Literal["hover"]
-    duration: Span = key("how long", "s")
+class _Resting(StrictModel):
+    """Of a segment that has no path of its own."""
 
     def end(self, start: np.ndarray) -> np.ndarray:
         return start
 
     def path(self, start: np.ndarray, time: float) -> Path:
         return start, _STILL, _STILL
+
+
+@SEGMENTS.register
+class HoverSegment(_Resting):
+    """Stay where the segment before ended."""
+
+    kind: Literal["hover"]
+    duration: Span = key("how long", "s")
 
 
 @SEGMENTS.register
@@ -183,7 +187,7 @@ class StepsSegment(StrictModel):
 
 
 @SEGMENTS.register
-class DriveSegment(StrictModel):
+class DriveSegment(_Resting):
     """Along the lane of the world's road: the setpoint is the nearest place in its middle, so that
     the position error is the deviation from the lane."""
 
@@ -191,12 +195,6 @@ class DriveSegment(StrictModel):
     speed: Strength = key("along the lane", "m/s")
     duration: Span = key("how long", "s")
     stands_on: ClassVar[tuple[str, ...]] = ("road",)
-
-    def end(self, start: np.ndarray) -> np.ndarray:
-        return start
-
-    def path(self, start: np.ndarray, time: float) -> Path:
-        return start, _STILL, _STILL
 
     def guide(self, scene: Sequence[Any], pos: Sequence[float], time: float) -> Setpoint:
         """The nearest place in the middle of the lane, from ``pos`` (3,) m, world."""
@@ -214,7 +212,7 @@ class DriveSegment(StrictModel):
 
 
 @SEGMENTS.register
-class ApproachSegment(StrictModel):
+class ApproachSegment(_Resting):
     """To the target of the world's grove, and stay there: the setpoint is ``stand_off`` m before it
     on the line from the vehicle, at its height, facing it; it goes along with one that moves."""
 
@@ -222,12 +220,6 @@ class ApproachSegment(StrictModel):
     stand_off: Length = key("horizontal distance of the target", "m", default=1.5)
     duration: Span = key("how long", "s")
     stands_on: ClassVar[tuple[str, ...]] = ("grove", "course")
-
-    def end(self, start: np.ndarray) -> np.ndarray:
-        return start
-
-    def path(self, start: np.ndarray, time: float) -> Path:
-        return start, _STILL, _STILL
 
     def guide(self, scene: Sequence[Any], pos: Sequence[float], time: float) -> Setpoint:
         """The place before the target, from ``pos`` (3,) m, world, ``time`` s after the start."""

@@ -71,6 +71,24 @@ def draw_scene(objects: Sequence[SceneObject], rng: np.random.Generator) -> tupl
     return tuple(scene)
 
 
+def shaded(color: Color, spread: float, rng: np.random.Generator) -> Color:
+    """The colour with each of its parts changed by up to ``spread``, as ``rng`` picks."""
+    change = rng.uniform(-spread, spread, 3)
+    return tuple(np.clip(np.array(color) + change, 0.0, 1.0).tolist())
+
+
+class DrawnFrom:
+    """Of an object that the seed picks: nothing itself, as what was drawn of it is hit and seen."""
+
+    def collision(self) -> list[dict[str, Any]]:
+        """Nothing that could be hit."""
+        return []
+
+    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
+        """Nothing that could be seen."""
+        return []
+
+
 class Column(NamedTuple):
     """The upright cylinder around what stands on the ground: what an expert keeps clear of."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from liquid_control.config import Share, StrictModel
 from liquid_control.sim.quantities import Angle, Length, Position, draw, drawn, key
-from liquid_control.sim.scenery.config import SCENE_OBJECTS, Color
+from liquid_control.sim.scenery.config import SCENE_OBJECTS, Color, DrawnFrom
 from liquid_control.sim.scenery.grove import GroveConfig, Target
 
 Gates = drawn(1, 20)
@@ -27,7 +27,7 @@ TurnDegrees = drawn(-60.0, 60.0)  # °
 
 
 @SCENE_OBJECTS.register
-class CourseConfig(StrictModel):
+class CourseConfig(DrawnFrom, StrictModel):
     """Square gates in a row, each on a stand, and a ball to stop at behind them."""
 
     shape: Literal["course"]
@@ -70,14 +70,6 @@ class CourseConfig(StrictModel):
             color=self.target_color,
         )
         return [Target(ball, rng), *gates]
-
-    def collision(self) -> list[dict[str, Any]]:
-        """Nothing: what the seed drew can be hit."""
-        return []
-
-    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
-        """Nothing: what the seed drew is seen."""
-        return []
 
 
 class Gate:

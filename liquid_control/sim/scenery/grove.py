@@ -29,6 +29,8 @@ from liquid_control.sim.scenery.config import (
     BoxConfig,
     Color,
     CylinderConfig,
+    DrawnFrom,
+    shaded,
 )
 
 Distance = drawn(0.5, 40.0)  # m
@@ -59,7 +61,7 @@ class HiddenConfig(StrictModel):
 
 
 @SCENE_OBJECTS.register
-class GroveConfig(StrictModel):
+class GroveConfig(DrawnFrom, StrictModel):
     """A ball to fly to, trees on the way, and things of other colours that are no target."""
 
     shape: Literal["grove"]
@@ -90,7 +92,7 @@ class GroveConfig(StrictModel):
         trunks = self._trunks(start, goal, rng)
         things = []
         for x, y in trunks:
-            bark, leaves = (self._shade(color, rng) for color in (self.bark, self.leaves))
+            bark, leaves = (shaded(c, self.color_spread, rng) for c in (self.bark, self.leaves))
             radius, crown = rng.uniform(*TRUNK_RADIUS), rng.uniform(*CROWN_RADIUS)
             things += [
                 CylinderConfig(
@@ -155,18 +157,6 @@ class GroveConfig(StrictModel):
                 item = BallConfig(shape="ball", pos=(x, y, height), size=(size,) * 3, color=color)
             things.append(item)
         return things
-
-    def _shade(self, color: Color, rng: np.random.Generator) -> Color:
-        change = self.color_spread * rng.uniform(-1, 1, 3)
-        return tuple(np.clip(np.array(color) + change, 0.0, 1.0).tolist())
-
-    def collision(self) -> list[dict[str, Any]]:
-        """Nothing: what the seed drew can be hit."""
-        return []
-
-    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
-        """Nothing: what the seed drew is seen."""
-        return []
 
 
 class Target:

@@ -14,8 +14,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pybullet
 
-from liquid_control.frames import quat_from_yaw
-from liquid_control.sim.scenery.config import AppearanceConfig, Color, SceneObject, TextureConfig
+from liquid_control.sim.scenery import shapes
+from liquid_control.sim.scenery.config import (
+    AppearanceConfig,
+    Color,
+    SceneObject,
+    TextureConfig,
+    shaded,
+)
 from liquid_control.sim.scenery.shifts import HAZE
 from liquid_control.sim.wind.sources import Vector
 
@@ -72,7 +78,7 @@ class Renderer:
             pos = item.at(time) if item.is_shown(time) else OUT_OF_SIGHT
             for body in bodies:
                 pybullet.resetBasePositionAndOrientation(
-                    body, pos, _turn(item.yaw_deg), physicsClientId=self._client
+                    body, pos, shapes.turn(item.yaw_deg), physicsClientId=self._client
                 )
 
     def close(self) -> None:
@@ -81,10 +87,7 @@ class Renderer:
 
     def _shade(self, color: Color) -> Color:
         """The colour as this flight has it."""
-        if not self._spread:
-            return color
-        change = self._rng.uniform(-self._spread, self._spread, 3)
-        return tuple(np.clip(np.array(color) + change, 0.0, 1.0).tolist())
+        return shaded(color, self._spread, self._rng) if self._spread else color
 
     def _show(self, item: SceneObject, color: Color) -> list[int]:
         """The bodies of an object."""
@@ -127,7 +130,7 @@ class Renderer:
             -1,
             visual,
             list(pos),
-            _turn(yaw_deg),
+            shapes.turn(yaw_deg),
             physicsClientId=self._client,
         )
         if self._texture is not None:
@@ -187,11 +190,6 @@ class Renderer:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
-
-
-def _turn(yaw_deg: float) -> list[float]:
-    """The quaternion xyzw of a turn about the vertical."""
-    return quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist()
 
 
 def depth_of(drawn: tuple) -> np.ndarray:

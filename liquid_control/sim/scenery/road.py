@@ -20,7 +20,7 @@ from pydantic import Field
 
 from liquid_control.config import Share, StrictModel
 from liquid_control.sim.quantities import Angle, Charge, Length, Position, draw, drawn, key
-from liquid_control.sim.scenery.config import SCENE_OBJECTS, Color
+from liquid_control.sim.scenery.config import SCENE_OBJECTS, Color, DrawnFrom
 
 SPACING = 1.0  # m between the points of a lane; in a curve of 20 m the chord is off by 6 mm
 PIECE = 20  # points of a piece that is drawn as a whole
@@ -53,7 +53,7 @@ class Markings(StrictModel):
 
 
 @SCENE_OBJECTS.register
-class RoadConfig(StrictModel):
+class RoadConfig(DrawnFrom, StrictModel):
     """A road of two lanes that winds as the seed has it; its bends are clothoid-like and smooth."""
 
     shape: Literal["road"]
@@ -78,14 +78,6 @@ class RoadConfig(StrictModel):
         road = Road(self, rng)
         return [road, *road.pieces(rng)]
 
-    def collision(self) -> list[dict[str, Any]]:
-        """A road can't be hit."""
-        return []
-
-    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
-        """What is seen are the pieces of the road that the seed drew."""
-        return []
-
 
 class Place(NamedTuple):
     """Where something is on a road."""
@@ -96,7 +88,7 @@ class Place(NamedTuple):
     curvature: float  # 1/m, positive to the left
 
 
-class Road:
+class Road(DrawnFrom):
     """A road as the seed drew it: use it to find the lane from a place in the world.
 
     Attributes:
@@ -119,14 +111,6 @@ class Road:
         self.points = np.array(config.pos[:2]) + np.concatenate(
             [np.zeros((1, 2)), np.cumsum(steps, axis=0)[:-1]]
         )
-
-    def collision(self) -> list[dict[str, Any]]:
-        """A road can't be hit."""
-        return []
-
-    def visuals(self, texture_period: float | None) -> list[dict[str, Any]]:
-        """Nothing: its pieces are seen."""
-        return []
 
     @property
     def length(self) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pybullet
 
+from liquid_control.frames import quat_from_yaw
+
 
 def box(size: tuple[float, float, float]) -> dict[str, Any]:
     """A box of these sides, m, to be hit or seen."""
@@ -19,6 +21,11 @@ def box(size: tuple[float, float, float]) -> dict[str, Any]:
 def cylinder(radius: float, **height: float) -> dict[str, Any]:
     """An upright cylinder, m; PyBullet says ``height`` to be hit and ``length`` to be seen."""
     return {"shapeType": pybullet.GEOM_CYLINDER, "radius": radius, **height}
+
+
+def turn(yaw_deg: float) -> list[float]:
+    """The quaternion xyzw of an object that is turned about the vertical, degrees."""
+    return quat_from_yaw(np.float64(math.radians(yaw_deg))).tolist()
 
 
 def ball(radius: float) -> dict[str, Any]:

@@ -6,24 +6,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict
 
 from liquid_control.config import ConfigError
-from liquid_control.flight_log import FlightLog
 from liquid_control.runtime.catalogue import make_parameters, make_rules
 from liquid_control.sim import CAMERA_NAME
-from liquid_control.sim.episode import Episode
+from liquid_control.sim.episode import Episode, EpisodeEnv
 from liquid_control.sim.flight import resolve
-from liquid_control.sim.learning import RENDER_MODES, check_render_mode, seeing_slots
+from liquid_control.sim.learning import check_render_mode, seeing_slots
 from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.kind import VehicleConfig
 
 Seen = dict[str, np.ndarray]
 
 
-class CameraEnv(gymnasium.Env):
+class CameraEnv(EpisodeEnv):
     """A vehicle of any kind in a `World` with a camera.
 
     An observation has the newest ``image`` that has arrived, RGB (height, width, 3) uint8, black
@@ -31,8 +29,6 @@ class CameraEnv(gymnasium.Env):
     [−1, 1] for each value of the command; reward, end of an episode and ``info`` are those of
     `QuadHoverEnv`, and ``info["seen"]`` says whether an image has come: before, nobody flies.
     """
-
-    metadata = {"render_modes": RENDER_MODES, "render_fps": 50}  # noqa: RUF012
 
     def __init__(
         self,
@@ -65,18 +61,15 @@ class CameraEnv(gymnasium.Env):
             raise ConfigError(f"{CAMERA_NAME} in {scenario.name}: expected a world with a camera")
         if slots is None:
             slots = seeing_slots(make_rules(vehicle, make_parameters(vehicle), command=command))
-        self._episode = Episode(
+        episode = Episode(
             CAMERA_NAME, scenario, vehicle, slots, command=command, sees=True, **parameters
         )
+        self._adopt(episode, vehicle)
         shape = (scenario.camera.height, scenario.camera.width, 3)
         self._dark = np.zeros(shape, np.uint8)
-        self.observation_layout = self._episode.layout
         self.observation_space = Dict(
-            {"image": Box(0, 255, shape, np.uint8), "state": self._episode.state_space}
+            {"image": Box(0, 255, shape, np.uint8), "state": episode.state_space}
         )
-        self.action_space = self._episode.action_space
-        self.action_map = self._episode.action_map
-        self.vehicle, self.control_period = vehicle, self._episode.control_period
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -96,15 +89,3 @@ class CameraEnv(gymnasium.Env):
         image = self._episode.image
         rgb = (self._dark if image is None else image.rgb).copy()
         return {"image": rgb, "state": self._episode.state}, {**info, "seen": image is not None}
-
-    def flight_log(self) -> FlightLog:
-        """The episode so far as the log that metrics and reports take."""
-        return self._episode.flight_log()
-
-    def render(self) -> np.ndarray | None:
-        """The vehicle and its setpoint from behind, RGB (height, width, 3) uint8."""
-        return None if self.render_mode is None else self._episode.picture()
-
-    def close(self) -> None:
-        """Release the world and the view."""
-        self._episode.close()

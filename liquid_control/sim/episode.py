@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
@@ -21,6 +22,7 @@ from liquid_control.sim.flight import prepare
 from liquid_control.sim.learning import (
     MAX_WORLD_SEED,
     PICTURE,
+    RENDER_MODES,
     ActionMap,
     action_space,
     checked_action,
@@ -201,3 +203,28 @@ class Episode:
             if part is not None:
                 part.close()
         self._world = self._view = self._sensed = None
+
+
+class EpisodeEnv(gymnasium.Env):
+    """What the environments of one vehicle share: all but what they show of their `Episode`."""
+
+    metadata = {"render_modes": RENDER_MODES, "render_fps": 50}  # noqa: RUF012
+
+    def _adopt(self, episode: Episode, vehicle: VehicleConfig) -> None:
+        """Take the episode that the environment is about, of this vehicle."""
+        self._episode = episode
+        self.observation_layout = episode.layout
+        self.action_space, self.action_map = episode.action_space, episode.action_map
+        self.vehicle, self.control_period = vehicle, episode.control_period
+
+    def flight_log(self) -> FlightLog:
+        """The episode so far as the log that metrics and reports take."""
+        return self._episode.flight_log()
+
+    def render(self) -> np.ndarray | None:
+        """The vehicle and its setpoint from behind, RGB (height, width, 3) uint8."""
+        return None if self.render_mode is None else self._episode.picture()
+
+    def close(self) -> None:
+        """Release the world and the view."""
+        self._episode.close()

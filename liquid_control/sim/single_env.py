@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from liquid_control.flight_log import FlightLog
 from liquid_control.sim import NAME
-from liquid_control.sim.episode import Episode
+from liquid_control.sim.episode import Episode, EpisodeEnv
 from liquid_control.sim.learning import (
-    RENDER_MODES,
     WORLD,
     check_render_mode,
     resolve_quadrotor,
@@ -22,7 +19,7 @@ from liquid_control.sim.scenario import WorldConfig
 from liquid_control.vehicles.kind import VehicleConfig
 
 
-class QuadHoverEnv(gymnasium.Env):
+class QuadHoverEnv(EpisodeEnv):
     """One vehicle in a `World`, behind the loop that flies it everywhere.
 
     ``info`` has the world's ``seed``, the true ``position_error`` in m, the supervisor's ``mode``
@@ -31,8 +28,6 @@ class QuadHoverEnv(gymnasium.Env):
     whether the world's limits were met, as ``fly`` judges. All figures of an episode:
     ``evaluation.metrics.flight_metrics(env.unwrapped.flight_log())``.
     """
-
-    metadata = {"render_modes": RENDER_MODES, "render_fps": 50}  # noqa: RUF012
 
     def __init__(
         self,
@@ -55,12 +50,8 @@ class QuadHoverEnv(gymnasium.Env):
         check_render_mode(render_mode)
         self.render_mode = render_mode
         scenario, vehicle = resolve_quadrotor(world, vehicle)
-        self._episode = Episode(NAME, scenario, vehicle, slots, **parameters)
-        self.observation_layout = self._episode.layout
+        self._adopt(Episode(NAME, scenario, vehicle, slots, **parameters), vehicle)
         self.observation_space = self._episode.state_space
-        self.action_space = self._episode.action_space
-        self.action_map = self._episode.action_map
-        self.vehicle, self.control_period = vehicle, self._episode.control_period
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -75,15 +66,3 @@ class QuadHoverEnv(gymnasium.Env):
         """One control period; for its errors see `Episode.step`."""
         outcome = self._episode.step(action)
         return self._episode.state, *outcome
-
-    def flight_log(self) -> FlightLog:
-        """The episode so far as the log that metrics and reports take."""
-        return self._episode.flight_log()
-
-    def render(self) -> np.ndarray | None:
-        """The vehicle and its setpoint from behind, RGB (height, width, 3) uint8."""
-        return None if self.render_mode is None else self._episode.picture()
-
-    def close(self) -> None:
-        """Release the world and the view."""
-        self._episode.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import browser
 from made_up import COMMANDS, INTER, MOTOR, made_up_drive, made_up_log, real
 
 from liquid_control.evaluation import metrics
@@ -114,3 +115,11 @@ def browse(tmp_path):
         return done.stdout, [line for line in console if "willReadFrequently" not in line]
 
     return load
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    """A tab of a real browser; what its console complains about fails the tests."""
+    with browser(tmp_path_factory.mktemp("profile")) as open_tab:
+        yield open_tab
+        assert not open_tab.errors

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import browser, chromium
+from browser import chromium
 
 from liquid_control.config import share_dir
 from liquid_control.evaluation.saliency import sight_of
@@ -59,13 +59,6 @@ def page(tmp_path_factory, drive_log):
 def hovering(tmp_path_factory, log, metadata):
     """The report of a flight in wind, without film and camera."""
     return write_report(tmp_path_factory.mktemp("hover"), log, metadata=metadata)
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as open_tab:
-        yield open_tab
-        assert not open_tab.errors
 
 
 @pytest.fixture

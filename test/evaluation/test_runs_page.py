@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import browser, chromium
+from browser import chromium
 from test_runs import keep, keep_training, made_up_rows
 
 from liquid_control.config import ConfigError
@@ -34,13 +34,6 @@ def page(tmp_path_factory, logs):
     (folder / "bad").mkdir()
     (folder / "bad" / "flight.npz").write_text("<i>nothing")
     return write_runs(folder / "index.html", folder, *find_runs(folder))
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as open_tab:
-        yield open_tab
-        assert not open_tab.errors
 
 
 @pytest.fixture

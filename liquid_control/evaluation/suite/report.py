@@ -114,13 +114,7 @@ def _add_success(page: Page, summary: Summary) -> None:
                 cells.append(_NOT_FLOWN)
                 continue
             text = _format(summary.success(policy, condition), 100, _gap(summary))
-            crashed, flights = summary.crashes(policy, condition)
-            note = (
-                f'<br><small class="worse">{crashed} of {flights} crashed</small>'
-                if crashed
-                else ""
-            )
-            cells.append(text + note)
+            cells.append(text + _crashed(summary, policy, condition))
         rows.append([_condition_cell(summary, condition), *cells])
     head = ["condition", *map(escape, summary.policies)]
     parts = [table(head, rows, numbers=range(1, len(head)))]
@@ -158,6 +152,13 @@ def _gap(summary: Summary) -> str:
     return " " if len(summary.policies) <= 5 else "<br>"
 
 
+def _crashed(summary: Summary, policy: str, condition: str) -> str:
+    """How many flights did, below a figure that is of the others; nothing if none did."""
+    events, flights = summary.crashes(policy, condition)
+    note = f'<br><small class="worse">{events} of {flights} crashed</small>'
+    return note if events else ""
+
+
 def _metric_table(summary: Summary, metric: str, *, middle: bool = False) -> str:
     """Means, or with ``middle`` interquartile means, which none is bold of."""
     factor, figure = display_of(metric).factor, summary.interquartile if middle else summary.mean
@@ -173,12 +174,8 @@ def _metric_table(summary: Summary, metric: str, *, middle: bool = False) -> str
             if not summary.flown(policy, condition):
                 cells.append(_NOT_FLOWN)
                 continue
-            events, flights = summary.crashes(policy, condition)
-            crashed = f'<br><small class="worse">{events} of {flights} crashed</small>'
-            cells.append(
-                _format(interval, factor, _gap(summary), bold=policy == best)
-                + (crashed if events else "")
-            )
+            text = _format(interval, factor, _gap(summary), bold=policy == best)
+            cells.append(text + _crashed(summary, policy, condition))
         rows.append([_condition_cell(summary, condition), *cells])
     head = ["condition", *map(escape, summary.policies)]
     return table(head, rows, numbers=range(1, len(head)))

@@ -12,6 +12,7 @@ import numpy as np
 from liquid_control.evaluation.metrics import display_of
 from liquid_control.evaluation.provenance import provenance
 from liquid_control.evaluation.suite.margins import LEVEL
+from liquid_control.evaluation.suite.success_curves import draw_curves
 from liquid_control.evaluation.suite.summary import Limit, Summary
 from liquid_control.evaluation.suite.words import (
     interval_text,
@@ -20,7 +21,6 @@ from liquid_control.evaluation.suite.words import (
     verdicts,
     what_is_clear,
 )
-from liquid_control.evaluation.views.success_curves import draw_curves
 from liquid_control.evaluation.views.training_curves import draw_training
 
 POLICY_HEAD = ("policy", "network", "non-zero weights", "training seeds", "training time, s")
@@ -141,9 +141,8 @@ def _errors(summary: Summary) -> str:
                 cells.append(NOT_FLOWN)
                 continue
             interval = summary.mean(policy, condition, "rmse_m")
-            events, flights = summary.crashes(policy, condition)
-            crashed = f", {events} of {flights} crashed" if events else ""
-            cells.append(interval_text(interval, _centimetres, policy == best) + crashed)
+            text = interval_text(interval, _centimetres, policy == best)
+            cells.append(text + _crashed(summary, policy, condition))
         rows.append([condition, *cells])
     config = summary.suite.config
     return (
@@ -154,6 +153,11 @@ def _errors(summary: Summary) -> str:
     )
 
 
+def _crashed(summary: Summary, policy: str, condition: str) -> str:
+    events, flights = summary.crashes(policy, condition)
+    return f", {events} of {flights} crashed" if events else ""
+
+
 def _success(summary: Summary) -> str:
     rows = []
     for condition in summary.conditions:
@@ -162,9 +166,8 @@ def _success(summary: Summary) -> str:
             if not summary.flown(policy, condition):
                 cells.append(NOT_FLOWN)
                 continue
-            crashed, flights = summary.crashes(policy, condition)
             text = interval_text(summary.success(policy, condition), _percent)
-            cells.append(text + (f", {crashed} of {flights} crashed" if crashed else ""))
+            cells.append(text + _crashed(summary, policy, condition))
         rows.append([condition, summary.suite.config.conditions[condition].description, *cells])
     head = ["condition", "what it is", *summary.policies]
     return (

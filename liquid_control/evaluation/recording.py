@@ -94,6 +94,7 @@ class _Recording:
         names = (*self._read, wire.POLICY_US)
         self._rows: dict[str, dict[int, tuple[float, ...]]] = {name: {} for name in names}
         self._sent: dict[str, list[tuple[float, ...]]] = {name: [] for name in _SENSORS}
+        self._by_hand: dict[str, dict[int, tuple[float, ...]]] = {t: {} for t in _SETPOINTS}
         self._modes: dict[int, str] = {}
         self._namespace = namespace
         self.neuron_names: tuple[str, ...] = ()
@@ -139,9 +140,9 @@ class _Recording:
 
     def _take_row(self, topic: str, message: Any) -> None:
         stamp, row = _stamp(message), self._read[topic](message)
-        if topic in _SETPOINTS and not stamp:  # sent by hand: it holds from now on
-            stamp = max(self._modes, default=0)
         self._rows[topic].setdefault(stamp, row)
+        if topic in _SETPOINTS:  # one that is sent by hand has no stamp: it holds from now on
+            self._by_hand[topic].setdefault(stamp or max(self._modes, default=0), row)
         if topic in _SENSORS:
             self._sent[topic].append(row)
         elif topic == wire.NEURONS:
@@ -172,6 +173,10 @@ class _Recording:
         """Whether a simulator speaks here, and says where the vehicle truly is."""
         return bool(self.flight and self._rows[wire.GROUND_TRUTH])
 
+    @property
+    def _lockstep(self) -> bool:
+        return self.controller.get(wire.LOCKSTEP) == str(True)
+
     def stamps(self) -> np.ndarray:
         """Of every step: of the world where there is one, else of the controller, ns."""
         return np.array(sorted(self._rows[wire.GROUND_TRUTH] if self.simulated else self._modes))
@@ -186,14 +191,15 @@ class _Recording:
         """``(N, 3)``: in a simulation that of each step, else the newest of either topic."""
         if self.simulated:
             return self.column(wire.SETPOINT_TRAJECTORY, stamps, 3)
+        rows = self._rows if self._lockstep else self._by_hand  # a step of lockstep may be at 0
         first, second = _SETPOINTS
-        return _held({**self._rows[second], **self._rows[first]}, stamps, 3)
+        return _held({**rows[second], **rows[first]}, stamps, 3)
 
     def sensor(self, topic: str, stamps: np.ndarray, size: int) -> np.ndarray:
         """``(N, size)``: the newest sample at each step."""
         steps = sorted(self._rows[wire.SETPOINT_TRAJECTORY])
         sent = self._sent[topic]
-        if self.controller.get(wire.LOCKSTEP) == "True" and len(sent) == len(steps):
+        if self._lockstep and len(sent) == len(steps):
             return _held(dict(zip(steps, sent, strict=True)), stamps, size)
         return _held(self._rows[topic], stamps, size)
 

@@ -135,19 +135,33 @@ def test_recording_holds_every_topic_of_every_step(lockstep):
 FROM_THE_WORLD = ("/ground_truth/odom", "/wind", "/rotor_speeds", "/clock")
 
 
-def _as_if_real(recording, path):
-    """The same file without what only a simulator says."""
+def _messages(recording):
+    """Schema, channel and message of all that was recorded, as in the file."""
     from mcap.reader import make_reader
+
+    with recording.open("rb") as stream:
+        return list(make_reader(stream).iter_messages(log_time_order=False))
+
+
+def _as_if_real(messages):
+    """What is left without a simulator."""
+    return [
+        (schema, channel, message)
+        for schema, channel, message in messages
+        if channel.topic not in FROM_THE_WORLD
+        and not (channel.topic == "/diagnostics" and b"simulator: flight" in message.data)
+    ]
+
+
+def _written(messages, path):
+    """A recording of these messages, in this order."""
     from mcap.writer import Writer
 
-    with recording.open("rb") as stream, path.open("wb") as out:
+    with path.open("wb") as out:
         writer = Writer(out)
         writer.start(profile="ros2", library="test")
         schemas, channels = {}, {}
-        for schema, channel, message in make_reader(stream).iter_messages(log_time_order=False):
-            world = channel.topic == "/diagnostics" and b"simulator: flight" in message.data
-            if channel.topic in FROM_THE_WORLD or world:
-                continue
+        for schema, channel, message in messages:
             if schema.id not in schemas:
                 schemas[schema.id] = writer.register_schema(
                     schema.name, schema.encoding, schema.data
@@ -166,7 +180,7 @@ def _as_if_real(recording, path):
 def test_a_recording_without_a_simulator_is_a_flight_too(lockstep, tmp_path):
     """What a real vehicle leaves: the same columns, as far as anybody knows them."""
     log, recording, _ = lockstep
-    real = read_flight(_as_if_real(recording, tmp_path / "real.mcap"))
+    real = read_flight(_written(_as_if_real(_messages(recording)), tmp_path / "real.mcap"))
     assert real.truth is None
     assert real.wind_world is None
     assert real.actuators.shape == (200, 0)
@@ -182,6 +196,17 @@ def test_a_recording_without_a_simulator_is_a_flight_too(lockstep, tmp_path):
     assert flight_metrics(real, after=1.0).rmse_m == pytest.approx(close, abs=0.01)
     report = write_report(tmp_path, real, after=1.0).read_text(encoding="utf-8")
     assert "Flight of crazyflie" in report
+
+
+def test_a_setpoint_that_is_written_late_is_that_of_its_step(lockstep, tmp_path):
+    """That of the first, too, whose stamp is 0 like that of one sent by hand."""
+    log, recording, _ = lockstep
+    messages = sorted(
+        _messages(recording), key=lambda item: item[1].topic == "/setpoint/trajectory"
+    )
+    for name, kept in (("whole", messages), ("real", _as_if_real(messages))):
+        late = read_flight(_written(kept, tmp_path / f"{name}.mcap"))
+        np.testing.assert_array_equal(late.setpoint_pos_world, log.setpoint_pos_world, name)
 
 
 def test_odometry_of_lower_rate_is_the_same_flight_too(policy, tmp_path):
